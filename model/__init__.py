@@ -1,0 +1,1 @@
+"""The network, its backbones and the inference path from raw media to codes."""

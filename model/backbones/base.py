@@ -1,0 +1,42 @@
+"""What every backbone is: one item of raw media in, one frozen feature a step out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from model.media import Clip
+from model.modality import Modality
+
+
+class Backbone(nn.Module, ABC):
+    """A frozen feature extractor for one modality.
+
+    ``preprocess`` runs on the CPU, item by item; ``extract`` runs the network on many items
+    at once. An item's features do not depend on the items beside it.
+    """
+
+    modality: Modality
+    feature_shape: tuple[int, ...]  # of one step: (F,), or (7, 7, F) for maps, channels last
+
+    @abstractmethod
+    def preprocess(self, item: Clip | str) -> Tensor:
+        """Turn one item into the tensor ``[T, ...]`` that the network takes, T steps.
+
+        Args:
+            item: A decoded clip for audio and video, a sentence for text.
+
+        Raises:
+            MediaError: The item holds nothing of this modality.
+        """
+
+    @abstractmethod
+    def forward(self, steps: Tensor) -> Tensor:
+        """Return the features ``[N, *feature_shape]`` of preprocessed ``steps`` ``[N, ...]``."""
+
+    @torch.inference_mode()
+    def extract(self, items: Sequence[Tensor]) -> list[Tensor]:
+        """Return each preprocessed item's features ``[T, *feature_shape]``."""
+        features = self.forward(torch.cat(list(items)))
+        return list(features.split([len(item) for item in items]))

@@ -1,0 +1,90 @@
+"""A checkpoint is a folder: ``config.json`` and ``model.safetensors``. No pickle is ever read."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from model.config import SRCIDConfig
+from model.errors import CheckpointError
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+SHIPPED = Path(__file__).parent / "pretrained"
+
+
+def shipped() -> list[str]:
+    """Return the names of the checkpoints that come with the package."""
+    return sorted(folder.name for folder in SHIPPED.iterdir() if (folder / CONFIG).is_file())
+
+
+def locate(checkpoint: str | Path) -> Path:
+    """Return the folder of ``checkpoint``: a path, or the name of a shipped one.
+
+    Raises:
+        CheckpointError: There is neither.
+    """
+    for folder in (Path(checkpoint), SHIPPED / str(checkpoint)):
+        if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
+            return folder
+    raise CheckpointError(
+        f"no checkpoint {str(checkpoint)!r}: it is neither a folder with {CONFIG} and {WEIGHTS} "
+        f"nor one of the shipped {', '.join(shipped())}; train one with `srcid train`"
+    )
+
+
+def read_checkpoint(folder: Path) -> tuple[SRCIDConfig, dict[str, Tensor]]:
+    """Return configuration and weights, floats as float32.
+
+    Raises:
+        CheckpointError: A file is missing, is not what its name says, or holds non-finite numbers.
+    """
+    try:
+        config = SRCIDConfig.model_validate_json((folder / CONFIG).read_bytes())
+        tensors = load_file(folder / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder} is not a readable checkpoint: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise CheckpointError(f"{folder / CONFIG}: {where}: {first['msg']}") from error
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise CheckpointError(f"{folder / WEIGHTS}: {name} holds NaN or infinity; copy it anew")
+    floats = {n: t.to(torch.float32) if t.is_floating_point() else t for n, t in tensors.items()}
+    return config, floats
+
+
+def write_checkpoint(folder: Path, config: SRCIDConfig, tensors: Mapping[str, Tensor]) -> None:
+    """Write the folder so that a reader, or a crash, sees both files of one run or neither."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    (aside / CONFIG).write_text(json.dumps(config.model_dump(mode="json"), indent=2) + "\n")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside / WEIGHTS)
+    for path in aside.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    aside.chmod(0o755)
+    if folder.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+        folder.rename(old / folder.name)
+        aside.rename(folder)
+        shutil.rmtree(old)
+    else:
+        aside.rename(folder)
+
+
+def fingerprint(folder: Path) -> str:
+    """Return 16 hex digits that tell this checkpoint from every other."""
+    digest = hashlib.sha256()
+    for name in (CONFIG, WEIGHTS):
+        digest.update((folder / name).read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,103 @@
+"""Every number of the architecture, validated: the JSON that a checkpoint carries.
+
+Letters: F feature dim, S specific dim, D hidden dim, L codebook size, K layers, Q codes a step.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+from model.modality import Modality
+
+
+class FrozenModel(BaseModel):
+    """A configuration: immutable, and a field that does not exist is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class VQConfig(FrozenModel):
+    """One codebook whose vectors follow the multimodal moving average (MM-EMA)."""
+
+    kind: Literal["vq"] = "vq"
+    codebook_size: PositiveInt = 400  # L
+    decay: float = Field(0.99, ge=0, lt=1)
+    multimodal: bool = True  # pull the paired modalities' vectors in; False is plain EMA
+    revive_after: PositiveInt = 300  # updates without use before a code is moved to live data
+
+
+class RVQConfig(FrozenModel):
+    """``stages`` codebooks, each quantizing what the ones before left over (DCID+RVQ-n)."""
+
+    kind: Literal["rvq"] = "rvq"
+    codebook_size: PositiveInt = 400
+    stages: int = Field(4, ge=1)
+    decay: float = Field(0.99, ge=0, lt=1)
+    revive_after: PositiveInt = 300
+
+
+class FSQConfig(FrozenModel):
+    """Finite scalar quantization: a fixed grid in a learned projection (DCID+FSQ)."""
+
+    kind: Literal["fsq"] = "fsq"
+    levels: tuple[PositiveInt, ...] = (8, 10, 5)  # 400 codes
+
+
+QuantizerConfig = Annotated[VQConfig | RVQConfig | FSQConfig, Field(discriminator="kind")]
+
+
+class StemConfig(FrozenModel):
+    """The bidirectional LSTM that text features pass before everything else."""
+
+    dim: PositiveInt = 256  # of its output; half for each direction
+    layers: PositiveInt = 2
+
+
+class MapConfig(FrozenModel):
+    """How features that are maps ``[H, W, F]`` are encoded; vectors need none of it."""
+
+    gate_dim: PositiveInt = 64  # bottleneck of the channel gate
+    attention_dim: PositiveInt = 256
+    attention: Literal["sum", "softmax"] = "softmax"  # "sum" is what the published code computes
+    specific_channels: PositiveInt = 2048  # of the specific map; half in its first convolution
+
+
+class ModalityConfig(FrozenModel):
+    """One modality: its features and the size of what is specific to it."""
+
+    backbone: str  # a name of model.backbones.BACKBONES
+    feature_shape: tuple[PositiveInt, ...]  # of one step: (F,) or (H, W, F)
+    specific_dim: PositiveInt  # S
+    stem: StemConfig | None = None
+    map: MapConfig | None = None
+
+    @model_validator(mode="after")
+    def _maps_need_their_config(self) -> Self:
+        if (len(self.feature_shape) == 3) != (self.map is not None):
+            raise ValueError(
+                f"feature_shape {self.feature_shape} and map={self.map} do not fit: a shape "
+                "(H, W, F) needs a MapConfig, a shape (F,) must not have one"
+            )
+        return self
+
+
+class SRCIDConfig(FrozenModel):
+    """The whole network. The defaults are the paper's (section III-B and the published code)."""
+
+    modalities: dict[Modality, ModalityConfig]
+    dim: PositiveInt = 256  # D
+    num_layers: PositiveInt = 2  # K; 1 is DCID
+    quantizer: QuantizerConfig = VQConfig()
+    transformer_layers: PositiveInt = 2
+    num_heads: PositiveInt = 4
+    feedforward_dim: PositiveInt = 1024
+    dropout: float = Field(0.1, ge=0, lt=1)
+    specific_norm: bool = False  # LayerNorm on specific vectors: they then cannot collapse to 0
+    detach_targets: bool = True  # what the decoders aim at gets no gradient (published: it does)
+    max_steps: PositiveInt = 10  # steps that training used; longer media is cut into such pieces
+
+    @model_validator(mode="after")
+    def _heads_divide_dim(self) -> Self:
+        if self.dim % self.num_heads:
+            raise ValueError(f"dim {self.dim} is not divisible by num_heads {self.num_heads}")
+        return self

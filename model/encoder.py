@@ -1,0 +1,176 @@
+"""The whole inference path: raw media -> backbone features -> codes -> retrieval vector.
+
+Feature extraction, the commands and the server all come through here.
+Shape letters: C code rows, T steps, L codebook size, D hidden dim.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from model.backbones import build_backbone
+from model.backbones.base import Backbone
+from model.checkpoint import fingerprint, locate
+from model.config import SRCIDConfig
+from model.errors import ConfigError, MediaError
+from model.media import Clip
+from model.modality import Modality
+from model.srcid import SRCID
+
+Codes = NDArray[np.int16]  # [C, T]
+
+
+class Vocabulary(NamedTuple):
+    """What each code stands for, as numbers: all that a search over codes needs."""
+
+    tables: NDArray[np.float32]  # [C, L, D] row c of a code sequence indexes tables[c]
+    layers: NDArray[np.int64]  # [C] the layer (1, 2, ...) that each code row belongs to
+
+    def steps(self, codes: Codes, layers: Sequence[int]) -> NDArray[np.float32]:
+        """Return one vector a step, ``[T, len(layers) * D]``: layers side by side.
+
+        Rows of one layer are summed: that is what residual quantization means by them.
+        """
+        rows = np.stack([table[row] for table, row in zip(self.tables, codes, strict=True)])
+        parts = [rows[self.layers == layer].sum(0) for layer in layers]
+        return np.concatenate(parts, axis=-1, dtype=np.float32)
+
+    def pooled(self, codes: Codes, layers: Sequence[int]) -> NDArray[np.float32]:
+        """Return ``[len(layers) * D]``, the mean over steps; retrieval compares by cosine."""
+        return self.steps(codes, layers).mean(0, dtype=np.float32)
+
+
+class Encoder:
+    """A checkpoint with its backbones: media and sentences in, codes out."""
+
+    def __init__(
+        self, model: SRCID, backbones: Mapping[Modality, Backbone], *, fingerprint: str
+    ) -> None:
+        self.model = model.eval()
+        self.backbones = dict(backbones)
+        self.fingerprint = fingerprint
+        self.device = next(model.parameters()).device
+        self.vocabulary = _vocabulary(model)
+
+    @classmethod
+    def from_pretrained(cls, checkpoint: str | Path, *, device: str = "cpu") -> Self:
+        """Load a checkpoint folder, or a shipped checkpoint by its name.
+
+        Raises:
+            CheckpointError: It is missing, damaged, or does not fit its configuration.
+            ConfigError: A backbone that it needs gives features of another shape.
+        """
+        folder = locate(checkpoint)
+        model = SRCID.from_pretrained(folder).to(device)
+        backbones = {}
+        for m in model.modalities:
+            own = model.config.modalities[m]
+            backbones[m] = build_backbone(own.backbone).to(device)
+            if backbones[m].feature_shape != own.feature_shape:
+                raise ConfigError(
+                    f"{m}: backbone {own.backbone!r} gives {backbones[m].feature_shape}, but the "
+                    f"checkpoint was trained on {own.feature_shape}; name the backbone it had"
+                )
+        return cls(model, backbones, fingerprint=fingerprint(folder))
+
+    @property
+    def config(self) -> SRCIDConfig:
+        """The architecture."""
+        return self.model.config
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that this checkpoint encodes."""
+        return self.model.modalities
+
+    def prepare(self, item: Clip | str) -> dict[Modality, Tensor]:
+        """Do one item's CPU work: a tensor for each modality that the item has.
+
+        Raises:
+            MediaError: It has none that this checkpoint knows.
+        """
+        prepared = {
+            m: backbone.preprocess(item) for m, backbone in self.backbones.items() if _has(item, m)
+        }
+        if not prepared:
+            raise MediaError(
+                f"nothing to encode: this checkpoint takes {', '.join(self.modalities)}"
+            )
+        return prepared
+
+    def features(self, prepared: Sequence[tuple[Modality, Tensor]]) -> list[Tensor]:
+        """Return the backbone features ``[T, *feature_shape]`` of each prepared item."""
+        groups: dict[Modality, list[int]] = defaultdict(list)
+        for index, (m, _) in enumerate(prepared):
+            groups[m].append(index)
+        found: dict[int, Tensor] = {}
+        for m, members in groups.items():
+            items = [prepared[index][1].to(self.device) for index in members]
+            found.update(zip(members, self.backbones[m].extract(items), strict=True))
+        return [found[index] for index in range(len(prepared))]
+
+    @torch.inference_mode()
+    def encode(self, prepared: Sequence[tuple[Modality, Tensor]]) -> list[Codes]:
+        """Return the codes ``[C, T]`` of each prepared item, in order."""
+        modalities = [m for m, _ in prepared]
+        return self.encode_features(list(zip(modalities, self.features(prepared), strict=True)))
+
+    @torch.inference_mode()
+    def encode_features(self, items: Sequence[tuple[Modality, Tensor]]) -> list[Codes]:
+        """Return the codes ``[C, T]`` of backbone features ``[T, *feature_shape]``.
+
+        Sound and video longer than the clips of training are cut into pieces of that length,
+        so that a second's codes do not depend on what lies minutes away.
+        """
+        codes: list[Codes] = [np.empty(0, np.int16)] * len(items)
+        for m in self.modalities:
+            members = [index for index, (own, _) in enumerate(items) if own == m]
+            if not members:
+                continue
+            pieces = [self._pieces(m, items[index][1].to(self.device)) for index in members]
+            rows = [piece for item in pieces for piece in item]
+            lengths = torch.tensor([len(row) for row in rows], device=self.device)
+            batch = pad_sequence(rows, batch_first=True)
+            mask = torch.arange(batch.shape[1], device=self.device) < lengths[:, None]
+            encoded = self.model.encode({m: batch}, {m: mask})[m].to(torch.int16).cpu()
+            found = iter(zip(encoded, lengths.tolist(), strict=True))
+            for index, item in zip(members, pieces, strict=True):
+                own = [row[:, :length] for row, length in (next(found) for _ in item)]
+                codes[index] = torch.cat(own, 1).numpy()
+        return codes
+
+    def encode_clip(self, clip: Clip) -> dict[Modality, Codes]:
+        """Return the codes of each stream of ``clip``."""
+        prepared = self.prepare(clip)
+        return dict(zip(prepared, self.encode(list(prepared.items())), strict=True))
+
+    def encode_text(self, text: str) -> Codes:
+        """Return the codes of a sentence, a step a word."""
+        return self.encode(list(self.prepare(text).items()))[0]
+
+    def _pieces(self, modality: Modality, features: Tensor) -> tuple[Tensor, ...]:
+        whole = modality is Modality.TEXT
+        return (features,) if whole else features.split(self.config.max_steps)
+
+
+def _has(item: Clip | str, modality: Modality) -> bool:
+    if isinstance(item, str):
+        return modality is Modality.TEXT
+    return {
+        Modality.AUDIO: item.waveform is not None,
+        Modality.VIDEO: item.frames is not None,
+        Modality.TEXT: False,
+    }[modality]
+
+
+def _vocabulary(model: SRCID) -> Vocabulary:
+    tables = [layer.quantizer.tables().detach() for layer in model.stages]
+    layers = [depth for depth, own in enumerate(tables, start=1) for _ in own]
+    return Vocabulary(torch.cat(tables).float().cpu().numpy(), np.array(layers))

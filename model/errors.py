@@ -1,0 +1,40 @@
+"""Every error that the package raises because of what it was given.
+
+* SRCIDError
+  + ConfigError        a configuration that contradicts itself or names what does not exist
+  + CheckpointError    a checkpoint that is missing, damaged or does not fit
+  + MediaError         bytes that are not a decodable clip, sound, picture or sentence
+    - MediaTooLarge    a clip that decodes, but is longer or larger than the limits
+  + ShapeError         a tensor of another shape than the network was built for
+  + DataError          training or evaluation data that is missing or malformed
+
+The message says what was wrong, with the value, and what to do.
+"""
+
+
+class SRCIDError(Exception):
+    """Base of every error above."""
+
+
+class ConfigError(SRCIDError):
+    """A configuration contradicts itself or names what does not exist."""
+
+
+class CheckpointError(SRCIDError):
+    """A checkpoint is missing, damaged or does not fit."""
+
+
+class MediaError(SRCIDError):
+    """The bytes are not a decodable clip, sound, picture or sentence."""
+
+
+class MediaTooLarge(MediaError):
+    """The clip is longer or larger than the limits allow."""
+
+
+class ShapeError(SRCIDError):
+    """A tensor has another shape than the network was built for."""
+
+
+class DataError(SRCIDError):
+    """Training or evaluation data is missing or malformed."""

@@ -1,0 +1,77 @@
+"""One disentangling layer: general, specific, codes and reconstruction of every modality.
+
+Shape letters: B batch, T time steps, D hidden dim, S specific dim, F feature dim, Q codes a step.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from torch import Tensor, nn
+
+from model.config import MapConfig, SRCIDConfig
+from model.modality import Modality
+from model.network.decoder import MapDecoder, VectorDecoder
+from model.network.general import GeneralEncoder
+from model.network.specific import MapSpecificEncoder, Specific, VectorSpecificEncoder
+from model.quantizers import build_quantizer
+
+
+@dataclass(frozen=True)
+class ModalityShape:
+    """What one layer gets of one modality, and the size of what it leaves for the next."""
+
+    channels: int  # F, the last axis of the input
+    specific_dim: int  # S
+    maps: MapConfig | None = None  # for an input of maps [B, T, H, W, F]
+
+
+@dataclass(frozen=True)
+class LayerOutput:
+    """What one layer makes of a batch, by modality."""
+
+    general: dict[Modality, Tensor] = field(default_factory=dict)  # [B, T, D] not yet quantized
+    quantized: dict[Modality, Tensor] = field(default_factory=dict)  # [B, T, D]
+    codes: dict[Modality, Tensor] = field(default_factory=dict)  # [B, Q, T]
+    specific: dict[Modality, Specific] = field(default_factory=dict)  # vectors [B, T, S]
+    reconstruction: dict[Modality, Tensor] = field(default_factory=dict)  # [B, T, *F]
+
+
+class DisentanglingLayer(nn.Module):
+    """Splits each modality into a general part, which becomes codes, and a specific part.
+
+    Source: SRCID eq. 1-4; with raw features as input this is DCID.
+    """
+
+    def __init__(self, shapes: Mapping[Modality, ModalityShape], config: SRCIDConfig) -> None:
+        super().__init__()
+        self.general = nn.ModuleDict(
+            {m: GeneralEncoder(shape.channels, config, shape.maps) for m, shape in shapes.items()}
+        )
+        self.specific = nn.ModuleDict({m: _specific(shape) for m, shape in shapes.items()})
+        self.decoder = nn.ModuleDict(
+            {m: _decoder(shape, config.dim) for m, shape in shapes.items()}
+        )
+        self.quantizer = build_quantizer(config.dim, config.quantizer)
+
+    def forward(
+        self, inputs: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor]
+    ) -> LayerOutput:
+        """Encode, quantize and decode ``inputs`` ``[B, T, *F]`` with ``masks`` ``[B, T]``."""
+        out = LayerOutput()
+        for m, x in inputs.items():
+            out.general[m] = self.general[m](x, masks[m])
+            out.quantized[m], out.codes[m] = self.quantizer(out.general[m])
+            out.specific[m] = self.specific[m](x)
+            out.reconstruction[m] = self.decoder[m](out.quantized[m], out.specific[m])
+        return out
+
+
+def _specific(shape: ModalityShape) -> nn.Module:
+    if shape.maps:
+        return MapSpecificEncoder(shape.channels, shape.maps.specific_channels, shape.specific_dim)
+    return VectorSpecificEncoder(shape.channels, shape.specific_dim)
+
+
+def _decoder(shape: ModalityShape, dim: int) -> nn.Module:
+    if shape.maps:
+        return MapDecoder(dim, shape.maps.specific_channels, shape.channels)
+    return VectorDecoder(dim, shape.specific_dim, shape.channels)

@@ -1,0 +1,114 @@
+"""A codebook that follows the data by an exponential moving average over all modalities.
+
+Shape letters: B batch, T time steps, D dim, L codebook size.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.modality import Modality
+
+EPS = 1e-5  # additive smoothing of the counts: a code nobody chose divides by no zero
+
+
+class EMACodebook(nn.Module):
+    """L vectors that MM-EMA moves, and that go to live data when nothing chooses them.
+
+    The counts start at 1, so that a vector which nothing chose stays where it is (the published
+    code starts them at 0, which throws such vectors far away at the first update).
+
+    Args:
+        size: L.
+        dim: D.
+        decay: Of the moving average, for each of the three modalities' turns in an update.
+        multimodal: Whether a code is also pulled to what the other modalities had at the steps
+            where one modality chose it. Without it this is the plain average of van den Oord
+            et al., 2017.
+        revive_after: Updates without use after which a code is moved.
+
+    Source: MM-EMA of DCID (Xia et al., 2023, section 3.2), which SRCID section II adopts; the
+    paper's cross-attention is left out, as in the published code.
+    """
+
+    vectors: Tensor
+    ema_count: Tensor
+    ema_sum: Tensor
+    unused_for: Tensor
+
+    def __init__(
+        self, *, size: int, dim: int, decay: float, multimodal: bool, revive_after: int
+    ) -> None:
+        super().__init__()
+        self.decay, self.multimodal, self.revive_after = decay, multimodal, revive_after
+        vectors = torch.empty(size, dim).uniform_(-1 / size, 1 / size)
+        self.register_buffer("vectors", vectors)  # [L, D]
+        self.register_buffer("ema_count", torch.ones(size))  # [L]
+        self.register_buffer("ema_sum", vectors.clone())  # [L, D]
+        self.register_buffer("unused_for", torch.zeros(size, dtype=torch.int64))  # [L]
+
+    def nearest(self, z: Tensor) -> Tensor:
+        """Return the index ``[B, T]`` of the vector nearest to each of ``z`` ``[B, T, D]``."""
+        # |z|^2 is the same for all vectors. float32 even under autocast: ties are decided here.
+        with torch.autocast(z.device.type, enabled=False):
+            z = z.detach().to(self.vectors.dtype)
+            distances = self.vectors.square().sum(-1) - 2 * z @ self.vectors.T  # [B, T, L]
+        return distances.argmin(-1)
+
+    @torch.no_grad()
+    def update(
+        self,
+        z: Mapping[Modality, Tensor],
+        codes: Mapping[Modality, Tensor],
+        masks: Mapping[Modality, Tensor],
+    ) -> None:
+        """Move the vectors towards ``z`` ``[B, T, D]``, which chose ``codes`` ``[B, T]``."""
+        for modality in z:
+            chosen = F.one_hot(codes[modality], len(self.vectors)).to(self.vectors.dtype)
+            chosen = (chosen * masks[modality].unsqueeze(-1)).flatten(0, 1)  # [B*T, L]
+            pull = self._pull(modality, z, masks).to(self.vectors.dtype).flatten(0, 1)
+            self.ema_count.lerp_(chosen.sum(0), 1 - self.decay)
+            self.ema_sum.lerp_(chosen.T @ pull, 1 - self.decay)
+            total = self.ema_count.sum()
+            self.ema_count.add_(EPS).mul_(total / (total + len(self.vectors) * EPS))
+        self.vectors.copy_(self.ema_sum / self.ema_count.unsqueeze(-1))
+        self._revive(z, codes, masks)
+
+    def _pull(
+        self, modality: Modality, z: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor]
+    ) -> Tensor:
+        """Return where each step pulls its code: half its own vector, half the others' mean."""
+        own = z[modality]
+        others = [name for name in z if name != modality] if self.multimodal else []
+        if not others:
+            return own
+        weights = torch.stack([masks[name] for name in others]).unsqueeze(-1).to(own.dtype)
+        paired = (torch.stack([z[name] for name in others]) * weights).sum(0)
+        present = weights.sum(0)  # [B, T, 1]
+        return torch.where(present > 0, (own + paired / present.clamp(min=1)) / 2, own)
+
+    def _revive(
+        self,
+        z: Mapping[Modality, Tensor],
+        codes: Mapping[Modality, Tensor],
+        masks: Mapping[Modality, Tensor],
+    ) -> None:
+        """Move each code that was unused for too long onto a vector of this batch.
+
+        Count and sum move along, so that the next update does not undo it (in the published
+        code it does); and it goes to data, not beside another code, so that it is no duplicate.
+        """
+        live = torch.cat([z[name][masks[name]] for name in z])  # [N, D]
+        used = torch.cat([codes[name][masks[name]] for name in z])  # [N]
+        self.unused_for.add_(1)
+        self.unused_for[used] = 0
+        dead = self.unused_for > self.revive_after
+        if not len(live) or not dead.any():
+            return
+        chosen = torch.randint(len(live), (int(dead.sum()),), device=live.device)
+        self.ema_count[dead] = self.ema_count[~dead].mean() if not dead.all() else 1.0
+        self.vectors[dead] = live[chosen].to(self.vectors.dtype)
+        self.ema_sum[dead] = self.vectors[dead] * self.ema_count[dead].unsqueeze(-1)
+        self.unused_for[dead] = 0

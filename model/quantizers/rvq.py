@@ -1,0 +1,76 @@
+"""Residual vector quantization: each stage quantizes what the stages before left over."""
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from model.config import RVQConfig
+from model.modality import Modality
+from model.quantizers.base import Quantizer
+from model.quantizers.codebook import EMACodebook
+
+
+class ResidualQuantizer(Quantizer):
+    """n codebooks whose chosen vectors add up; MM-EMA moves each by its residuals.
+
+    Entry 0 of every codebook stays the zero vector, so that a stage can add nothing.
+
+    Source: Lee et al., CVPR 2022; ``Cross_RQEmbeddingEMA_AVT`` of the published code.
+    """
+
+    def __init__(self, dim: int, config: RVQConfig) -> None:
+        super().__init__()
+        self.dim, self.codebook_size = dim, config.codebook_size
+        self.num_codebooks = config.stages
+        self.codebooks = nn.ModuleList(
+            EMACodebook(
+                size=config.codebook_size,
+                dim=dim,
+                decay=config.decay,
+                multimodal=True,
+                revive_after=config.revive_after,
+            )
+            for _ in range(config.stages)
+        )
+        self._pin_zero()
+
+    @property
+    def stages(self) -> list[EMACodebook]:
+        """The codebooks in order."""
+        return cast("list[EMACodebook]", list(self.codebooks))
+
+    def encode(self, z: Tensor) -> Tensor:
+        """Return the codes ``[B, Q, T]`` of ``z`` ``[B, T, D]``, one row a stage."""
+        codes = []
+        for stage in self.stages:
+            codes.append(stage.nearest(z))
+            z = z - stage.vectors[codes[-1]]
+        return torch.stack(codes, 1)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Return the sum ``[B, T, D]`` of the vectors that ``codes`` ``[B, Q, T]`` name."""
+        chosen = [stage.vectors[codes[:, q]] for q, stage in enumerate(self.stages)]
+        return torch.stack(chosen).sum(0)
+
+    def tables(self) -> Tensor:
+        """Return the codebooks ``[Q, L, D]``."""
+        return torch.stack([stage.vectors for stage in self.stages])
+
+    @torch.no_grad()
+    def update(self, z: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor]) -> None:
+        """Move every stage's codebook towards the residuals that reach it."""
+        residual = dict(z)
+        for stage in self.stages:
+            codes = {modality: stage.nearest(own) for modality, own in residual.items()}
+            left = {m: own - stage.vectors[codes[m]] for m, own in residual.items()}
+            stage.update(residual, codes, masks)
+            residual = left
+        self._pin_zero()
+
+    def _pin_zero(self) -> None:
+        for stage in self.stages:
+            stage.vectors[0] = 0
+            stage.ema_sum[0] = 0
+            stage.unused_for[0] = 0

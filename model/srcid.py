@@ -1,0 +1,162 @@
+"""The network: layers, each fed the modal-specific vectors of the one before.
+
+Shape letters: B batch, T time steps, D hidden dim (256), L codebook size (400), K layers (2);
+Q codes a step and layer, C = sum of Q over the layers: code rows.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple, Self, cast
+
+import torch
+from torch import Tensor, nn
+
+from model.checkpoint import locate, read_checkpoint, write_checkpoint
+from model.config import SRCIDConfig
+from model.errors import CheckpointError, ShapeError
+from model.modality import Modality
+from model.network.layer import DisentanglingLayer, LayerOutput, ModalityShape
+from model.network.stem import TextStem
+
+
+class SRCIDOutput(NamedTuple):
+    """A forward pass: one entry for each layer that took part."""
+
+    layers: list[LayerOutput]
+    targets: list[dict[Modality, Tensor]]  # [B, T, *F] what each layer's decoders aim at
+
+
+class SRCID(nn.Module):
+    """Two layers of semantic residual disentanglement (one layer: DCID).
+
+    Layer 1 splits a modality's features into a general part, quantized by a codebook that all
+    modalities share, and a specific part; layer 2 does the same to that specific part.
+
+    Source: SRCID section II, eq. 1-4.
+    """
+
+    def __init__(self, config: SRCIDConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.stems = nn.ModuleDict(
+            {
+                m: TextStem(own.feature_shape[-1], own.stem)
+                for m, own in config.modalities.items()
+                if own.stem
+            }
+        )
+        self.layers = nn.ModuleList(
+            DisentanglingLayer(self._shapes(depth), config) for depth in range(config.num_layers)
+        )
+
+    @property
+    def stages(self) -> list[DisentanglingLayer]:
+        """The layers, typed."""
+        return cast("list[DisentanglingLayer]", list(self.layers))
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that the network was built for, in the order of ``Modality``."""
+        return tuple(m for m in Modality if m in self.config.modalities)
+
+    def forward(
+        self,
+        features: Mapping[Modality, Tensor],
+        masks: Mapping[Modality, Tensor] | None = None,
+        *,
+        num_layers: int | None = None,
+    ) -> SRCIDOutput:
+        """Disentangle a batch.
+
+        Args:
+            features: ``[B, T, *feature_shape]`` for each modality given, any subset.
+            masks: ``[B, T]``, true where a step is real; real steps come first. All by default.
+            num_layers: Layers that take part, all by default; fewer during the warm start.
+
+        Raises:
+            ShapeError: A feature has another shape than the configuration says.
+        """
+        inputs = self._inputs(features)
+        masks = masks or _all_true(inputs)
+        for m, stem in self.stems.items():
+            if m in inputs:
+                inputs[Modality(m)] = stem(inputs[Modality(m)], masks[Modality(m)])
+        outputs, targets = [], []
+        for layer in self.stages[:num_layers]:
+            outputs.append(layer(inputs, masks))
+            detach = self.config.detach_targets
+            targets.append({m: x.detach() if detach else x for m, x in inputs.items()})
+            inputs = {m: own.vector for m, own in outputs[-1].specific.items()}
+        return SRCIDOutput(outputs, targets)
+
+    @torch.inference_mode()
+    def encode(
+        self, features: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor] | None = None
+    ) -> dict[Modality, Tensor]:
+        """Return the codes ``[B, C, T]`` of each modality, layer 1's rows first."""
+        layers = self.forward(features, masks).layers
+        return {m: torch.cat([out.codes[m] for out in layers], 1) for m in layers[0].codes}
+
+    @classmethod
+    def from_pretrained(cls, checkpoint: str | Path) -> Self:
+        """Load a checkpoint folder, or a shipped checkpoint by its name, ready to encode.
+
+        Raises:
+            CheckpointError: It is missing, damaged, or its tensors do not fit its config.
+        """
+        folder = locate(checkpoint)
+        config, tensors = read_checkpoint(folder)
+        model = cls(config)
+        wanted = model.state_dict()
+        missing, unknown = wanted.keys() - tensors.keys(), tensors.keys() - wanted.keys()
+        misshapen = {
+            n for n in wanted.keys() & tensors.keys() if wanted[n].shape != tensors[n].shape
+        }
+        if missing or unknown or misshapen:
+            raise CheckpointError(
+                f"{folder}: the weights do not fit config.json (missing {sorted(missing)[:3]}, "
+                f"unknown {sorted(unknown)[:3]}, of another shape {sorted(misshapen)[:3]}); "
+                "take both files from the same training run"
+            )
+        model.load_state_dict(tensors)
+        return model.eval().requires_grad_(False)
+
+    def save_pretrained(self, folder: Path, *, dtype: torch.dtype = torch.float32) -> None:
+        """Write ``config.json`` and ``model.safetensors``, floats as ``dtype``."""
+        tensors = {
+            name: tensor.to(dtype) if tensor.is_floating_point() else tensor
+            for name, tensor in self.state_dict().items()
+        }
+        write_checkpoint(folder, self.config, tensors)
+
+    def _shapes(self, depth: int) -> dict[Modality, ModalityShape]:
+        """Return what layer ``depth`` (from 0) gets of each modality."""
+        shapes = {}
+        for m in self.modalities:
+            own = self.config.modalities[m]
+            if depth > 0:
+                shapes[m] = ModalityShape(own.specific_dim, own.specific_dim)
+            elif own.stem:
+                shapes[m] = ModalityShape(own.stem.dim, own.specific_dim)
+            else:
+                shapes[m] = ModalityShape(own.feature_shape[-1], own.specific_dim, own.map)
+        return shapes
+
+    def _inputs(self, features: Mapping[Modality, Tensor]) -> dict[Modality, Tensor]:
+        """Check the features and put them in the order in which MM-EMA visits modalities."""
+        for m, x in features.items():
+            own = self.config.modalities.get(m)
+            if own is None:
+                raise ShapeError(
+                    f"this network knows {', '.join(self.modalities)}, not {m!r}; leave it out"
+                )
+            if x.dim() != 2 + len(own.feature_shape) or x.shape[2:] != own.feature_shape:
+                wanted = ", ".join(str(n) for n in ("B", "T", *own.feature_shape))
+                raise ShapeError(
+                    f"{m} features have shape {list(x.shape)}; this network takes [{wanted}]"
+                )
+        return {m: features[m] for m in self.modalities if m in features}
+
+
+def _all_true(inputs: Mapping[Modality, Tensor]) -> dict[Modality, Tensor]:
+    return {m: x.new_ones(x.shape[:2], dtype=torch.bool) for m, x in inputs.items()}

@@ -1,0 +1,57 @@
+"""What all tests share: one torch thread, the tiny checkpoint, the founders' reference data."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.config import ModalityConfig, SRCIDConfig, StemConfig, VQConfig
+from model.modality import Modality
+from model.srcid import SRCID
+
+torch.set_num_threads(1)  # two threads on a busy machine are many times slower
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference tensors and data, which only the founders' machines have."""
+    if not SHARED.is_dir():
+        pytest.skip("the founders' reference data (a folder `shared` beside the project) is absent")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> SRCIDConfig:
+    """A whole network that fits into a unit test, on the seeded `tiny` backbones."""
+
+    def modality(name: str, stem: StemConfig | None = None) -> ModalityConfig:
+        return ModalityConfig(
+            backbone=f"tiny-{name}", feature_shape=(8,), specific_dim=8, stem=stem
+        )
+
+    return SRCIDConfig(
+        modalities={
+            Modality.AUDIO: modality("audio"),
+            Modality.VIDEO: modality("video"),
+            Modality.TEXT: modality("text", StemConfig(dim=8, layers=1)),
+        },
+        dim=8,
+        feedforward_dim=16,
+        num_heads=2,
+        transformer_layers=1,
+        quantizer=VQConfig(codebook_size=32),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tiny_config: SRCIDConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint folder of that network, with seeded weights and a codebook that is in use."""
+    torch.manual_seed(0)
+    model = SRCID(tiny_config)
+    for layer in model.stages:
+        layer.quantizer.codebook.vectors.normal_()
+    folder = tmp_path_factory.mktemp("tiny") / "checkpoint"
+    model.save_pretrained(folder)
+    return folder

@@ -1,0 +1,1 @@
+"""The training side: losses, data, the loop, evaluation."""

@@ -1,0 +1,111 @@
+"""Every number of a training run, validated. A run folder carries it; resume reads it."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from model.config import FrozenModel, SRCIDConfig
+
+
+class CLUBConfig(FrozenModel):
+    """The networks that estimate mutual information, and how they are fitted."""
+
+    hidden_dim: PositiveInt = 128
+    fits: PositiveInt = 5  # fitting steps before each optimizer step
+    lr: PositiveFloat = 1e-3
+    time_first: bool = False  # average over time before dividing by the variance (published)
+
+
+class CPCConfig(FrozenModel):
+    """Cross-modal contrastive predictive coding."""
+
+    lstm_layers: PositiveInt = 2
+    self_weight: float = Field(0.1, ge=0)  # of predicting the own modality; others weigh 1
+    temperature: PositiveFloat | None = None  # cosines over it; None: raw dot products (paper)
+
+
+class CMCMConfig(FrozenModel):
+    """Cross-modal code matching."""
+
+    temperature: PositiveFloat = 1.0
+    # "published" swaps the indices of the score's second term; "symmetric" also matches columns.
+    form: Literal["textbook", "published", "symmetric"] = "textbook"
+
+
+class LayerWeights(FrozenModel):
+    """What one layer weighs, and each kind of term in its sum. The paper's are all 1 (eq. 8)."""
+
+    total: float = Field(1.0, ge=0)
+    reconstruction: float = Field(1.0, ge=0)
+    commitment: float = Field(1.0, ge=0)
+    mi: float = Field(1.0, ge=0)
+    cpc: float = Field(1.0, ge=0)
+    cmcm: float = Field(1.0, ge=0)
+    infonce: float = Field(0.0, ge=0)  # an extension: clip-level InfoNCE
+
+
+class ObjectiveConfig(FrozenModel):
+    """The loss: a weighted sum of terms in each layer, and of the layers."""
+
+    # 0.3 is the published code's weight of layer 2; the paper is silent.
+    layers: tuple[LayerWeights, ...] = (LayerWeights(), LayerWeights(total=0.3))
+    beta: PositiveFloat = 0.25  # of commitment
+    mi_ramp_steps: NonNegativeInt = 0  # an extension: the MI weight grows from 0 over these steps
+    infonce_temperature: PositiveFloat = 0.1
+    club: CLUBConfig = CLUBConfig()
+    cpc: CPCConfig = CPCConfig()
+    cmcm: CMCMConfig = CMCMConfig()
+
+
+class WarmStartConfig(FrozenModel):
+    """When layer 2's losses join.
+
+    ``epoch``: at the start of epoch ``epoch`` (the published code: 3). ``mi``: when the running
+    mean of layer 1's bound stayed below ``threshold`` for ``patience`` steps. The bound is near 0
+    before anything was learned too, so this also waits for ``min_steps`` and for CLUB's fit to
+    have settled.
+    """
+
+    trigger: Literal["epoch", "mi"] = "epoch"
+    epoch: NonNegativeInt = 3
+    threshold: PositiveFloat = 0.1  # nats, summed over the modalities
+    patience: PositiveInt = 50
+    min_steps: NonNegativeInt = 500
+    settled: PositiveFloat = 0.02  # relative change of the running fit loss over ``patience`` steps
+
+
+class OptimConfig(FrozenModel):
+    """The optimizer of everything but CLUB."""
+
+    lr: PositiveFloat = 4e-4
+    warmup_steps: NonNegativeInt = 0  # linear from 0
+    schedule: Literal["constant", "cosine"] = "constant"
+    clip_norm: PositiveFloat = 0.5  # of each module's gradient: stem, encoders, decoders, CPC, CLUB
+
+
+class DataConfig(FrozenModel):
+    """What a training clip is made of."""
+
+    folder: Path | None = None  # a bank: manifest.csv and its media; given by --data
+    steps: PositiveInt = 10  # T
+    clips_per_epoch: PositiveInt = 2000
+    views: PositiveInt = 1  # crops and excerpts of each photo and sound that are cached
+    validation: float = Field(0.0, ge=0, lt=1)  # part of the train split kept from training
+    # "pad": a word a step, zeros after the last word (paper). "spread": words over all steps.
+    text_layout: Literal["pad", "spread"] = "pad"
+    text_mask: bool = True  # False: padding counts as words (published)
+
+
+class TrainConfig(FrozenModel):
+    """A whole run."""
+
+    name: str
+    model: SRCIDConfig
+    data: DataConfig = DataConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    optim: OptimConfig = OptimConfig()
+    warm_start: WarmStartConfig = WarmStartConfig()
+    epochs: PositiveInt = 5
+    batch_size: PositiveInt = 80
+    seed: int = 43

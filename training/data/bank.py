@@ -1,0 +1,173 @@
+"""A bank: a folder of class-labelled photos, sounds and sentences, and its cached features.
+
+``manifest.csv`` has a row an item: id (a path in the folder, or any name for a sentence),
+modality (image, audio, text), class, split, text.
+"""
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from model.backbones import build_backbone
+from model.config import SRCIDConfig
+from model.errors import DataError, MediaError
+from model.media import SAMPLE_RATE, Clip, DecodeConfig, read_clip
+from model.modality import Modality
+
+MODALITIES = {"image": Modality.VIDEO, "audio": Modality.AUDIO, "text": Modality.TEXT}
+COLUMNS = ("id", "modality", "class", "split", "text")
+
+
+class Entry(NamedTuple):
+    """One item of a bank."""
+
+    id: str
+    modality: Modality
+    label: str  # class name
+    split: str  # train or test
+    text: str  # the sentence; for a recording its title
+
+
+class Bank:
+    """The items of a bank with their features, by modality and split.
+
+    Args:
+        entries: Its items.
+        features: For each id ``[views, T, *F]``; view 0 is the item as it is.
+    """
+
+    def __init__(self, entries: Iterable[Entry], features: dict[str, Tensor]) -> None:
+        self.entries = list(entries)
+        self.features = features
+        self.classes = sorted({entry.label for entry in self.entries})
+
+    def select(self, modality: Modality, split: str) -> list[Entry]:
+        """Return the entries of one modality and split, in the manifest's order."""
+        return [e for e in self.entries if e.modality is modality and e.split == split]
+
+    def with_validation(self, fraction: float) -> "Bank":
+        """Return the bank with part of each class's train split renamed to ``validation``.
+
+        The part is the last in the manifest's order, so that neighbours (which may come from one
+        recording) stay on one side.
+        """
+        renamed = []
+        for m in Modality:
+            for label in self.classes:
+                own = [e for e in self.select(m, "train") if e.label == label]
+                kept = len(own) - round(fraction * len(own))
+                renamed += own[:kept] + [e._replace(split="validation") for e in own[kept:]]
+        return Bank(renamed + [e for e in self.entries if e.split != "train"], self.features)
+
+
+def read_manifest(folder: Path) -> list[Entry]:
+    """Read ``manifest.csv``.
+
+    Raises:
+        DataError: It is missing, lacks a column, or a row names what does not exist.
+    """
+    path = folder / "manifest.csv"
+    if not path.is_file():
+        raise DataError(f"{path} is missing: a bank is a folder with a manifest.csv in it")
+    with path.open(newline="") as file:
+        rows = csv.DictReader(file)
+        missing = set(COLUMNS) - set(rows.fieldnames or ())
+        if missing:
+            raise DataError(f"{path} lacks the columns {sorted(missing)}; it needs {COLUMNS}")
+        return [_entry(path, line, row) for line, row in enumerate(rows, start=2)]
+
+
+def _entry(path: Path, line: int, row: dict[str, str]) -> Entry:
+    if row["modality"] not in MODALITIES:
+        raise DataError(
+            f"{path}, line {line}: modality {row['modality']!r} is none of {sorted(MODALITIES)}"
+        )
+    if row["modality"] != "text" and not (path.parent / row["id"]).is_file():
+        raise DataError(f"{path}, line {line}: there is no file {row['id']!r} in the bank")
+    return Entry(row["id"], MODALITIES[row["modality"]], row["class"], row["split"], row["text"])
+
+
+def load_bank(folder: Path, config: SRCIDConfig, *, views: int, cache: Path) -> Bank:
+    """Return the bank in ``folder`` with the features of ``config``'s backbones.
+
+    Args:
+        folder: The bank.
+        config: Names the backbone of each modality.
+        views: Of each photo and sound: the item as it is, and random crops or excerpts.
+        cache: Folder where extracted features are kept from run to run.
+
+    Raises:
+        DataError: The manifest is malformed, or an item does not decode.
+    """
+    entries = read_manifest(folder)
+    backbones = {m: own.backbone for m, own in config.modalities.items()}
+    key = json.dumps([[list(entry) for entry in entries], backbones, views])
+    file = cache / f"features-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
+    if not file.is_file():
+        features = _extract(folder, entries, backbones, views)
+        cache.mkdir(parents=True, exist_ok=True)
+        aside = file.with_suffix(".partial")
+        save_file(features, aside)
+        aside.rename(file)
+    return Bank(entries, load_file(file))
+
+
+def _extract(
+    folder: Path, entries: list[Entry], backbones: dict[Modality, str], views: int
+) -> dict[str, Tensor]:
+    features = {}
+    networks = {m: build_backbone(name) for m, name in backbones.items()}
+    for entry in tqdm(entries, desc="extracting features", unit="item"):
+        backbone = networks[entry.modality]
+        try:
+            items = _views(folder, entry, views)
+            prepared = [backbone.preprocess(item) for item in items]
+        except MediaError as error:
+            raise DataError(f"{folder / entry.id}: {error}") from error
+        features[entry.id] = torch.stack(backbone.extract(prepared))
+    return features
+
+
+def _views(folder: Path, entry: Entry, views: int) -> list[Clip | str]:
+    """Return the item as it is and ``views - 1`` seeded variants; a sentence has one view."""
+    if entry.modality is Modality.TEXT:
+        return [entry.text]
+    clip = read_clip(folder / entry.id, DecodeConfig())
+    seed = int.from_bytes(hashlib.sha256(entry.id.encode()).digest()[:8])
+    draw = np.random.default_rng(seed)
+    vary = _crop if entry.modality is Modality.VIDEO else _shift
+    return [clip, *(vary(clip, draw) for _ in range(views - 1))]
+
+
+def _crop(clip: Clip, draw: np.random.Generator) -> Clip:
+    """Return a square crop of 60 to 100 % of the shorter side, flipped half of the time."""
+    assert clip.frames is not None
+    height, width = clip.frames.shape[2:4]
+    side = round(min(height, width) * draw.uniform(0.6, 1.0))
+    top, left = draw.integers(height - side + 1), draw.integers(width - side + 1)
+    square = clip.frames[0, 0, top : top + side, left : left + side]
+    if draw.random() < 0.5:
+        square = square[:, ::-1]
+    whole = min(height, width)
+    picture = Image.fromarray(np.ascontiguousarray(square))
+    frame = np.asarray(picture.resize((whole, whole), Image.Resampling.BICUBIC))
+    return clip._replace(frames=frame[None, None])
+
+
+def _shift(clip: Clip, draw: np.random.Generator) -> Clip:
+    """Return the sound begun elsewhere (its start follows its end), up to 6 dB softer or louder."""
+    assert clip.waveform is not None
+    offset = int(draw.integers(len(clip.waveform) or SAMPLE_RATE))
+    gain = 10 ** (draw.uniform(-6, 6) / 20)
+    waveform = np.clip(np.roll(clip.waveform, offset) * gain, -1, 1)
+    return clip._replace(waveform=waveform.astype(np.float32))

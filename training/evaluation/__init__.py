@@ -1,0 +1,1 @@
+"""How good the codes are: retrieval, and the state of the codebooks."""

@@ -1,0 +1,1 @@
+"""Losses: tensors in, a scalar out; none owns a model, none knows another."""

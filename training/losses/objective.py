@@ -1,0 +1,144 @@
+"""The objective: a table of terms for each layer, and their weighted sum."""
+
+from collections.abc import Mapping
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from model.config import SRCIDConfig
+from model.modality import Modality
+from model.network.layer import LayerOutput
+from model.srcid import SRCIDOutput
+from training.config import LayerWeights, ObjectiveConfig
+from training.losses.club import CLUB
+from training.losses.cmcm import cross_modal_code_matching
+from training.losses.commitment import commitment
+from training.losses.cpc import CrossModalCPC
+from training.losses.infonce import clip_infonce
+from training.losses.masking import variance
+from training.losses.reconstruction import reconstruction
+
+
+class LayerDraws(NamedTuple):
+    """The random choices that one layer's losses make in one step."""
+
+    permutations: dict[Modality, Tensor]  # [B] which clip's specific part CLUB puts in
+    cpc_step: int  # the last step that CPC sees, from 0
+
+
+class Report(NamedTuple):
+    """What the objective says of a batch."""
+
+    total: Tensor  # the scalar to minimise
+    # Unweighted, detached, by name: layer1/mi/audio, layer2/cpc, ...; specific_variance beside
+    # them is in no sum: where it goes to 0, the specific features have collapsed.
+    terms: dict[str, Tensor]
+
+
+class LayerObjective(nn.Module):
+    """The losses of one layer that have weights of their own: CLUB and CPC."""
+
+    def __init__(self, config: SRCIDConfig, objective: ObjectiveConfig) -> None:
+        super().__init__()
+        self.clubs = nn.ModuleDict(
+            {
+                m: CLUB(config.dim, own.specific_dim, objective.club)
+                for m, own in config.modalities.items()
+            }
+        )
+        self.cpc = CrossModalCPC(tuple(config.modalities), config.dim, objective.cpc)
+
+
+class Objective(nn.Module):
+    """All terms of SRCID eq. 8, and those of the extensions, by name and weight.
+
+    A term of weight 0 is neither computed nor reported.
+    """
+
+    def __init__(self, model: SRCIDConfig, config: ObjectiveConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.layers = nn.ModuleList(LayerObjective(model, config) for _ in range(model.num_layers))
+
+    @property
+    def stages(self) -> list[LayerObjective]:
+        """The layers, typed."""
+        return cast("list[LayerObjective]", list(self.layers))
+
+    def fit_loss(self, output: SRCIDOutput, masks: Mapping[Modality, Tensor]) -> dict[str, Tensor]:
+        """Return what fits each CLUB network to the batch, by name: layer1/club_fit/audio."""
+        return {
+            f"layer{depth}/club_fit/{m}": own.clubs[m].fit_loss(
+                out.quantized[m].detach(), out.specific[m].vector.detach(), masks[m]
+            )
+            for depth, (own, out) in enumerate(zip(self.stages, output.layers, strict=False), 1)
+            for m in out.general
+        }
+
+    def forward(
+        self,
+        output: SRCIDOutput,
+        masks: Mapping[Modality, Tensor],
+        tables: list[Tensor],
+        draws: list[LayerDraws],
+        *,
+        mi_scale: float = 1.0,
+    ) -> Report:
+        """Return the loss of a batch.
+
+        Args:
+            output: The network's, of as many layers as take part.
+            masks: ``[B, T]``.
+            tables: Each layer's codebooks ``[Q, L, D]``, for code matching.
+            draws: Each layer's random choices.
+            mi_scale: Multiplies the weight of mutual information (a ramp).
+        """
+        terms: dict[str, Tensor] = {}
+        totals = []
+        layers = zip(self.stages, output.layers, output.targets, tables, draws, strict=False)
+        for depth, (own, out, targets, table, draw) in enumerate(layers):
+            weights = self.config.layers[depth]
+            found = self._terms(own, weights, out, targets, masks, table, draw)
+            scale = weights.model_dump() | {"mi": weights.mi * mi_scale}
+            weighted = [scale[name.split("/")[0]] * term for name, term in found.items()]
+            totals.append(weights.total * torch.stack(weighted).sum())
+            terms |= {f"layer{depth + 1}/{name}": t.detach() for name, t in found.items()}
+            terms |= {
+                f"layer{depth + 1}/specific_variance/{m}": variance(part.vector, masks[m])
+                for m, part in out.specific.items()
+            }
+        return Report(torch.stack(totals).sum(), terms)
+
+    def _terms(
+        self,
+        own: LayerObjective,
+        weights: LayerWeights,
+        out: LayerOutput,
+        targets: Mapping[Modality, Tensor],
+        masks: Mapping[Modality, Tensor],
+        table: Tensor,
+        draw: LayerDraws,
+    ) -> dict[str, Tensor]:
+        """Return one layer's terms by name, those of weight 0 left out."""
+        config = self.config
+        terms: dict[str, Tensor] = {}
+        if weights.reconstruction:
+            errors = reconstruction(out.reconstruction, targets, masks)
+            terms |= {f"reconstruction/{m}": loss for m, loss in errors.items()}
+        if weights.commitment:
+            errors = commitment(out.general, out.quantized, masks, beta=config.beta)
+            terms |= {f"commitment/{m}": loss for m, loss in errors.items()}
+        if weights.mi:
+            for m, quantized in out.quantized.items():
+                terms[f"mi/{m}"] = own.clubs[m](
+                    quantized, out.specific[m].vector, masks[m], permutation=draw.permutations[m]
+                )
+        if weights.cpc:
+            terms["cpc"] = own.cpc(out.general, masks, step=draw.cpc_step)
+        if weights.cmcm:
+            terms["cmcm"] = cross_modal_code_matching(out.general, table[0], masks, config.cmcm)
+        if weights.infonce:
+            temperature = config.infonce_temperature
+            terms["infonce"] = clip_infonce(out.general, masks, temperature=temperature)
+        return terms

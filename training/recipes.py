@@ -1,0 +1,220 @@
+"""One function for each row of the paper's tables, and for the checkpoints that we ship.
+
+Each returns a whole ``TrainConfig``; ``srcid train NAME --set path=value`` overrides fields.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from model.config import (
+    FSQConfig,
+    MapConfig,
+    ModalityConfig,
+    QuantizerConfig,
+    RVQConfig,
+    SRCIDConfig,
+    StemConfig,
+    VQConfig,
+)
+from model.errors import ConfigError
+from model.modality import Modality
+from training.config import (
+    CLUBConfig,
+    CMCMConfig,
+    DataConfig,
+    LayerWeights,
+    ObjectiveConfig,
+    TrainConfig,
+    WarmStartConfig,
+)
+
+
+def paper_network(
+    *, num_layers: int, quantizer: QuantizerConfig | None = None, published: bool = False
+) -> SRCIDConfig:
+    """Return the paper's network on VGG19, VGGish and BERT features (section III-B)."""
+    attention = "sum" if published else "softmax"
+    return SRCIDConfig(
+        modalities={
+            Modality.AUDIO: ModalityConfig(
+                backbone="vggish", feature_shape=(128,), specific_dim=256
+            ),
+            Modality.VIDEO: ModalityConfig(
+                backbone="vgg19",
+                feature_shape=(7, 7, 512),
+                specific_dim=512,
+                map=MapConfig(attention=attention),
+            ),
+            Modality.TEXT: ModalityConfig(
+                backbone="bert", feature_shape=(768,), specific_dim=256, stem=StemConfig()
+            ),
+        },
+        num_layers=num_layers,
+        quantizer=quantizer or VQConfig(),
+        detach_targets=not published,
+    )
+
+
+def srcid() -> TrainConfig:
+    """SRCID as the paper describes it: two layers, all terms of eq. 8."""
+    return TrainConfig(name="srcid", model=paper_network(num_layers=2))
+
+
+def srcid_as_published() -> TrainConfig:
+    """SRCID as the authors' code computes it: every known difference from the paper's text."""
+    no_matching = {"cmcm": 0.0}
+    return TrainConfig(
+        name="srcid_as_published",
+        model=paper_network(num_layers=2, published=True),
+        objective=ObjectiveConfig(
+            layers=(LayerWeights(**no_matching), LayerWeights(total=0.3, **no_matching)),
+            club=CLUBConfig(time_first=True),
+            cmcm=CMCMConfig(form="published"),
+        ),
+        data=DataConfig(text_mask=False),
+    )
+
+
+def dcid() -> TrainConfig:
+    """DCID(VQ): one layer, one codebook."""
+    return _dcid("dcid", VQConfig())
+
+
+def dcid_rvq2() -> TrainConfig:
+    """DCID(RVQ-2): one layer, two residual codebooks."""
+    return _dcid("dcid_rvq2", RVQConfig(stages=2), cmcm=0.0)
+
+
+def dcid_rvq3() -> TrainConfig:
+    """DCID(RVQ-3): one layer, three residual codebooks."""
+    return _dcid("dcid_rvq3", RVQConfig(stages=3), cmcm=0.0)
+
+
+def dcid_rvq4() -> TrainConfig:
+    """DCID(RVQ-4): one layer, four residual codebooks."""
+    return _dcid("dcid_rvq4", RVQConfig(stages=4), cmcm=0.0)
+
+
+def dcid_fsq() -> TrainConfig:
+    """DCID(FSQ): one layer, a fixed grid of 8 x 10 x 5 codes; no codebook to commit to."""
+    return _dcid("dcid_fsq", FSQConfig(), cmcm=0.0, commitment=0.0)
+
+
+def _dcid(name: str, quantizer: QuantizerConfig, **weights: float) -> TrainConfig:
+    return TrainConfig(
+        name=name,
+        model=paper_network(num_layers=1, quantizer=quantizer),
+        objective=ObjectiveConfig(layers=(LayerWeights(**weights),)),
+    )
+
+
+def embedded_network() -> SRCIDConfig:
+    """Return the small network on the backbones whose weights come as packages."""
+    return SRCIDConfig(
+        modalities={
+            Modality.AUDIO: ModalityConfig(
+                backbone="yamnet", feature_shape=(1024,), specific_dim=128
+            ),
+            Modality.VIDEO: ModalityConfig(
+                backbone="efficientnet-lite0-pooled", feature_shape=(1280,), specific_dim=128
+            ),
+            Modality.TEXT: ModalityConfig(
+                backbone="minilm",
+                feature_shape=(384,),
+                specific_dim=128,
+                stem=StemConfig(dim=256, layers=1),
+            ),
+        },
+        transformer_layers=1,
+        feedforward_dim=512,
+    )
+
+
+def compact() -> TrainConfig:
+    """The shipped recipe: SRCID on the embedded backbones, with named extensions."""
+    return TrainConfig(
+        name="compact",
+        model=embedded_network(),
+        data=DataConfig(steps=5, clips_per_epoch=1920, views=4, text_layout="spread"),
+        batch_size=48,
+        epochs=10,
+    )
+
+
+def compact_as_paper() -> TrainConfig:
+    """The network and data of ``compact``, the paper's objective: what the extensions bring."""
+    return compact().model_copy(update={"name": "compact_as_paper"})
+
+
+def smoke() -> TrainConfig:
+    """The whole path in a minute: ``compact``, two short epochs, layer 2 in the second."""
+    config = compact()
+    return config.model_copy(
+        update={
+            "name": "smoke",
+            "data": config.data.model_copy(update={"clips_per_epoch": 480, "views": 1}),
+            "warm_start": WarmStartConfig(epoch=1),
+            "epochs": 2,
+        }
+    )
+
+
+RECIPES: dict[str, Callable[[], TrainConfig]] = {
+    recipe.__name__: recipe
+    for recipe in (
+        srcid,
+        srcid_as_published,
+        dcid,
+        dcid_rvq2,
+        dcid_rvq3,
+        dcid_rvq4,
+        dcid_fsq,
+        compact,
+        compact_as_paper,
+        smoke,
+    )
+}
+
+
+def recipe(name: str) -> TrainConfig:
+    """Return the configuration of the recipe ``name``; dashes serve as underscores.
+
+    Raises:
+        ConfigError: There is no such recipe.
+    """
+    known = name.replace("-", "_")
+    if known not in RECIPES:
+        raise ConfigError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
+    return RECIPES[known]()
+
+
+def override(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConfig:
+    """Return ``config`` with fields set by dotted path, validated as a whole.
+
+    Args:
+        config: The configuration to start from.
+        settings: Values by path, such as ``{"objective.layers.1.mi": 0}``.
+
+    Raises:
+        ConfigError: A path does not exist, or a value does not fit.
+    """
+    tree = config.model_dump(mode="json")
+    for path, value in settings.items():
+        *parents, last = path.split(".")
+        node: Any = tree
+        try:
+            for key in parents:
+                node = node[int(key) if isinstance(node, list) else key]
+            key = int(last) if isinstance(node, list) else last
+            node[key]  # a path that does not exist is a mistake, not a new field
+            node[key] = value
+        except (KeyError, IndexError, ValueError, TypeError) as error:
+            raise ConfigError(f"the configuration has no field {path!r}") from error
+    try:
+        return TrainConfig.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{where}: {first['msg']} (given {first['input']!r})") from error

@@ -92,7 +92,7 @@ class SRCIDConfig(FrozenModel):
     num_heads: PositiveInt = 4
     feedforward_dim: PositiveInt = 1024
     dropout: float = Field(0.1, ge=0, lt=1)
-    specific_norm: bool = False  # LayerNorm on specific vectors: they then cannot collapse to 0
+    standardize_specific: bool = False  # unit variance: the MI term cannot shrink them (extension)
     detach_targets: bool = True  # what the decoders aim at gets no gradient (published: it does)
     max_steps: PositiveInt = 10  # steps that training used; longer media is cut into such pieces
 

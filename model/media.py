@@ -1,18 +1,60 @@
 """Bytes or a path in, frames and 16 kHz sound out. The only file that opens PyAV.
 
 Never imports torch: decoding may run in worker processes that should start fast.
+
+The clock of a clip starts with its picture, or with its sound where there is no picture: sound
+from before that is dropped, sound that starts later is preceded by silence. The clip is as long
+as its picture; a sound that goes on for more than half a second makes it as long as the sound,
+and the last frame stays.
+
+What is damaged counts for what is left of it: packets that do not decode are skipped, as long
+as they are fewer than those that do.
 """
 
+import io
+import logging
+import math
+import os
+import struct
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
+import av
 import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
 from pydantic import PositiveInt
 
 from model.config import FrozenModel
+from model.errors import MediaError, MediaTooLarge
+from model.sampling import FrameSampler, SoundSampler, check_pixels, opaque, scaled
+
+logger = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16_000  # Hz, what YAMNet and VGGish were trained with
+TOLERANCE_SECONDS = 0.05  # encoders pad sound to whole blocks: that much is no further second
+OUTLAST_SECONDS = 0.5  # sound that ends this much after the picture is padding, not content
+
+# An allow-list, since demuxers for playlists and scripts open what a stranger's file names.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,"
+    "wav,w64,mp3,flac,ogg,aac,aiff,caf,amr"
+)
+PICTURES = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+ADVICE = "send a whole mp4, webm, mov, mkv, avi, wav, mp3, flac, ogg, jpg, png, webp or gif file"
+# What Pillow's decoders raise on damaged files.
+DAMAGED = (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, EOFError, RuntimeError)
 
 
 class DecodeConfig(FrozenModel):
@@ -27,18 +69,232 @@ class DecodeConfig(FrozenModel):
 
 
 class Clip(NamedTuple):
-    """Decoded media, T = ceil(duration) steps, at most ``max_steps``."""
+    """Decoded media, T = ``num_steps(duration_seconds)`` steps, at most ``max_steps``."""
 
     frames: NDArray[np.uint8] | None  # [T, R, H, W, 3] RGB, R frames a step; None: no picture
     waveform: NDArray[np.float32] | None  # [S] mono, 16 kHz, in [-1, 1]; None: no sound
     duration_seconds: float | None  # of the whole media; None for a picture
 
 
+def num_steps(seconds: float) -> int:
+    """Return T, the one-second steps of ``seconds``: rounded up, at least one.
+
+    A rest of up to ``TOLERANCE_SECONDS`` is the padding of an encoder and makes no step.
+    """
+    return max(1, math.ceil(seconds - TOLERANCE_SECONDS))
+
+
 def read_clip(source: bytes | Path, config: DecodeConfig | None = None) -> Clip:
     """Decode a video, sound or picture.
+
+    Step t shows the frame on screen at its middle, second t + 0.5; with R frames a step, those
+    at the middles of R equal parts. ``waveform`` holds at most T seconds, and fewer where the
+    sound ends before the picture. A moving GIF counts as the picture that is its first frame.
 
     Raises:
         MediaError: Not decodable, or empty, or without picture and sound.
         MediaTooLarge: Over a limit of ``config``.
     """
-    ...
+    config = config or DecodeConfig()
+    with _opened(source, config.max_bytes) as file:
+        return _read_picture(file, config) or _read_streams(file, config)
+
+
+@contextmanager
+def _opened(source: bytes | Path, max_bytes: int) -> Iterator[BinaryIO]:
+    try:
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        if size > max_bytes:
+            raise MediaTooLarge(f"{size} bytes, of at most {max_bytes}; cut or compress the file")
+        if not size:
+            raise MediaError(f"the file is empty; {ADVICE}")
+        if isinstance(source, bytes):
+            yield io.BytesIO(source)
+            return
+        # By descriptor, so that the file has no name from which a format could be guessed.
+        with os.fdopen(os.open(source, os.O_RDONLY), "rb") as file:
+            yield file
+    except OSError as error:
+        raise MediaError(f"cannot read the file: {error}") from error
+
+
+def _read_picture(file: BinaryIO, config: DecodeConfig) -> Clip | None:
+    """Return the picture in ``file``, or None where it is no picture."""
+    try:
+        # Pillow warns of damaged metadata, which matters to nobody.
+        with warnings.catch_warnings(action="ignore"), Image.open(file, formats=PICTURES) as image:
+            check_pixels(image.width, image.height, max_pixels=config.max_pixels)
+            pixels = scaled(opaque(ImageOps.exif_transpose(image)), config.short_side)
+    except UnidentifiedImageError:
+        file.seek(0)
+        return None
+    except Image.DecompressionBombError as error:
+        raise MediaTooLarge(f"{error}; scale the picture down") from error
+    except (*DAMAGED, struct.error) as error:
+        raise MediaError(f"a picture that does not decode ({error}); {ADVICE}") from error
+    return Clip(np.repeat(pixels[None, None], config.frames_per_step, axis=1), None, None)
+
+
+def _read_streams(file: BinaryIO, config: DecodeConfig) -> Clip:
+    """Return the first picture stream and the first sound stream of ``file``."""
+    # The limit on pixels holds while the file is probed, too.
+    options = {"format_whitelist": FORMATS, "max_pixels": str(config.max_pixels)}
+    try:
+        with av.open(file, "r", options=options, metadata_errors="replace") as container:
+            return _Reader(container, config).read()
+    except av.FFmpegError as error:
+        raise MediaError(f"not a file that decodes ({error.strerror}); {ADVICE}") from error
+
+
+@dataclass
+class _Track:
+    """One stream of a container, and what is kept of it."""
+
+    stream: VideoStream | AudioStream
+    sampler: FrameSampler | SoundSampler
+    container: InputContainer
+    counted: float = 0.0  # seconds, by the packets so far
+
+    @property
+    def told(self) -> float | None:
+        """Its length in seconds, where the file tells it."""
+        if self.stream.duration:
+            return _seconds(self.stream, self.stream.duration)
+        return self.container.duration / av.time_base if self.container.duration else None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the rest of the file says nothing new."""
+        return self.sampler.is_full and self.told is not None
+
+    @property
+    def seconds(self) -> float | None:
+        """Its length: as decoded, else as told; None where nothing decodes."""
+        if self.sampler.is_empty:
+            return None
+        if not self.sampler.is_full:
+            return self.sampler.seconds
+        return max(self.sampler.seconds, self.counted if self.told is None else self.told)
+
+
+class _Reader:
+    """Decodes an opened container until enough of its picture and its sound is had."""
+
+    def __init__(self, container: InputContainer, config: DecodeConfig) -> None:
+        self.container = container
+        self.config = config
+        aside = Disposition.attached_pic | Disposition.dependent  # cover art, tiles of a HEIC
+        videos = [own for own in container.streams.video if not own.disposition & aside]
+        self.video = next((own for own in videos if own.codec_context), None)
+        self.audio = next((own for own in container.streams.audio if own.codec_context), None)
+        self.pictures = FrameSampler(
+            self.video,
+            frames_per_step=config.frames_per_step,
+            max_steps=config.max_steps,
+            short_side=config.short_side,
+        )
+        self.sound = SoundSampler(rate=SAMPLE_RATE, max_seconds=config.max_steps)
+        self.tracks: dict[int, _Track] = {}
+        if self.video is not None:
+            self.tracks[self.video.index] = _Track(self.video, self.pictures, container)
+        if self.audio is not None:
+            self.tracks[self.audio.index] = _Track(self.audio, self.sound, container)
+        # When the clip's clock starts; None: with the first frame that comes.
+        self.zero = _seconds(self.video, self.video.start_time) if self.video else None
+        self.num_decoded = self.num_failed = 0  # packets
+
+    def read(self) -> Clip:
+        self._check_limits()
+        for frame in self._frames() if self.tracks else ():
+            if self.zero is None:
+                self.zero = frame.time
+            start = None if frame.time is None else frame.time - (self.zero or 0.0)
+            if isinstance(frame, VideoFrame):
+                self.pictures.add(frame, start)
+            else:
+                self.sound.add(frame, start)
+        self.sound.finish()
+        if self.num_failed > self.num_decoded:
+            packets = f"{self.num_failed} of {self.num_failed + self.num_decoded} packets"
+            raise MediaError(f"{packets} do not decode, the file is damaged; {ADVICE}")
+        return self._clip()
+
+    def _check_limits(self) -> None:
+        """Refuse what is too large; what a header hides, the decoders refuse themselves."""
+        if self.video is not None:
+            check_pixels(self.video.width, self.video.height, max_pixels=self.config.max_pixels)
+        for track in self.tracks.values():
+            self._check_length(track.told or 0.0)
+            context = track.stream.codec_context
+            context.options = {"max_pixels": str(self.config.max_pixels)}
+            context.thread_count = 1  # callers decode several files at once
+
+    def _check_length(self, seconds: float) -> None:
+        if num_steps(seconds) > self.config.max_seconds:
+            limit = self.config.max_seconds
+            raise MediaTooLarge(f"{seconds:.1f} seconds, of at most {limit}; cut the file")
+
+    def _frames(self) -> Iterator[VideoFrame | AudioFrame]:
+        """Yield the frames of all tracks until each has enough and its length is known."""
+        streams = [track.stream for track in self.tracks.values()]
+        try:
+            for packet in self.container.demux(streams):
+                track = self.tracks[packet.stream.index]
+                self._count(track, packet)
+                if not track.sampler.is_full:
+                    yield from self._decoded(packet)
+                elif all(own.is_done for own in self.tracks.values()):
+                    return
+        except av.FFmpegError as error:  # the file breaks off: take what the decoders still hold
+            logger.info("reading stopped early: %s", error)
+            for stream in streams:
+                with suppress(av.FFmpegError):
+                    yield from stream.decode(None)
+
+    def _count(self, track: _Track, packet: "Packet[Any]") -> None:
+        if packet.pts is None:
+            return
+        ticks = packet.pts + (packet.duration or 0)
+        end = _seconds(packet.stream, ticks) or 0.0
+        track.counted = max(track.counted, end - (self.zero or 0.0))
+        self._check_length(track.counted)
+
+    def _decoded(self, packet: "Packet[Any]") -> Sequence[VideoFrame | AudioFrame]:
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            self.num_failed += 1
+            return []
+        self.num_decoded += 1
+        return frames
+
+    def _clip(self) -> Clip:
+        picture, sound = (
+            self.tracks[own.index].seconds if own else None for own in (self.video, self.audio)
+        )
+        if sound is None and picture is None:
+            raise MediaError(f"no picture and no sound in it that decodes; {ADVICE}")
+        is_still = self.pictures.is_single and self.container.duration is None  # a HEIC
+        if sound is None and is_still:
+            return Clip(self.pictures.steps(1), None, None)
+        seconds = _longer(picture, sound)
+        count = min(num_steps(seconds), self.config.max_steps)
+        return Clip(
+            None if picture is None else self.pictures.steps(count),
+            None if sound is None else self.sound.waveform(count),
+            seconds,
+        )
+
+
+def _longer(picture: float | None, sound: float | None) -> float:
+    """Return the length of a clip from those of its streams; one of them may be absent."""
+    if picture is None or (sound is not None and sound > picture + OUTLAST_SECONDS):
+        assert sound is not None
+        return sound
+    return picture
+
+
+def _seconds(stream: Stream, ticks: int | None) -> float | None:
+    if ticks is None or stream.time_base is None:
+        return None
+    return float(ticks * stream.time_base)

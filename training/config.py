@@ -15,6 +15,9 @@ class CLUBConfig(FrozenModel):
     fits: PositiveInt = 5  # fitting steps before each optimizer step
     lr: PositiveFloat = 1e-3
     time_first: bool = False  # average over time before dividing by the variance (published)
+    # Which encoders minimise the bound. "specific": codes keep what they align on, and only the
+    # specific side has to give up what they tell (an extension).
+    gradient: Literal["both", "specific"] = "both"
 
 
 class CPCConfig(FrozenModel):

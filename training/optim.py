@@ -55,7 +55,7 @@ def build_schedule(optimizer: Optimizer, config: OptimConfig, total_steps: int) 
 def descend(optimizer: Optimizer, loss: Tensor, clip_norm: float) -> None:
     """Take one step down ``loss``, the gradient of each group clipped to ``clip_norm``."""
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    loss.backward()
     for group in optimizer.param_groups:
         clip_grad_norm_(group["params"], clip_norm)
     optimizer.step()

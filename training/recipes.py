@@ -207,9 +207,9 @@ def override(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConfig:
         try:
             for key in parents:
                 node = node[int(key) if isinstance(node, list) else key]
-            key = int(last) if isinstance(node, list) else last
-            node[key]  # a path that does not exist is a mistake, not a new field
-            node[key] = value
+            field = int(last) if isinstance(node, list) else last
+            node[field]  # a path that does not exist is a mistake, not a new field
+            node[field] = value
         except (KeyError, IndexError, ValueError, TypeError) as error:
             raise ConfigError(f"the configuration has no field {path!r}") from error
     try:

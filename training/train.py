@@ -12,7 +12,7 @@ from model.srcid import SRCID
 from training.config import TrainConfig
 from training.data.bank import load_bank
 from training.data.clips import ComposedClips
-from training.data.sample import Batch, Sample, collate
+from training.data.sample import Sample, collate
 from training.losses.objective import Objective
 from training.run_log import RunLog
 from training.state import restore_state, save_state
@@ -74,8 +74,7 @@ def _run_epoch(
     device: torch.device,
 ) -> None:
     step.model.train()
-    batch: Batch
-    for batch in loader:  # type: ignore[assignment]  # collate makes a Batch of Samples
+    for batch in loader:
         terms = step(batch.to(device))
         log.step(terms, epoch=epoch, layers=step.warm_start.active_layers)
 

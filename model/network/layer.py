@@ -5,6 +5,7 @@ Shape letters: B batch, T time steps, D hidden dim, S specific dim, F feature di
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
 from torch import Tensor, nn
 
 from model.config import MapConfig, SRCIDConfig
@@ -46,7 +47,9 @@ class DisentanglingLayer(nn.Module):
         self.general = nn.ModuleDict(
             {m: GeneralEncoder(shape.channels, config, shape.maps) for m, shape in shapes.items()}
         )
-        self.specific = nn.ModuleDict({m: _specific(shape) for m, shape in shapes.items()})
+        self.specific = nn.ModuleDict(
+            {m: _specific(shape, config.standardize_specific) for m, shape in shapes.items()}
+        )
         self.decoder = nn.ModuleDict(
             {m: _decoder(shape, config.dim) for m, shape in shapes.items()}
         )
@@ -60,15 +63,18 @@ class DisentanglingLayer(nn.Module):
         for m, x in inputs.items():
             out.general[m] = self.general[m](x, masks[m])
             out.quantized[m], out.codes[m] = self.quantizer(out.general[m])
-            out.specific[m] = self.specific[m](x)
+            out.specific[m] = self.specific[m](x, masks[m])
             out.reconstruction[m] = self.decoder[m](out.quantized[m], out.specific[m])
         return out
 
 
-def _specific(shape: ModalityShape) -> nn.Module:
+def _specific(shape: ModalityShape, standardize: bool) -> nn.Module:
     if shape.maps:
-        return MapSpecificEncoder(shape.channels, shape.maps.specific_channels, shape.specific_dim)
-    return VectorSpecificEncoder(shape.channels, shape.specific_dim)
+        channels = shape.maps.specific_channels
+        return MapSpecificEncoder(
+            shape.channels, channels, shape.specific_dim, standardize=standardize
+        )
+    return VectorSpecificEncoder(shape.channels, shape.specific_dim, standardize=standardize)
 
 
 def _decoder(shape: ModalityShape, dim: int) -> nn.Module:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.network.residual import ResidualConv
+from model.network.standardize import Standardize
 
 
 class Specific(NamedTuple):
@@ -18,13 +19,15 @@ class Specific(NamedTuple):
 class VectorSpecificEncoder(nn.Module):
     """relu(Wx + b), per step. Source: Psi of SRCID eq. 1."""
 
-    def __init__(self, in_dim: int, specific_dim: int) -> None:
+    def __init__(self, in_dim: int, specific_dim: int, *, standardize: bool) -> None:
         super().__init__()
         self.linear = nn.Linear(in_dim, specific_dim)
+        self.norm = Standardize(specific_dim) if standardize else None
 
-    def forward(self, x: Tensor) -> Specific:
-        """Encode features ``[B, T, F]``."""
-        return Specific(F.relu(self.linear(x)), None)
+    def forward(self, x: Tensor, mask: Tensor) -> Specific:
+        """Encode features ``[B, T, F]`` with ``mask`` ``[B, T]``."""
+        vector = F.relu(self.linear(x))
+        return Specific(self.norm(vector, mask) if self.norm else vector, None)
 
 
 class MapSpecificEncoder(nn.Module):
@@ -33,7 +36,9 @@ class MapSpecificEncoder(nn.Module):
     Source: ``Video_Encoder`` of the published code.
     """
 
-    def __init__(self, in_channels: int, channels: int, specific_dim: int) -> None:
+    def __init__(
+        self, in_channels: int, channels: int, specific_dim: int, *, standardize: bool
+    ) -> None:
         super().__init__()
         self.convs = nn.Sequential(
             nn.Conv2d(in_channels, channels // 2, 3),
@@ -48,9 +53,11 @@ class MapSpecificEncoder(nn.Module):
             nn.ReLU(),
             nn.Linear(channels // 2, specific_dim),
         )
+        self.norm = Standardize(specific_dim) if standardize else None
 
-    def forward(self, x: Tensor) -> Specific:
-        """Encode maps ``[B, T, H, W, F]``, H and W at least 5."""
+    def forward(self, x: Tensor, mask: Tensor) -> Specific:
+        """Encode maps ``[B, T, H, W, F]``, H and W at least 5, with ``mask`` ``[B, T]``."""
         frames = x.flatten(0, 1).permute(0, 3, 1, 2)  # [B*T, F, H, W]
         maps = self.convs(frames).permute(0, 2, 3, 1).unflatten(0, x.shape[:2])
-        return Specific(self.head(maps.mean((2, 3))), maps)
+        vector = self.head(maps.mean((2, 3)))
+        return Specific(self.norm(vector, mask) if self.norm else vector, maps)

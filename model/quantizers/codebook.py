@@ -95,12 +95,15 @@ class EMACodebook(nn.Module):
         codes: Mapping[Modality, Tensor],
         masks: Mapping[Modality, Tensor],
     ) -> None:
-        """Move each code that was unused for too long onto a vector of this batch.
+        """Move each code that was unused for too long onto a step of this batch.
 
-        Count and sum move along, so that the next update does not undo it (in the published
-        code it does); and it goes to data, not beside another code, so that it is no duplicate.
+        It goes to the mean of the step's modalities, where all of them can come to choose it; not
+        beside another code, of which it would be a duplicate. Count and sum move along, so that
+        the next update does not undo it (in the published code it does).
         """
-        live = torch.cat([z[name][masks[name]] for name in z])  # [N, D]
+        present = torch.stack([masks[name] for name in z]).unsqueeze(-1)  # [M, B, T, 1]
+        means = (torch.stack(list(z.values())) * present).sum(0) / present.sum(0).clamp(min=1)
+        live = means[present.any(0).squeeze(-1)]  # [N, D]
         used = torch.cat([codes[name][masks[name]] for name in z])  # [N]
         self.unused_for.add_(1)
         self.unused_for[used] = 0

@@ -98,7 +98,7 @@ def load_objective(objective: Objective, weights: dict[str, Tensor]) -> None:
         own.cpc.load_state_dict({rename_cpc(k): v for k, v in cpc.items()})
         for letter, m in LETTERS.items():
             club = under(weights, f"{letter}mi{suffix}.")
-            own.clubs[m].load_state_dict({rename_club(k): v for k, v in club.items()})
+            own.club(m).load_state_dict({rename_club(k): v for k, v in club.items()})
 
 
 def draws(drawn: dict[str, list[int]]) -> list[LayerDraws]:
@@ -166,7 +166,7 @@ def gradient_norms(reference: Reference) -> dict[str, float]:
         elif module.startswith("cpc"):
             norms[name] = own.cpc.get_parameter(rename_cpc(rest)).grad.norm().item()
         elif re.fullmatch("[vta]mi2?", module):
-            club = own.clubs[LETTERS[module[0]]]
+            club = own.club(LETTERS[module[0]])
             norms[name] = club.get_parameter(rename_club(rest)).grad.norm().item()
     return norms
 

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from model.backbones import build_backbone
 from model.config import SRCIDConfig
 from model.errors import DataError, MediaError
-from model.media import SAMPLE_RATE, Clip, DecodeConfig, read_clip
+from model.media import SAMPLE_RATE, Clip, read_clip
 from model.modality import Modality
 
 MODALITIES = {"image": Modality.VIDEO, "audio": Modality.AUDIO, "text": Modality.TEXT}
@@ -111,42 +111,55 @@ def load_bank(folder: Path, config: SRCIDConfig, *, views: int, cache: Path) -> 
     """
     entries = read_manifest(folder)
     backbones = {m: own.backbone for m, own in config.modalities.items()}
-    key = json.dumps([[list(entry) for entry in entries], backbones, views])
-    file = cache / f"features-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
+    found = [_view_features(folder, entries, backbones, view, cache) for view in range(views)]
+    features = {
+        entry.id: torch.stack([view[entry.id] for view in found if entry.id in view])
+        for entry in entries
+    }
+    return Bank(entries, features)
+
+
+def _view_features(
+    folder: Path, entries: list[Entry], backbones: dict[Modality, str], view: int, cache: Path
+) -> dict[str, Tensor]:
+    """Return the features ``[T, *F]`` of one view of every item, from the cache where it can."""
+    key = json.dumps([[list(entry) for entry in entries], backbones, view])
+    file = cache / f"view{view}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
     if not file.is_file():
-        features = _extract(folder, entries, backbones, views)
         cache.mkdir(parents=True, exist_ok=True)
         aside = file.with_suffix(".partial")
-        save_file(features, aside)
+        save_file(_extract(folder, entries, backbones, view), aside)
         aside.rename(file)
-    return Bank(entries, load_file(file))
+    return load_file(file)
 
 
 def _extract(
-    folder: Path, entries: list[Entry], backbones: dict[Modality, str], views: int
+    folder: Path, entries: list[Entry], backbones: dict[Modality, str], view: int
 ) -> dict[str, Tensor]:
     features = {}
     networks = {m: build_backbone(name) for m, name in backbones.items()}
-    for entry in tqdm(entries, desc="extracting features", unit="item"):
+    for entry in tqdm(entries, desc=f"extracting features, view {view}", unit="item"):
+        if view > 0 and entry.modality is Modality.TEXT:
+            continue  # a sentence has no crops
         backbone = networks[entry.modality]
         try:
-            items = _views(folder, entry, views)
-            prepared = [backbone.preprocess(item) for item in items]
+            prepared = backbone.preprocess(_view(folder, entry, view))
         except MediaError as error:
             raise DataError(f"{folder / entry.id}: {error}") from error
-        features[entry.id] = torch.stack(backbone.extract(prepared))
+        features[entry.id] = backbone.extract([prepared])[0]
     return features
 
 
-def _views(folder: Path, entry: Entry, views: int) -> list[Clip | str]:
-    """Return the item as it is and ``views - 1`` seeded variants; a sentence has one view."""
+def _view(folder: Path, entry: Entry, view: int) -> Clip | str:
+    """Return the item as it is for view 0, else a variant drawn by its id and ``view``."""
     if entry.modality is Modality.TEXT:
-        return [entry.text]
-    clip = read_clip(folder / entry.id, DecodeConfig())
-    seed = int.from_bytes(hashlib.sha256(entry.id.encode()).digest()[:8])
+        return entry.text
+    clip = read_clip(folder / entry.id)
+    if view == 0:
+        return clip
+    seed = int.from_bytes(hashlib.sha256(f"{entry.id}/{view}".encode()).digest()[:8])
     draw = np.random.default_rng(seed)
-    vary = _crop if entry.modality is Modality.VIDEO else _shift
-    return [clip, *(vary(clip, draw) for _ in range(views - 1))]
+    return (_crop if entry.modality is Modality.VIDEO else _shift)(clip, draw)
 
 
 def _crop(clip: Clip, draw: np.random.Generator) -> Clip:

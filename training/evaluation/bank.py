@@ -49,6 +49,7 @@ class BankReport:
     # By (layers, "codes" or "continuous"), by direction: class mAP. Layers: "1", "2", "both".
     retrieval: dict[tuple[str, str], dict[str, float]]
     layers: list[LayerReport]
+    chance: float  # class mAP of a random order, about one over the number of classes
 
 
 def evaluate_bank(model: SRCID, bank: Bank, split: str) -> BankReport:
@@ -62,7 +63,8 @@ def evaluate_bank(model: SRCID, bank: Bank, split: str) -> BankReport:
     for name, chosen in choices.items():
         for kind in ("codes", "continuous"):
             retrieval[name, kind] = _directions(encoded, chosen, kind)
-    return BankReport(retrieval, [_layer_report(model, encoded, depth) for depth in depths])
+    reports = [_layer_report(model, encoded, depth) for depth in depths]
+    return BankReport(retrieval, reports, chance=1 / len(bank.classes))
 
 
 @torch.inference_mode()

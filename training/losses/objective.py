@@ -49,6 +49,10 @@ class LayerObjective(nn.Module):
         )
         self.cpc = CrossModalCPC(tuple(config.modalities), config.dim, objective.cpc)
 
+    def club(self, modality: Modality) -> CLUB:
+        """Return the network that bounds what a modality's codes tell of its specific part."""
+        return cast("CLUB", self.clubs[modality])
+
 
 class Objective(nn.Module):
     """All terms of SRCID eq. 8, and those of the extensions, by name and weight.
@@ -69,7 +73,7 @@ class Objective(nn.Module):
     def fit_loss(self, output: SRCIDOutput, masks: Mapping[Modality, Tensor]) -> dict[str, Tensor]:
         """Return what fits each CLUB network to the batch, by name: layer1/club_fit/audio."""
         return {
-            f"layer{depth}/club_fit/{m}": own.clubs[m].fit_loss(
+            f"layer{depth}/club_fit/{m}": own.club(m).fit_loss(
                 out.quantized[m].detach(), out.specific[m].vector.detach(), masks[m]
             )
             for depth, (own, out) in enumerate(zip(self.stages, output.layers, strict=False), 1)
@@ -131,7 +135,9 @@ class Objective(nn.Module):
             terms |= {f"commitment/{m}": loss for m, loss in errors.items()}
         if weights.mi:
             for m, quantized in out.quantized.items():
-                terms[f"mi/{m}"] = own.clubs[m](
+                if config.club.gradient == "specific":
+                    quantized = quantized.detach()
+                terms[f"mi/{m}"] = own.club(m)(
                     quantized, out.specific[m].vector, masks[m], permutation=draw.permutations[m]
                 )
         if weights.cpc:

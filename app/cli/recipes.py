@@ -1,0 +1,27 @@
+"""``srcid recipes`` and ``srcid config``: what can be trained, and with which numbers."""
+
+from typing import Annotated
+
+import typer
+
+
+def recipes() -> None:
+    """List the recipes that `srcid train` takes."""
+    from training.recipes import RECIPES
+
+    for name, recipe in RECIPES.items():
+        print(f"{name:20} {(recipe.__doc__ or '').splitlines()[0]}")
+
+
+def config(
+    recipe: Annotated[str, typer.Argument(help="A name of `srcid recipes`.")],
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a field. Repeatable.")
+    ] = None,
+) -> None:
+    """Print a recipe's whole configuration as JSON."""
+    from app.cli.settings_pairs import parse_pairs
+    from training.recipes import override
+    from training.recipes import recipe as named
+
+    print(override(named(recipe), parse_pairs(setting or [])).model_dump_json(indent=2))

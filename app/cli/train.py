@@ -1,0 +1,37 @@
+"""``srcid train``: a recipe and data in, a checkpoint out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A name of `srcid recipes`.")],
+    out: Annotated[Path, typer.Option(help="Run folder: log, state, checkpoint.")],
+    data: Annotated[
+        Path | None, typer.Option(help="A bank: a folder with manifest.csv and its media.")
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override a field, such as optim.lr=1e-4. Repeatable."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where OUT left off.")] = False,
+) -> None:
+    """Train a recipe; the checkpoint is OUT/checkpoint."""
+    import torch
+
+    from app.cli.settings_pairs import parse_pairs
+    from training.recipes import override
+    from training.recipes import recipe as named
+    from training.train import train as run
+
+    settings = parse_pairs(setting or [])
+    if data is not None:
+        settings["data.folder"] = str(data)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    checkpoint = run(override(named(recipe), settings), out, device=device, resume=resume)
+    print(f"checkpoint: {checkpoint}")
+    print(f"serve it:   srcid serve --checkpoint {checkpoint}")

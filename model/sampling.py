@@ -1,0 +1,240 @@
+"""What is kept of the frames and samples that a decoder gives, and in which size.
+
+Times are seconds. Each sampler is fed in presentation order and knows when it has enough.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+import av
+import numpy as np
+from av.buffer import Buffer
+from numpy.typing import NDArray
+from PIL import Image
+
+from model.errors import MediaError, MediaTooLarge
+
+MAX_ASPECT = 16  # longer side to shorter side; scaling by the shorter side would explode others
+DRIFT_SECONDS = 0.1  # timestamps that disagree by less are rounded; by more, sound is missing
+
+
+def check_pixels(width: int, height: int, *, max_pixels: int) -> None:
+    """Refuse a picture of too many pixels, before they are decoded.
+
+    Raises:
+        MediaTooLarge: It has more than ``max_pixels``.
+    """
+    if width * height > max_pixels:
+        raise MediaTooLarge(
+            f"a picture of {width} x {height} is over {max_pixels} pixels; scale it down"
+        )
+
+
+def opaque(image: Image.Image) -> Image.Image:
+    """Return ``image`` in RGB, white where it is transparent."""
+    if image.mode.startswith("I;16"):  # Pillow would clip 16-bit greys instead of scaling them
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layer = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+
+
+def scaled(image: Image.Image, short_side: int, *, pixel_aspect: float = 1.0) -> NDArray[np.uint8]:
+    """Return ``[H, W, 3]`` whose shorter side is ``short_side``.
+
+    Args:
+        image: In RGB.
+        short_side: In pixels.
+        pixel_aspect: Width of a pixel as a multiple of its height.
+
+    Raises:
+        MediaError: The longer side is over 16 times the shorter one.
+    """
+    width, height = image.width * pixel_aspect, float(image.height)
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise MediaError(
+            f"a picture of {width:.0f} x {height:.0f}: one side is over {MAX_ASPECT} times the "
+            "other; crop it"
+        )
+    scale = short_side / min(width, height)
+    size = (round(width * scale), round(height * scale))
+    return np.asarray(image.resize(size, Image.Resampling.BICUBIC))
+
+
+class FrameSampler:
+    """Keeps the frames that are on screen at the middles of a second's equal parts.
+
+    Frames are scaled as they come, so that one of full size is held at a time.
+
+    Args:
+        stream: Which the frames are of; None: no frame will come.
+        frames_per_step: R: parts of a second.
+        max_steps: Seconds after which enough is kept.
+        short_side: The kept frames' shorter side in pixels.
+    """
+
+    def __init__(
+        self,
+        stream: av.VideoStream | None,
+        *,
+        frames_per_step: int,
+        max_steps: int,
+        short_side: int,
+    ) -> None:
+        self.frames_per_step = frames_per_step
+        self.max_frames = max_steps * frames_per_step
+        self.short_side = short_side
+        self.pixel_aspect = float((stream and stream.sample_aspect_ratio) or 1)
+        rate = stream and (stream.average_rate or stream.guessed_rate)
+        self.frame_seconds = 1 / float(rate) if rate else 0.0  # for frames that do not tell it
+        self.seconds = 0.0  # until the end of the latest frame
+        self._num_frames = 0
+        self._shown: av.VideoFrame | None = None  # the latest frame: on screen until the next
+        self._pixels: NDArray[np.uint8] | None = None  # the same, scaled, once it is wanted
+        self._kept: list[NDArray[np.uint8]] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether further frames would change nothing."""
+        return len(self._kept) == self.max_frames
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no frame came."""
+        return self._shown is None
+
+    @property
+    def is_single(self) -> bool:
+        """Whether one frame came."""
+        return self._num_frames == 1
+
+    def add(self, frame: av.VideoFrame, start: float | None) -> None:
+        """Take the frame on screen from ``start`` on; None: right after the one before."""
+        start = self.seconds if start is None else start
+        while self._shown and not self.is_full and self._next_middle < start:
+            self._keep()
+        self._shown, self._pixels = frame, None
+        self._num_frames += 1
+        told = float(frame.duration * frame.time_base) if frame.time_base else 0.0
+        self.seconds = max(self.seconds, start + (told or self.frame_seconds))
+
+    def steps(self, count: int) -> NDArray[np.uint8]:
+        """Return ``[count, R, H, W, 3]``; beyond the last frame, the last frame stays."""
+        while len(self._kept) < count * self.frames_per_step:
+            self._keep()
+        frames = np.stack(self._kept[: count * self.frames_per_step])
+        return frames.reshape(count, self.frames_per_step, *frames.shape[1:])
+
+    @property
+    def _next_middle(self) -> float:
+        return (len(self._kept) + 0.5) / self.frames_per_step
+
+    def _keep(self) -> None:
+        if self._pixels is None:
+            assert self._shown is not None
+            self._pixels = self._like_the_others(self._upright(self._shown))
+        self._kept.append(self._pixels)
+
+    def _upright(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        image = Image.fromarray(frame.to_ndarray(format="rgb24", threads=1))
+        pixels = scaled(image, self.short_side, pixel_aspect=self.pixel_aspect)
+        return upright(pixels, display_matrix(frame))
+
+    def _like_the_others(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Give a frame the first one's size: streams may change theirs midway."""
+        if not self._kept or pixels.shape == self._kept[0].shape:
+            return pixels
+        height, width = self._kept[0].shape[:2]
+        return np.asarray(Image.fromarray(pixels).resize((width, height)))
+
+
+def display_matrix(frame: av.VideoFrame) -> NDArray[np.int32]:
+    """Return how a player must turn the frame, ``[[a, b], [c, d]]``: pixel (x, y) is shown
+    at (a x + c y, b x + d y).
+    """
+    side_data = cast("Mapping[str, Buffer]", frame.side_data).get("DISPLAYMATRIX")
+    if side_data is None:
+        return np.eye(2, dtype=np.int32)
+    return np.frombuffer(bytes(side_data), np.int32).reshape(3, 3)[:2, :2]
+
+
+def upright(pixels: NDArray[np.uint8], matrix: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Turn and mirror ``pixels`` ``[H, W, 3]`` by the display ``matrix``, in quarter turns."""
+    (a, b), (c, d) = matrix.tolist()
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        pixels, a, d = pixels.swapaxes(0, 1), c, b
+    return pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+
+
+class SoundSampler:
+    """Makes mono sound of one rate from decoded blocks of any, silent where blocks are missing.
+
+    Args:
+        rate: Samples a second to make.
+        max_seconds: Seconds after which enough is kept.
+    """
+
+    def __init__(self, *, rate: int, max_seconds: int) -> None:
+        self.rate = rate
+        self.max_samples = max_seconds * rate
+        self._blocks: list[NDArray[np.float32]] = []
+        self._end = 0  # samples after time 0; negative while sound from before that comes
+        self._is_started = False
+        self._resampler: av.AudioResampler | None = None
+        self._source: tuple[str, str, int] | None = None  # what the resampler takes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether further sound would change nothing."""
+        return self._end >= self.max_samples
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no sound came from time 0 on."""
+        return self._end <= 0
+
+    @property
+    def seconds(self) -> float:
+        """Until the end of the latest block."""
+        return self._end / self.rate
+
+    def add(self, frame: av.AudioFrame, start: float | None) -> None:
+        """Take the block that is heard from ``start`` on; None: right after the one before."""
+        source = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if source != self._source:
+            self.finish()
+            self._source = source
+            # Packed samples: PyAV reads past the end of planar ones of 8 and more channels.
+            self._resampler = av.AudioResampler("flt", None, self.rate)
+        if start is not None:
+            self._align(start)
+        assert self._resampler is not None
+        self._append(self._resampler.resample(frame))
+
+    def finish(self) -> None:
+        """Take what the resampler still holds."""
+        if self._resampler is not None:
+            self._append(self._resampler.resample(None))
+            self._resampler = None
+
+    def waveform(self, seconds: int) -> NDArray[np.float32]:
+        """Return at most ``seconds`` of sound ``[S]`` in [-1, 1]."""
+        return np.concatenate(self._blocks)[: seconds * self.rate]
+
+    def _align(self, start: float) -> None:
+        missing = round(start * self.rate) - self._end
+        if not self._is_started and missing < 0:
+            self._end = missing
+        elif missing > (DRIFT_SECONDS * self.rate if self._is_started else 0):
+            silence = min(missing, self.max_samples)
+            self._blocks.append(np.zeros(silence, np.float32))
+            self._end += silence
+        self._is_started = True
+
+    def _append(self, frames: Iterable[av.AudioFrame]) -> None:
+        for frame in frames:
+            samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
+            mono = np.clip(np.nan_to_num(samples), -1, 1).mean(1, dtype=np.float32)
+            self._blocks.append(mono[max(0, -self._end) :])
+            self._end += len(mono)

@@ -137,8 +137,7 @@ def _read_picture(file: BinaryIO, config: DecodeConfig) -> Clip | None:
 
 def _read_streams(file: BinaryIO, config: DecodeConfig) -> Clip:
     """Return the first picture stream and the first sound stream of ``file``."""
-    # The limit on pixels holds while the file is probed, too.
-    options = {"format_whitelist": FORMATS, "max_pixels": str(config.max_pixels)}
+    options = {"format_whitelist": FORMATS, **_decoder_options(config)}
     try:
         with av.open(file, "r", options=options, metadata_errors="replace") as container:
             return _Reader(container, config).read()
@@ -157,9 +156,7 @@ class _Track:
 
     @property
     def told(self) -> float | None:
-        """Its length in seconds, where the file tells it."""
-        if self.stream.duration:
-            return _seconds(self.stream, self.stream.duration)
+        """The length of its file in seconds, where the file tells it."""
         return self.container.duration / av.time_base if self.container.duration else None
 
     @property
@@ -215,8 +212,7 @@ class _Reader:
                 self.sound.add(frame, start)
         self.sound.finish()
         if self.num_failed > self.num_decoded:
-            packets = f"{self.num_failed} of {self.num_failed + self.num_decoded} packets"
-            raise MediaError(f"{packets} do not decode, the file is damaged; {ADVICE}")
+            raise MediaError(f"damaged: {self.num_failed} packets do not decode; {ADVICE}")
         return self._clip()
 
     def _check_limits(self) -> None:
@@ -226,7 +222,7 @@ class _Reader:
         for track in self.tracks.values():
             self._check_length(track.told or 0.0)
             context = track.stream.codec_context
-            context.options = {"max_pixels": str(self.config.max_pixels)}
+            context.options = _decoder_options(self.config)
             context.thread_count = 1  # callers decode several files at once
 
     def _check_length(self, seconds: float) -> None:
@@ -274,8 +270,7 @@ class _Reader:
         )
         if sound is None and picture is None:
             raise MediaError(f"no picture and no sound in it that decodes; {ADVICE}")
-        is_still = self.pictures.is_single and self.container.duration is None  # a HEIC
-        if sound is None and is_still:
+        if sound is None and self.pictures.is_single and self.container.duration is None:  # HEIC
             return Clip(self.pictures.steps(1), None, None)
         seconds = _longer(picture, sound)
         count = min(num_steps(seconds), self.config.max_steps)
@@ -294,7 +289,10 @@ def _longer(picture: float | None, sound: float | None) -> float:
     return picture
 
 
+def _decoder_options(config: DecodeConfig) -> dict[str, str]:
+    """Return the limit that decoders hold themselves, with room for the edges they add."""
+    return {"max_pixels": str(2 * config.max_pixels)}
+
+
 def _seconds(stream: Stream, ticks: int | None) -> float | None:
-    if ticks is None or stream.time_base is None:
-        return None
-    return float(ticks * stream.time_base)
+    return float(ticks * stream.time_base) if stream.time_base and ticks is not None else None

@@ -1,0 +1,70 @@
+"""The backbones by name. Each is imported when it is first built."""
+
+from collections.abc import Callable
+
+from model.backbones.base import Backbone
+from model.errors import ConfigError
+
+
+def build_backbone(name: str) -> Backbone:
+    """Load the backbone of that name, frozen and in evaluation mode.
+
+    Raises:
+        ConfigError: There is none of that name, or the package with its weights is missing.
+    """
+    if name not in BACKBONES:
+        raise ConfigError(f"no backbone {name!r}; there are {', '.join(BACKBONES)}")
+    return BACKBONES[name]().eval().requires_grad_(False)
+
+
+def _efficientnet_lite() -> Backbone:
+    from model.backbones.efficientnet_lite import EfficientNetLite
+
+    return EfficientNetLite()
+
+
+def _efficientnet_lite_pooled() -> Backbone:
+    from model.backbones.efficientnet_lite import EfficientNetLite
+
+    return EfficientNetLite(is_pooled=True)
+
+
+def _yamnet() -> Backbone:
+    from model.backbones.yamnet import YAMNet
+
+    return YAMNet()
+
+
+def _minilm() -> Backbone:
+    from model.backbones.minilm import load_minilm
+
+    return load_minilm()
+
+
+def _tiny_audio() -> Backbone:
+    from model.backbones.tiny import TinyAudio
+
+    return TinyAudio()
+
+
+def _tiny_video() -> Backbone:
+    from model.backbones.tiny import TinyVideo
+
+    return TinyVideo()
+
+
+def _tiny_text() -> Backbone:
+    from model.backbones.tiny import TinyText
+
+    return TinyText()
+
+
+BACKBONES: dict[str, Callable[[], Backbone]] = {
+    "efficientnet-lite0": _efficientnet_lite,
+    "efficientnet-lite0-pooled": _efficientnet_lite_pooled,
+    "yamnet": _yamnet,
+    "minilm": _minilm,
+    "tiny-audio": _tiny_audio,
+    "tiny-video": _tiny_video,
+    "tiny-text": _tiny_text,
+}

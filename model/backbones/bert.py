@@ -1,0 +1,204 @@
+"""BERT and its like: a feature vector a word, in context.
+
+The network is PyTorch's own transformer encoder, which is BERT's layer for layer: importing
+the transformers library for it takes four seconds.
+Shape letters: B sentences, L tokens, W words of one sentence, F features.
+Source: Devlin et al., NAACL 2019.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from model.backbones.base import Backbone
+from model.errors import CheckpointError, MediaError
+from model.media import Clip
+from model.modality import Modality
+
+MAX_WORDS = 64  # the words of a sentence that count; the rest is cut off
+SPECIAL = -1  # in the place of a word's index: a token that is no part of a word
+
+
+def load_bert(folder: Path) -> "Bert":
+    """Load a BERT folder as Hugging Face lays it out.
+
+    Args:
+        folder: With ``config.json``, ``model.safetensors`` and ``tokenizer.json``.
+
+    Raises:
+        CheckpointError: A file is missing or holds another kind of network.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_bytes())
+        weights = load_file(folder / "model.safetensors")
+        rules = (folder / "tokenizer.json").read_text("utf-8")
+    except (OSError, ValueError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{folder} is not a BERT folder with config.json, model.safetensors and "
+            f"tokenizer.json: {error}"
+        ) from error
+    try:
+        tokenizer = Tokenizer.from_str(rules)
+    except Exception as error:  # the library raises nothing narrower
+        raise CheckpointError(f"{folder / 'tokenizer.json'} is no tokenizer: {error}") from error
+    return Bert(config, weights, tokenizer)
+
+
+class Bert(Backbone):
+    """One vector ``[F]`` a word: the mean over its sub-words in the last layer.
+
+    Words are split as BERT splits them, at white space and punctuation; what has neither letter
+    nor digit is read, but is no word.
+    """
+
+    modality = Modality.TEXT
+
+    def __init__(
+        self, config: Mapping[str, Any], weights: Mapping[str, Tensor], tokenizer: Tokenizer
+    ) -> None:
+        super().__init__()
+        self.feature_shape = (config["hidden_size"],)
+        self.max_tokens: int = config["max_position_embeddings"]
+        self.network = BertNetwork(config)
+        self.network.load_published(weights)
+        self.tokenizer = tokenizer
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
+        self.first, self.last = (tokenizer.token_to_id(name) for name in ("[CLS]", "[SEP]"))
+        self.eval().requires_grad_(False)
+
+    def preprocess(self, item: Clip | str) -> Tensor:
+        """Return ``[L, 2]``: each token's number, and the index of its word or -1.
+
+        Raises:
+            MediaError: There is no word in the sentence.
+        """
+        if not isinstance(item, str):
+            raise MediaError("media holds no sentence; send the text itself")
+        encoding = self.tokenizer.encode(item, add_special_tokens=False)
+        tokens = [(self.first, SPECIAL)]
+        words: dict[int | None, int] = {}  # the tokenizer's words that count -> their index
+        for number, word, (start, end) in zip(
+            encoding.ids, encoding.word_ids, encoding.offsets, strict=True
+        ):
+            if word not in words and any(map(str.isalnum, item[start:end])):
+                words[word] = len(words)
+            if len(words) > MAX_WORDS or len(tokens) == self.max_tokens - 1:
+                break
+            tokens.append((number, words.get(word, SPECIAL)))
+        if not words:
+            raise MediaError(f"no word in the sentence {item[:40]!r}; write at least one")
+        return torch.tensor([*tokens, (self.last, SPECIAL)])
+
+    def forward(self, steps: Tensor) -> Tensor:
+        """Return ``[W, F]`` for the tokens ``[L, 2]`` of one sentence."""
+        return self.extract([steps])[0]
+
+    @torch.inference_mode()
+    def extract(self, items: Sequence[Tensor]) -> list[Tensor]:
+        """Return ``[W, F]`` for the tokens ``[L, 2]`` of each sentence."""
+        numbers = pad_sequence([item[:, 0] for item in items], batch_first=True)  # [B, L]
+        lengths = torch.tensor([len(item) for item in items], device=numbers.device)
+        mask = torch.arange(numbers.shape[1], device=numbers.device) < lengths[:, None]
+        hidden = self.network(numbers, mask)  # [B, L, F]
+        return [_by_word(own, item[:, 1]) for own, item in zip(hidden, items, strict=True)]
+
+
+def _by_word(hidden: Tensor, words: Tensor) -> Tensor:
+    """Return ``[W, F]``, the means of ``hidden`` ``[L, F]`` over the tokens of each word."""
+    parts = words == torch.arange(int(words.max()) + 1, device=words.device)[:, None]  # [W, L]
+    share = parts / parts.sum(1, keepdim=True)
+    return share @ hidden[: len(words)]
+
+
+class BertNetwork(nn.Module):
+    """The encoder without its pooler: token numbers in, the last layer's hidden states out."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__()
+        if config.get("model_type") != "bert" or config["hidden_act"] != "gelu":
+            raise CheckpointError(
+                f"a network of kind {config.get('model_type')!r} with {config.get('hidden_act')!r};"
+                " name the folder of a BERT with gelu"
+            )
+        dim, eps = config["hidden_size"], config["layer_norm_eps"]
+        # Empty, since random numbers for them would take longer than everything else.
+        self.tokens = nn.Embedding.from_pretrained(torch.empty(config["vocab_size"], dim))
+        self.positions = nn.Embedding.from_pretrained(
+            torch.empty(config["max_position_embeddings"], dim)
+        )
+        self.norm = nn.LayerNorm(dim, eps=eps)
+        layer = nn.TransformerEncoderLayer(
+            dim,
+            config["num_attention_heads"],
+            config["intermediate_size"],
+            activation="gelu",
+            layer_norm_eps=eps,
+            batch_first=True,
+        )
+        self.layers = nn.TransformerEncoder(
+            layer, config["num_hidden_layers"], enable_nested_tensor=False
+        )
+
+    def forward(self, numbers: Tensor, mask: Tensor) -> Tensor:
+        """Return ``[B, L, F]`` for ``numbers`` ``[B, L]``, those with ``mask`` False ignored."""
+        places = torch.arange(numbers.shape[1], device=numbers.device)
+        hidden = self.norm(self.tokens(numbers) + self.positions(places))
+        encoded: Tensor = self.layers(hidden, src_key_padding_mask=~mask)
+        return encoded
+
+    def load_published(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the weights over from their published names.
+
+        Raises:
+            CheckpointError: One is missing or of another shape.
+        """
+        published = {_plain(name): tensor.float() for name, tensor in weights.items()}
+        try:
+            own = {
+                "tokens.weight": published["embeddings.word_embeddings.weight"],
+                # All tokens are of the first sentence: its vector is part of every position.
+                "positions.weight": published["embeddings.position_embeddings.weight"]
+                + published["embeddings.token_type_embeddings.weight"][0],
+                "norm.weight": published["embeddings.LayerNorm.weight"],
+                "norm.bias": published["embeddings.LayerNorm.bias"],
+            }
+            for index in range(len(self.layers.layers)):
+                own |= _layer_weights(published, index)
+            self.load_state_dict(own, assign=True)
+        except (KeyError, RuntimeError) as error:
+            raise CheckpointError(f"the weights are not those of such a BERT: {error}") from error
+
+
+def _plain(name: str) -> str:
+    """Return a weight's name without the prefix and the old terms that some folders have."""
+    name = name.removeprefix("bert.")
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace(
+        "LayerNorm.beta", "LayerNorm.bias"
+    )
+
+
+def _layer_weights(published: Mapping[str, Tensor], index: int) -> dict[str, Tensor]:
+    own, theirs = f"layers.layers.{index}", f"encoder.layer.{index}"
+    names = {
+        "self_attn.out_proj": "attention.output.dense",
+        "norm1": "attention.output.LayerNorm",
+        "linear1": "intermediate.dense",
+        "linear2": "output.dense",
+        "norm2": "output.LayerNorm",
+    }
+    weights = {}
+    for kind in ("weight", "bias"):
+        parts = [f"{theirs}.attention.self.{part}.{kind}" for part in ("query", "key", "value")]
+        weights[f"{own}.self_attn.in_proj_{kind}"] = torch.cat([published[p] for p in parts])
+        for name, other in names.items():
+            weights[f"{own}.{name}.{kind}"] = published[f"{theirs}.{other}.{kind}"]
+    return weights

@@ -1,0 +1,130 @@
+"""YAMNet: the embedded backbone for sound.
+
+The weights are those of a quantized ONNX graph whose initialisers are still float32, with the
+batch norms folded in: the quantizing nodes are skipped. Shape letters: N steps, T steps of one
+clip.
+Source: Plakal and Ellis, 2019 (MobileNet v1); trained with the labels of AudioSet.
+"""
+
+import math
+import zipfile
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+
+from model.backbones.base import Backbone
+from model.backbones.packages import packaged
+from model.errors import MediaError
+from model.media import SAMPLE_RATE, Clip, num_steps
+from model.modality import Modality
+
+WEIGHTS = ("sead", "data/YamNet_w8a8.onnx.zip")
+WINDOW, HOP, FFT = 400, 160, 512  # samples: 25 ms, 10 ms
+PATCH = 96  # windows, of 10 ms each
+MEL_BANDS, LOWEST, HIGHEST = 64, 125.0, 7500.0  # Hz
+LOG_OFFSET = 0.001
+
+
+class YAMNet(Backbone):
+    """One vector ``[1024]`` a step, from the first 0.975 s of each second."""
+
+    modality = Modality.AUDIO
+    feature_shape = (1024,)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = nn.Sequential(*_layers())
+        self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
+        self.register_buffer("mel", mel_weights(), persistent=False)
+        self.eval().requires_grad_(False)
+
+    def preprocess(self, item: Clip | str) -> Tensor:
+        """Return the log-mel patches ``[T, 96, 64]``; the last second is padded with silence."""
+        if isinstance(item, str) or item.waveform is None or not len(item.waveform):
+            raise MediaError("no sound to hear; send a sound, or a video that has one")
+        count = num_steps(len(item.waveform) / SAMPLE_RATE)
+        seconds = np.zeros((count, SAMPLE_RATE), np.float32)
+        sound = item.waveform[: seconds.size]
+        seconds.reshape(-1)[: len(sound)] = sound
+        frames = torch.from_numpy(seconds).unfold(1, WINDOW, HOP)[:, :PATCH]  # [T, 96, 400]
+        window, mel = self.get_buffer("window").cpu(), self.get_buffer("mel").cpu()
+        magnitudes = torch.fft.rfft(frames * window, FFT).abs()  # [T, 96, 257]
+        return torch.log(magnitudes @ mel + LOG_OFFSET)
+
+    def forward(self, steps: Tensor) -> Tensor:
+        """Return ``[N, 1024]``."""
+        maps: Tensor = self.network(steps.unsqueeze(1))  # [N, 1024, 3, 2]
+        return maps.mean((2, 3))
+
+
+def mel_weights() -> Tensor:
+    """Return the triangles ``[257, 64]`` that turn magnitudes into bands.
+
+    They are linear in mel (HTK), as TensorFlow's are with which YAMNet was trained; torchaudio's
+    are linear in Hz.
+    """
+
+    def to_mel(hertz: Tensor) -> Tensor:
+        return 2595 * torch.log10(1 + hertz / 700)
+
+    bins = to_mel(torch.linspace(0, SAMPLE_RATE / 2, FFT // 2 + 1, dtype=torch.float64))
+    first, last = to_mel(torch.tensor([LOWEST, HIGHEST], dtype=torch.float64)).tolist()
+    edges = torch.linspace(first, last, MEL_BANDS + 2, dtype=torch.float64)
+    low, centre, high = edges[:-2], edges[1:-1], edges[2:]
+    rising = (bins[:, None] - low) / (centre - low)
+    falling = (high - bins[:, None]) / (high - centre)
+    return torch.minimum(rising, falling).clamp(min=0).float()
+
+
+def _layers() -> Iterator[nn.Module]:
+    """Yield the graph's convolutions in order, each padded as it says and followed by ReLU."""
+    with zipfile.ZipFile(packaged(*WEIGHTS)) as archive:
+        files = {name.rsplit("/", 1)[-1]: name for name in archive.namelist()}
+        graph = onnx.load_model_from_string(archive.read(files["model.onnx"])).graph
+        data = archive.read(files["model.data"])
+    makers = {output: node for node in graph.node for output in node.output}
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+
+    def weights(name: str) -> nn.Parameter:
+        while name not in tensors:  # through the quantizing nodes
+            name = makers[name].input[0]
+        return nn.Parameter(_tensor(tensors[name], data), requires_grad=False)
+
+    for node in graph.node:
+        if node.op_type == "Conv":
+            yield from _convolution(node, *(weights(name) for name in node.input[1:]))
+
+
+def _tensor(tensor: onnx.TensorProto, data: bytes) -> Tensor:
+    """Return a float32 initialiser, whose numbers may lie in the file beside the graph."""
+    if tensor.data_location != onnx.TensorProto.EXTERNAL:
+        return torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy())
+    place = {entry.key: entry.value for entry in tensor.external_data}
+    count, offset = math.prod(tensor.dims), int(place.get("offset", 0))
+    numbers = np.frombuffer(data, np.float32, count, offset).reshape(tuple(tensor.dims))
+    return torch.from_numpy(numbers.copy())
+
+
+def _convolution(
+    node: onnx.NodeProto, weight: nn.Parameter, bias: nn.Parameter
+) -> Iterator[nn.Module]:
+    settings = {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute}
+    top, left, bottom, right = settings["pads"]
+    is_even = (top, left) == (bottom, right)
+    if not is_even:
+        yield nn.ZeroPad2d((left, right, top, bottom))
+    with torch.device("meta"):
+        convolution = nn.Conv2d(
+            weight.shape[1] * settings["group"],
+            weight.shape[0],
+            tuple(settings["kernel_shape"]),
+            stride=tuple(settings["strides"]),
+            padding=(top, left) if is_even else 0,
+            groups=settings["group"],
+        )
+    convolution.weight, convolution.bias = weight, bias
+    yield convolution
+    yield nn.ReLU()

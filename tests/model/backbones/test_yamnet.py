@@ -1,0 +1,167 @@
+import csv
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.backbones.packages import packaged
+from model.backbones.yamnet import HOP, WEIGHTS, WINDOW, YAMNet, mel_weights
+from model.media import SAMPLE_RATE, Clip, read_clip
+
+EMBEDDING = "/model/GlobalAveragePool_output_0"
+SOUNDS = {
+    "helicopter_32": "Vehicle",
+    "sea_32": "Ocean",
+    "rain_32": "Water",
+    "piano_30": "Music",
+    "saxophone_30": "Music",
+}
+
+
+@pytest.fixture(scope="module")
+def backbone() -> YAMNet:
+    return YAMNet()
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> onnx.ModelProto:
+    """The graph as it comes, with the embedding as a further output."""
+    folder = tmp_path_factory.mktemp("yamnet")
+    with zipfile.ZipFile(packaged(*WEIGHTS)) as archive:
+        archive.extractall(folder)
+    graph = onnx.load(next(folder.rglob("model.onnx")))
+    graph.graph.output.append(onnx.helper.make_tensor_value_info(EMBEDDING, 1, None))
+    return graph
+
+
+def initialisers(graph: onnx.ModelProto) -> dict[str, NDArray[np.float32]]:
+    return {entry.name: onnx.numpy_helper.to_array(entry) for entry in graph.graph.initializer}
+
+
+def unquantized(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph without its quantizing nodes."""
+    copy = onnx.ModelProto.FromString(graph.SerializeToString())
+    quantizing = ("QuantizeLinear", "DequantizeLinear")
+    nodes = list(copy.graph.node)
+    sources = {n.output[0]: n.input[0] for n in nodes if n.op_type in quantizing}
+    del copy.graph.node[:], copy.graph.output[:]
+    for node in (n for n in nodes if n.op_type not in (*quantizing, "Reshape", "Gemm")):
+        for index, name in enumerate(node.input):
+            while name in sources:
+                name = sources[name]
+            node.input[index] = name
+        copy.graph.node.append(node)
+    copy.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    copy.graph.output.append(onnx.helper.make_tensor_value_info(EMBEDDING, 1, None))
+    return copy
+
+
+def embed(graph: onnx.ModelProto, patch: NDArray[np.generic]) -> Tensor:
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    (found,) = session.run([EMBEDDING], {"audio": patch[None, None]})
+    return torch.from_numpy(found).flatten()
+
+
+def sweep(seconds: int = 3) -> Clip:
+    times = np.arange(seconds * SAMPLE_RATE) / SAMPLE_RATE
+    wave = 0.7 * np.sin(2 * np.pi * (200 + 500 * times) * times)
+    return Clip(None, wave.astype(np.float32), float(seconds))
+
+
+def test_the_network_is_that_of_the_graph(backbone: YAMNet, graph: onnx.ModelProto) -> None:
+    patches = backbone.preprocess(sweep())
+    for patch, ours in zip(patches, backbone(patches), strict=True):
+        theirs = embed(unquantized(graph), patch.numpy())
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_embeddings_are_close_to_the_quantized_ones(
+    backbone: YAMNet, graph: onnx.ModelProto
+) -> None:
+    numbers = initialisers(graph)
+    times = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
+    tone = np.sin(2 * np.pi * 509 * times).astype(np.float32)
+    for patch in backbone.preprocess(Clip(None, tone, 2.0)):
+        coded = np.round(patch.numpy() / numbers["audio_scale"]) + numbers["audio_zero_point"]
+        theirs = embed(graph, coded.clip(0, 255).astype(np.uint8))
+        (ours,) = backbone(patch[None])
+        assert torch.cosine_similarity(ours, theirs, dim=0) >= 0.99
+
+
+@pytest.mark.shared
+def test_sounds_are_of_the_classes_that_are_heard(
+    backbone: YAMNet, graph: onnx.ModelProto, shared: Path
+) -> None:
+    """By the graph's own classifier, on the mean over a recording's seconds."""
+    numbers = initialisers(graph)
+    with packaged("sead", "data/yamnet_class_map.csv").open() as file:
+        names = [row["display_name"] for row in csv.DictReader(file)]
+    heard = {}
+    for sound in SOUNDS:
+        clip = read_clip(shared / f"data/demo12/aud/{sound}.ogg")
+        (features,) = backbone.extract([backbone.preprocess(clip)])
+        scores = features.numpy() @ numbers["model.classifier.weight"].T
+        scores += numbers["model.classifier.bias"]
+        heard[sound] = names[int(scores.mean(0).argmax())]
+    assert heard == SOUNDS
+
+
+def test_a_tone_sounds_in_its_own_band(backbone: YAMNet) -> None:
+    """The band of 1 kHz, on the HTK mel scale, among 64 from 125 to 7500 Hz."""
+    times = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    wave = np.sin(2 * np.pi * 1000 * times).astype(np.float32)
+    (patch,) = backbone.preprocess(Clip(None, wave, 1.0))
+
+    def mel(hertz: float) -> float:
+        return float(2595 * np.log10(1 + hertz / 700))
+
+    band = round((mel(1000) - mel(125)) / ((mel(7500) - mel(125)) / 65)) - 1
+    assert (patch.argmax(1) == band).all()
+
+
+def test_bands_are_triangles_between_the_lowest_and_the_highest() -> None:
+    weights = mel_weights()
+    assert weights.shape == (257, 64)
+    hertz = torch.linspace(0, 8000, 257)
+    heard = hertz[weights.sum(1) > 0]
+    assert heard.min() > 125
+    assert heard.max() < 7500
+    assert weights.max() <= 1
+
+
+def test_magnitudes_are_not_squared(backbone: YAMNet) -> None:
+    """A tone of a tenth of the amplitude is log(10) lower, not log(100)."""
+    times = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    wave = np.sin(2 * np.pi * 1000 * times).astype(np.float32)
+    (loud,) = backbone.preprocess(Clip(None, wave, 1.0))
+    (soft,) = backbone.preprocess(Clip(None, wave / 10, 1.0))
+    assert (loud.max() - soft.max()).item() == pytest.approx(np.log(10), abs=1e-3)
+
+
+def test_steps_do_not_hear_each_other(backbone: YAMNet) -> None:
+    rng = np.random.default_rng(0)
+    wave = rng.uniform(-0.5, 0.5, 3 * SAMPLE_RATE).astype(np.float32)
+    other = wave.copy()
+    other[SAMPLE_RATE : 2 * SAMPLE_RATE] = 0
+    first, second = (backbone.preprocess(Clip(None, w, 3.0)) for w in (wave, other))
+    assert torch.equal(first[[0, 2]], second[[0, 2]])
+    assert not torch.equal(first[1], second[1])
+
+
+def test_the_last_second_is_padded_with_silence(backbone: YAMNet) -> None:
+    wave = np.full(SAMPLE_RATE + SAMPLE_RATE // 2, 0.3, np.float32)
+    patches = backbone.preprocess(Clip(None, wave, 1.5))
+    assert len(patches) == 2
+    silent = (SAMPLE_RATE // 2 + WINDOW) // HOP + 1
+    assert (patches[1, silent:] == np.float32(np.log(0.001))).all()
+
+
+def test_padding_of_an_encoder_is_no_step(backbone: YAMNet) -> None:
+    wave = np.zeros(round(2.03 * SAMPLE_RATE), np.float32)
+    assert len(backbone.preprocess(Clip(None, wave, 2.03))) == 2

@@ -7,10 +7,11 @@ import typer
 
 def recipes() -> None:
     """List the recipes that `srcid train` takes."""
+    from app.cli.tables import print_table
     from training.recipes import RECIPES
 
-    for name, recipe in RECIPES.items():
-        print(f"{name:20} {(recipe.__doc__ or '').splitlines()[0]}")
+    about = {name: (recipe.__doc__ or "").partition("\n")[0] for name, recipe in RECIPES.items()}
+    print_table(["recipe", "is"], [[name, said.replace("``", "")] for name, said in about.items()])
 
 
 def config(

@@ -1,5 +1,6 @@
 """``srcid train``: a recipe and data in, a checkpoint out."""
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,7 @@ import typer
 
 def train(
     recipe: Annotated[str, typer.Argument(help="A name of `srcid recipes`.")],
-    out: Annotated[Path, typer.Option(help="Run folder: log, state, checkpoint.")],
+    out: Annotated[Path, typer.Option(help="Run folder: logs, plots, state, checkpoint.")],
     data: Annotated[
         Path | None, typer.Option(help="A bank: a folder with manifest.csv and its media.")
     ] = None,
@@ -18,9 +19,19 @@ def train(
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on where OUT left off.")] = False,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the network: slow start, faster steps.")
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Log to OUT/tensorboard as well.")
+    ] = False,
+    save_minutes: Annotated[
+        float, typer.Option(min=0, help="Most minutes of work that a kill can lose.")
+    ] = 5.0,
 ) -> None:
     """Train a recipe; the checkpoint is OUT/checkpoint."""
     import torch
+    from tqdm.contrib.logging import logging_redirect_tqdm
 
     from app.cli.settings_pairs import parse_pairs
     from training.recipes import override
@@ -32,6 +43,17 @@ def train(
         settings["data.folder"] = str(data)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    checkpoint = run(override(named(recipe), settings), out, device=device, resume=resume)
+    config = override(named(recipe), settings)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    with logging_redirect_tqdm():
+        checkpoint = run(
+            config,
+            out,
+            device=device,
+            resume=resume,
+            compiled=compiled,
+            tensorboard=tensorboard,
+            save_minutes=save_minutes,
+        )
     print(f"checkpoint: {checkpoint}")
     print(f"serve it:   srcid serve --checkpoint {checkpoint}")

@@ -1,0 +1,1 @@
+"""The serving side: HTTP service, search index, command line."""

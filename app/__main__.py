@@ -1,0 +1,5 @@
+"""``python -m app`` is ``srcid``."""
+
+from app.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""HTTP routes: each translates a request to one call of the service."""

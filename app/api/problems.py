@@ -1,0 +1,102 @@
+"""Errors as ``application/problem+json`` (RFC 9457): the one place where they become answers."""
+
+import re
+import reprlib
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from app.errors import InvalidRequest, NotFound, ServiceError
+from app.schemas import Problem
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def documents(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
+    """Return the ``responses`` of a route that may answer with these errors."""
+    by_status: dict[int | str, list[str]] = {}
+    possible: list[type[ServiceError]] = [InvalidRequest, *errors]
+    for error in possible:
+        by_status.setdefault(error.status, []).append((error.__doc__ or "").rstrip("."))
+    content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+    return {
+        status: {"description": "; or ".join(dict.fromkeys(texts)), "content": content}
+        for status, texts in by_status.items()
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Make ``app`` answer every error with a problem document."""
+    app.add_exception_handler(ServiceError, _service_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(Exception, _our_mistake)
+
+
+def problem(error: ServiceError) -> JSONResponse:
+    """Return the answer that ``error`` is given as."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).capitalize()
+    return _answer(error.status, words, str(error))
+
+
+def invalid(errors: list[Any]) -> InvalidRequest:
+    """Say which fields of a request were wrong, from pydantic's list of errors."""
+    return InvalidRequest("; ".join(_sentence(error) for error in errors))
+
+
+async def _service_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ServiceError)
+    return problem(error)
+
+
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    return problem(invalid(list(error.errors())))
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer what the framework itself refuses: unknown paths, methods, malformed bodies."""
+    assert isinstance(error, HTTPException)
+    here = f"{request.method} {request.url.path}"
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return problem(NotFound(f"there is no {here}: the calls are listed at /docs"))
+    detail = error.detail
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        detail = f"there is no {here}: use {allowed}"
+    title = HTTPStatus(error.status_code).phrase.capitalize()
+    return _answer(error.status_code, title, detail, error.headers)
+
+
+async def _gone(request: Request, error: Exception) -> JSONResponse:
+    """Answer nobody: without this, each upload that is broken off would be logged as our fault."""
+    return _answer(400, "Client disconnected", "the connection closed before the body was whole")
+
+
+async def _our_mistake(request: Request, error: Exception) -> JSONResponse:
+    return _answer(
+        500, "Internal error", "the service failed; its log says why. Nothing of this was kept"
+    )
+
+
+def _answer(
+    status: int, title: str, detail: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    kind = f"urn:srcid:{title.lower().replace(' ', '-')}"
+    body = Problem(type=kind, title=title, status=status, detail=detail)
+    return JSONResponse(body.model_dump(), status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in error["loc"] if part not in {"body", "query", "path"})
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] in {"missing", "extra_forbidden"}:
+        return f"{where}: {message}"
+    return f"{where} is {reprlib.repr(error['input'])}: {message}"

@@ -1,0 +1,104 @@
+"""``srcid demo``: a small corpus, indexed and served, to see the whole thing work."""
+
+import asyncio
+import shlex
+import shutil
+import socket
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import JsonValue
+
+from app.cli.options import CheckpointOption
+from app.cli.serve import listen, run
+from app.settings import Settings, load_settings
+from model.errors import ConfigError
+
+if TYPE_CHECKING:  # loads torch, which `srcid --help` should not
+    from app.demo.corpus import Corpus
+    from app.service import RetrievalService
+
+PORTS_TRIED = 20
+
+
+def demo(
+    folder: Annotated[
+        Path, typer.Option(help="Where the corpus and its index are kept for the next time.")
+    ] = Path(".demo"),
+    port: Annotated[int, typer.Option(help="First port to try.", min=1, max=65535)] = 8000,
+    checkpoint: CheckpointOption = None,
+) -> None:
+    """Index a small corpus, serve it on this machine, and print what to try. Ctrl-C ends it."""
+    from app.demo.corpus import prepare
+    from model.checkpoint import fingerprint, locate
+
+    settings = load_settings(host="127.0.0.1", checkpoint=checkpoint)
+    # An index belongs to its checkpoint: after training another one, the demo makes its own.
+    index = folder / f"index-{fingerprint(locate(settings.checkpoint))}"
+    settings = settings.model_copy(update={"data_dir": index})
+    corpus = prepare(folder, say=_say)
+    _say(f"{len(corpus.clips)} clips: {corpus.about}")
+
+    with _listen_from(settings.host, port) as listener:
+        _say("loading the checkpoint")
+
+        async def index_and_tell(service: "RetrievalService") -> None:
+            await _index(service, corpus, folder)
+            _tell(settings, listener, corpus, folder)
+
+        try:
+            run(settings, listener, before=index_and_tell, log_level="warning")
+        except KeyboardInterrupt:
+            _say("stopped; what was indexed is kept")
+
+
+def _listen_from(host: str, first: int) -> socket.socket:
+    """Return a socket that listens on ``first``, or on the next port that is free."""
+    for port in range(first, first + PORTS_TRIED):
+        try:
+            return listen(host, port)
+        except ConfigError as error:
+            taken = error
+            _say(f"port {port} is taken")
+    raise taken
+
+
+async def _index(service: "RetrievalService", corpus: "Corpus", folder: Path) -> None:
+    """Index the clips that are not there yet. Ctrl-C is heard after each."""
+    from tqdm import tqdm
+
+    missing = [clip for clip in corpus.clips if service.store.get(clip.id) is None]
+    for clip in tqdm(missing, desc="indexing", unit="clip", leave=False, disable=not missing):
+        metadata: dict[str, JsonValue] = {"title": clip.title, "source": clip.source}
+        path = folder / "clips" / f"{clip.id}.mp4"
+        await asyncio.to_thread(service.add, clip.id, path, metadata=metadata, replace=False)
+
+
+def _tell(settings: Settings, listener: socket.socket, corpus: "Corpus", folder: Path) -> None:
+    host, port = listener.getsockname()[:2]
+    address = f"http://{host}:{port}"
+    clip = folder / "clips" / f"{corpus.example.clip}.mp4"
+    sentence = corpus.example.sentence
+    srcid = shlex.quote(sys.argv[0])
+    options = f"--data-dir {settings.data_dir} --checkpoint {settings.checkpoint}"
+    body = f'-H \'Content-Type: application/json\' -d \'{{"text": "{sentence}", "k": 3}}\''
+    with_curl = [
+        f"curl -s {address}/search {body}",
+        f"curl -s {address}/encode -F file=@{clip}",
+    ]
+    without = [
+        f'{srcid} search "{sentence}" -k 3 {options}',
+        f"{srcid} encode {clip} --checkpoint {settings.checkpoint}",
+    ]
+    commands = with_curl if shutil.which("curl") else without
+    commands.append(f"{srcid} search --file {clip} --target audio -k 3 {options}")
+    print(f"\nSRCID is at {address}, its calls at {address}/docs. To try, in another terminal:\n")
+    print(*(f"  {command}\n" for command in commands), sep="")
+    print("Ctrl-C stops it.", flush=True)
+
+
+def _say(sentence: str) -> None:
+    print(textwrap.fill(f"demo: {sentence}", width=100, subsequent_indent="      "), flush=True)

@@ -1,0 +1,45 @@
+"""``srcid``: the commands, and how their errors are shown.
+
+A command's file imports what is heavy (torch, fastapi) inside its function, so that
+``srcid --help`` answers at once.
+"""
+
+import sys
+
+import typer
+
+from app.cli.convert import convert
+from app.cli.demo import demo
+from app.cli.encode import encode
+from app.cli.evaluate import evaluate
+from app.cli.index import index
+from app.cli.recipes import config, recipes
+from app.cli.search import search
+from app.cli.serve import serve
+from app.cli.train import train
+from app.errors import ServiceError
+from model.errors import SRCIDError
+
+# A new command: one import above, one name here.
+COMMANDS = (demo, serve, encode, index, search, train, evaluate, recipes, config, convert)
+
+cli = typer.Typer(
+    name="srcid",
+    help="Video, sound and text as one vocabulary of discrete codes, and search across them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in COMMANDS:
+    cli.command()(command)
+
+
+def main() -> None:
+    """Run a command. What the user can mend is one sentence on stderr and exit code 2."""
+    try:
+        cli()
+    except (SRCIDError, ServiceError) as error:
+        print(f"srcid: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,36 @@
+"""The options that several commands share, and the settings that they make."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+CheckpointOption = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoint", help="Name of a shipped checkpoint, or a folder.", show_default="compact"
+    ),
+]
+DataDirOption = Annotated[
+    Path | None, typer.Option("--data-dir", help="Folder of the index.", show_default="~/.srcid")
+]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", help="cpu, cuda, cuda:1 or auto.", show_default="auto")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+TextOption = Annotated[str | None, typer.Option("--text", help="A sentence.")]
+
+
+def one_source(file: Path | None, text: str | None) -> Path | str:
+    """Return the one of the two that was given.
+
+    Raises:
+        typer.BadParameter: Both or neither were given, or the file is not there.
+    """
+    if (file is None) == (text is None):
+        raise typer.BadParameter("give either a file or a sentence")
+    if file is not None and not file.is_file():
+        raise typer.BadParameter(f"{file} is not a file: name a video, sound or picture")
+    source = file if file is not None else text
+    assert source is not None
+    return source

@@ -1,0 +1,104 @@
+"""``srcid serve``: the HTTP service."""
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.options import CheckpointOption, DataDirOption, DeviceOption
+from app.settings import Settings, load_settings
+from model.errors import ConfigError
+
+if TYPE_CHECKING:  # loads torch, which `srcid --help` should not
+    from app.service import RetrievalService
+
+DRAIN_SECONDS = 30  # that requests in flight have to finish when the service is stopped
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0 picks one.", show_default="8000")
+    ] = None,
+    data_dir: DataDirOption = None,
+    checkpoint: CheckpointOption = None,
+    device: DeviceOption = None,
+) -> None:
+    """Start the HTTP service. Every setting is also a SRCID_* environment variable."""
+    settings = load_settings(
+        host=host, port=port, data_dir=data_dir, checkpoint=checkpoint, device=device
+    )
+    # Bound before the checkpoint is loaded: a port that is taken shows at once.
+    with listen(settings.host, settings.port) as listener:
+        host, port = listener.getsockname()[:2]
+        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+        async def announce(service: "RetrievalService") -> None:
+            print(f"srcid: running on {address}, its calls at {address}/docs", flush=True)
+
+        run(settings, listener, before=announce)
+
+
+def run(
+    settings: Settings,
+    listener: socket.socket,
+    *,
+    before: Callable[["RetrievalService"], Awaitable[None]] | None = None,
+    log_level: str = "info",
+) -> None:
+    """Serve until SIGTERM or SIGINT; the latter ends in ``KeyboardInterrupt``.
+
+    Args:
+        settings: Which ones.
+        listener: Where requests come in.
+        before: Awaited with the opened service before the first request is answered.
+        log_level: Of uvicorn: "warning" leaves out a line for each request.
+    """
+    import uvicorn
+
+    from app.main import create_app
+
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app, lifespan="off", log_level=log_level, timeout_graceful_shutdown=DRAIN_SECONDS
+    )
+    server = uvicorn.Server(config)
+
+    async def serve_app() -> None:
+        # Not left to uvicorn, which would log a traceback where a sentence says it all.
+        async with app.router.lifespan_context(app):
+            if before:
+                await before(app.state.service)
+            await server.serve(sockets=[listener])
+
+    # uvicorn drains and then raises the signal again: being told to stop is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(serve_app())
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        ConfigError: The port is taken, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen()  # at once: until then another process may bind the same port
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"cannot listen on {host}:{port} ({error.strerror}): choose another port (SRCID_PORT, "
+            "--port; 0 picks a free one) or address (SRCID_HOST, --host)"
+        ) from error
+    return listener

@@ -1,0 +1,1 @@
+"""The corpus that ``srcid demo`` indexes: media that a machine installs or draws by itself."""

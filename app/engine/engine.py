@@ -1,0 +1,99 @@
+"""A clip or sentence in, the codes of its streams out."""
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import InvalidMedia, TooLarge
+from app.settings import Settings
+from model.encoder import Encoder
+from model.errors import MediaError, MediaTooLarge
+from model.media import Clip, DecodeConfig, read_clip
+from model.modality import Modality
+
+Source = bytes | Path | str  # media as its bytes or its file; a sentence as text
+
+
+class Encoded(NamedTuple):
+    """The streams of one clip or sentence."""
+
+    codes: Mapping[Modality, NDArray[np.int16]]  # [C, T] each
+    duration_seconds: float | None  # of the media; None for a picture or a sentence
+
+
+class Engine:
+    """Decodes and encodes. Methods may be called from any thread.
+
+    At most ``settings.max_decodes`` media files are decoded at once, others wait; the network
+    runs in one thread at a time. A sentence waits for no decoding.
+    """
+
+    def __init__(self, encoder: Encoder, settings: Settings) -> None:
+        self.encoder = encoder
+        self.settings = settings
+        self._decoding = threading.BoundedSemaphore(settings.max_decodes)
+        self._device = threading.Lock()
+        self._limits = DecodeConfig(
+            max_steps=settings.max_steps,
+            max_seconds=settings.max_media_seconds,
+            max_bytes=settings.max_media_bytes,
+        )
+
+    def encode(self, source: Source, modality: Modality | None = None) -> Encoded:
+        """Return the codes of ``source``.
+
+        Args:
+            source: Media, or a sentence.
+            modality: The only stream wanted of a clip; all that it has by default.
+
+        Raises:
+            InvalidMedia: Not decodable, empty, or without that stream.
+            TooLarge: Longer or heavier than the settings allow.
+        """
+        try:
+            if isinstance(source, str):
+                return self._encode_sentence(source)
+            return self._encode_media(source, modality)
+        except MediaTooLarge as error:
+            raise TooLarge(str(error)) from error
+        except MediaError as error:
+            raise InvalidMedia(str(error)) from error
+
+    def _encode_sentence(self, text: str) -> Encoded:
+        if len(text) > self.settings.max_text_characters:
+            raise TooLarge(
+                f"the sentence has {len(text)} characters, at most "
+                f"{self.settings.max_text_characters} are taken: shorten it, or raise "
+                "SRCID_MAX_TEXT_CHARACTERS"
+            )
+        if not text.strip():
+            raise InvalidMedia("the sentence is empty: send at least one word as text")
+        with self._device:
+            return Encoded({Modality.TEXT: self.encoder.encode_text(text)}, None)
+
+    def _encode_media(self, source: bytes | Path, modality: Modality | None) -> Encoded:
+        with self._decoding:
+            clip = read_clip(source, self._limits)
+            if modality:
+                clip = _only(clip, modality)
+            prepared = self.encoder.prepare(clip)
+        with self._device:
+            codes = self.encoder.encode(list(prepared.items()))
+        return Encoded(dict(zip(prepared, codes, strict=True)), clip.duration_seconds)
+
+
+def _only(clip: Clip, modality: Modality) -> Clip:
+    """Leave one stream of the clip."""
+    wanted = {
+        Modality.AUDIO: clip._replace(frames=None),
+        Modality.VIDEO: clip._replace(waveform=None),
+    }.get(modality)
+    if wanted is None or (wanted.frames is None and wanted.waveform is None):
+        raise InvalidMedia(
+            f"the upload has no {modality} stream: name one that it has, or leave modality out"
+        )
+    return wanted

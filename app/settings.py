@@ -1,0 +1,68 @@
+"""Every setting of the service: a ``SRCID_*`` environment variable or an option of a command."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field, PositiveInt, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from model.errors import ConfigError
+
+PREFIX = "SRCID_"
+
+
+class Settings(BaseSettings):
+    """How the service runs. ``SRCID_PORT=8001`` in the environment sets ``port``."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one")
+    data_dir: Path = Field(
+        Path("~/.srcid"), description="Folder of the index; made when first needed"
+    )
+    checkpoint: str = Field(
+        "compact", min_length=1, description="Name of a shipped checkpoint, or a folder"
+    )
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="Where the network runs: cpu, cuda, cuda:1, or auto (a GPU if any)",
+    )
+    max_upload_bytes: PositiveInt = Field(64 * 2**20, description="Largest request body")
+    max_text_characters: PositiveInt = Field(2000, description="Longest sentence")
+    max_metadata_bytes: PositiveInt = Field(2**16, description="Largest metadata of an item")
+    max_media_bytes: PositiveInt = Field(2**31, description="Largest media file read from disk")
+    max_media_seconds: PositiveInt = Field(3600, description="Longest media that is accepted")
+    max_steps: PositiveInt = Field(
+        60, description="Seconds of media that are encoded; what comes after is not searchable"
+    )
+    max_decodes: PositiveInt = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        description="Media files decoded at the same time; as many as processors by default",
+    )
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings from the environment.
+
+    Args:
+        overrides: Values that take precedence over the environment; None means "not given".
+
+    Raises:
+        ConfigError: A value that is not possible; the message names the variable.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        settings = Settings.model_validate(given)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_sentences(error))) from None
+    return settings.model_copy(update={"data_dir": settings.data_dir.expanduser()})
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    return [
+        f"{PREFIX}{str(problem['loc'][0]).upper()} is {problem['input']!r}: {problem['msg']}. "
+        "Correct it in the environment or on the command line"
+        for problem in error.errors()
+    ]

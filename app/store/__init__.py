@@ -1,0 +1,1 @@
+"""Where items live and how they are searched."""

@@ -1,0 +1,240 @@
+"""The items in SQLite: durable on return, one transaction an item.
+
+WAL with full synchronisation: a commit is on the disk before the call returns, and a process
+killed at any moment leaves a database that opens with every committed item.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from app.errors import IndexMismatch, ItemExists, StoreUnavailable
+from app.store.base import Item, Stream
+from model.modality import Modality
+
+SCHEMA_VERSION = 1
+# Stream keys are never used again (AUTOINCREMENT): a search that holds the key of a stream that
+# has gone finds nothing, never another stream.
+SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE checkpoint (fingerprint TEXT NOT NULL) STRICT;
+CREATE TABLE items (
+    key INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    text TEXT,
+    sha256 TEXT NOT NULL,
+    metadata TEXT NOT NULL
+) STRICT;
+CREATE TABLE streams (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    item INTEGER NOT NULL REFERENCES items ON DELETE CASCADE,
+    modality TEXT NOT NULL,
+    code_rows INTEGER NOT NULL,
+    codes BLOB NOT NULL,
+    duration_seconds REAL,
+    UNIQUE (item, modality)
+) STRICT;
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+# One statement sees one state of the database: an item is read whole or not at all.
+SELECT = """
+SELECT items.id, items.text, items.sha256, items.metadata,
+       streams.key, streams.modality, streams.code_rows, streams.codes, streams.duration_seconds
+FROM items JOIN streams ON streams.item = items.key
+"""
+
+
+class StoredItem(NamedTuple):
+    """An item and the key of each of its streams."""
+
+    item: Item
+    keys: dict[int, Modality]
+
+
+class Change(NamedTuple):
+    """What a write did to the streams."""
+
+    added: dict[int, Modality]  # by key
+    removed: dict[int, Modality]
+
+
+class ItemDatabase:
+    """The items of one checkpoint. Any thread may read; the owner lets one write at a time.
+
+    Args:
+        path: The file; made where it is missing.
+        fingerprint: The checkpoint in use. A database without items takes any.
+        read_only: Whether another process may be the writer; nothing is changed then.
+
+    Raises:
+        IndexMismatch: The items were encoded with another checkpoint.
+        StoreUnavailable: The file is damaged, cannot be written, or is of a newer version.
+    """
+
+    def __init__(self, path: Path, *, fingerprint: str, read_only: bool) -> None:
+        self._path = path
+        self._read_lock = threading.Lock()
+        self._writer = _connect(path)
+        self._reader = _connect(path)
+        try:
+            self._prepare(path)
+            self._stamp(path.parent, fingerprint, read_only=read_only)
+        except sqlite3.Error as error:
+            self.close()
+            raise _unusable(path, error) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def put(self, item: Item, *, replace: bool) -> Change:
+        """Write ``item``; where its id exists, replace all that was kept under it.
+
+        Raises:
+            ItemExists: The id exists and ``replace`` is false.
+            StoreUnavailable: It could not be written; nothing has changed.
+        """
+        with self._transaction() as db:
+            removed = self._remove(db, item.id)
+            if removed and not replace:
+                raise ItemExists(item.id)
+            values = (item.id, item.text, item.sha256, json.dumps(dict(item.metadata)))
+            key = db.execute(
+                "INSERT INTO items (id, text, sha256, metadata) VALUES (?, ?, ?, ?)", values
+            ).lastrowid
+            added = {}
+            for modality, stream in item.streams.items():
+                blob = stream.codes.astype("<i2").tobytes()
+                row = (key, modality, len(stream.codes), blob, stream.duration_seconds)
+                written = db.execute(
+                    "INSERT INTO streams (item, modality, code_rows, codes, duration_seconds) "
+                    "VALUES (?, ?, ?, ?, ?)",
+                    row,
+                ).lastrowid
+                assert written is not None
+                added[written] = modality
+        return Change(added, removed)
+
+    def delete(self, item_id: str) -> Change:
+        """Remove the item of that id; nothing changes where there is none."""
+        with self._transaction() as db:
+            return Change({}, self._remove(db, item_id))
+
+    def get(self, item_id: str) -> Item | None:
+        """Return the item of that id, or None."""
+        found = self._select("WHERE items.id = ?", (item_id,))
+        return found[0].item if found else None
+
+    def page(self, *, after: str, limit: int) -> list[StoredItem]:
+        """Return at most ``limit`` items, by id, from the first whose id is above ``after``."""
+        where = "WHERE items.key IN (SELECT key FROM items WHERE id > ? ORDER BY id LIMIT ?)"
+        return self._select(where, (after, limit))
+
+    def of_streams(self, keys: Sequence[int]) -> dict[int, StoredItem]:
+        """Return the item of each stream key that there is."""
+        marks = ",".join("?" * len(keys))
+        where = f"WHERE items.key IN (SELECT item FROM streams WHERE key IN ({marks}))"
+        found = self._select(where, keys)
+        return {key: stored for stored in found for key in stored.keys}
+
+    def __len__(self) -> int:
+        with self._read_lock:
+            return int(self._reader.execute("SELECT count(*) FROM items").fetchone()[0])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+        self._writer.close()
+
+    def _prepare(self, path: Path) -> None:
+        """Make the tables of a new file; check the version of an old one."""
+        db = self._writer
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA foreign_keys = ON")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            db.executescript(SCHEMA)
+        elif version != SCHEMA_VERSION:
+            raise StoreUnavailable(
+                f"{path} has version {version}, this srcid reads {SCHEMA_VERSION}: update srcid, "
+                "or choose another data directory (SRCID_DATA_DIR, --data-dir)"
+            )
+
+    def _stamp(self, folder: Path, fingerprint: str, *, read_only: bool) -> None:
+        """Hold the items to the checkpoint that made them."""
+        stamped = self._writer.execute("SELECT fingerprint FROM checkpoint").fetchone()
+        if stamped == (fingerprint,):
+            return
+        if len(self):
+            raise IndexMismatch(
+                f"the {len(self)} items in {folder} were encoded with checkpoint {stamped[0]}, "
+                f"but {fingerprint} is in use: use the old checkpoint (SRCID_CHECKPOINT, "
+                "--checkpoint), or index the media again in another data directory "
+                "(SRCID_DATA_DIR, --data-dir)"
+            )
+        if not read_only:
+            with self._transaction() as db:
+                db.execute("DELETE FROM checkpoint")
+                db.execute("INSERT INTO checkpoint VALUES (?)", (fingerprint,))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All that is written inside is committed at the end, or none of it."""
+        db = self._writer
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+            db.execute("COMMIT")
+        except BaseException as error:
+            if db.in_transaction:  # SQLite itself rolls some failures back
+                db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise _unusable(self._path, error) from error
+            raise
+
+    @staticmethod
+    def _remove(db: sqlite3.Connection, item_id: str) -> dict[int, Modality]:
+        streams = (
+            "SELECT key, modality FROM streams WHERE item = (SELECT key FROM items WHERE id = ?)"
+        )
+        removed = {key: Modality(m) for key, m in db.execute(streams, (item_id,))}
+        db.execute("DELETE FROM items WHERE id = ?", (item_id,))
+        return removed
+
+    def _select(self, where: str, values: Sequence[object]) -> list[StoredItem]:
+        query = f"{SELECT} {where} ORDER BY items.id, streams.key"
+        with self._read_lock:
+            rows = self._reader.execute(query, values).fetchall()
+        return [_stored(list(own)) for _, own in groupby(rows, key=itemgetter(0))]
+
+
+def _stored(rows: list[tuple[Any, ...]]) -> StoredItem:
+    """Read one item from its rows, a row a stream."""
+    item_id, text, sha256, metadata = rows[0][:4]
+    streams, keys = {}, {}
+    for key, modality, code_rows, blob, duration in (row[4:] for row in rows):
+        codes = np.frombuffer(blob, "<i2").astype(np.int16).reshape(code_rows, -1)
+        streams[Modality(modality)] = Stream(codes, duration)
+        keys[key] = Modality(modality)
+    return StoredItem(Item(item_id, streams, json.loads(metadata), text, sha256), keys)
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
+    return StoreUnavailable(
+        f"{path} cannot be used ({error}): free its disk, restore it from a backup, or choose "
+        "another data directory (SRCID_DATA_DIR, --data-dir)"
+    )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open in autocommit mode: transactions are begun where they are meant."""
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)

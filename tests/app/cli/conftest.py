@@ -1,0 +1,33 @@
+"""Commands run in this process, on the tiny checkpoint."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.cli.main import main
+from tests.app.cli.running import Ran, Run
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+) -> Run:
+    """Run ``srcid`` with arguments; checkpoint and data directory come from the environment."""
+    monkeypatch.setenv("SRCID_CHECKPOINT", str(tiny_checkpoint))
+    monkeypatch.setenv("SRCID_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("SRCID_DEVICE", "cpu")
+
+    def run(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["srcid", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stopped:
+            code = int(stopped.code or 0)
+        return Ran(code, *capsys.readouterr())
+
+    return run

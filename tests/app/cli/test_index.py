@@ -1,0 +1,104 @@
+"""``srcid index`` and ``srcid search`` over what it made."""
+
+from pathlib import Path
+
+import pytest
+
+from app.main import open_service
+from app.settings import load_settings
+from tests.app.cli.running import Run
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sound: bytes, picture: bytes, clip: bytes) -> Path:
+    media = tmp_path / "media"
+    (media / "farm" / "old").mkdir(parents=True)
+    (media / ".cache").mkdir()
+    (media / "a.wav").write_bytes(sound)
+    (media / "farm" / "b ü.png").write_bytes(picture)
+    (media / "farm" / "old" / "c.mp4").write_bytes(clip)
+    (media / ".cache" / "hidden.wav").write_bytes(sound)
+    return media
+
+
+def test_a_folder_is_indexed_and_searched(run: Run, folder: Path) -> None:
+    ran = run("index", folder)
+    assert (ran.code, ran.out) == (0, "3 indexed, 0 unchanged, 0 not indexed\n")
+
+    found = run("search", "--file", folder / "a.wav", "--target", "audio", "--json").json()
+    best = found["hits"][0]
+    assert best["score"] == 1.0
+    assert best["metadata"]["path"]
+    assert {hit["modality"] for hit in found["hits"]} == {"audio"}
+    everything = run("search", "a dog", "--json").json()["hits"]
+    assert sorted((hit["id"], hit["modality"]) for hit in everything) == [
+        ("a.wav", "audio"),
+        ("farm:b ü.png", "video"),
+        ("farm:old:c.mp4", "audio"),
+        ("farm:old:c.mp4", "video"),
+    ]
+
+
+def test_the_table_names_score_kind_second_and_id(run: Run, folder: Path) -> None:
+    run("index", folder)
+    lines = run("search", "--file", folder / "a.wav", "-k", "2").out.splitlines()
+    assert lines[0].split() == ["score", "kind", "second", "id"]
+    assert len(lines) == 3
+    assert lines[1].startswith("+1.000")
+
+
+def test_only_what_changed_is_indexed_again(run: Run, folder: Path, picture: bytes) -> None:
+    run("index", folder)
+    (folder / "a.wav").write_bytes(picture)
+    (folder / "new.png").write_bytes(picture)
+    report = run("index", folder, "--json").json()
+    assert report == {
+        "indexed": ["a.wav", "new.png"],
+        "unchanged": ["farm:b ü.png", "farm:old:c.mp4"],
+        "failed": {},
+    }
+
+
+def test_what_does_not_decode_is_reported_and_the_rest_is_indexed(
+    run: Run, folder: Path, picture: bytes
+) -> None:
+    (folder / "broken.mp4").write_bytes(b"\x00" * 100)
+    (folder / "farm" / "notes.txt").write_text("hello")
+    (folder / "farm:b ü.png").write_bytes(picture)  # would take the id of farm/b ü.png
+    (folder / ("x" * 200)).mkdir()
+    (folder / ("x" * 200) / ("y" * 100)).write_bytes(picture)
+    ran = run("index", folder, "--json")
+    assert ran.code == 1
+    report = ran.json()
+    assert len(report["indexed"]) == 3
+    assert report["failed"].keys() == {
+        "broken.mp4",
+        "farm/notes.txt",
+        "farm/b ü.png",
+        f"{'x' * 200}/{'y' * 100}",
+    }
+    assert "an item 'farm:b ü.png' exists" in report["failed"]["farm/b ü.png"]
+    assert "at most 255" in report["failed"][f"{'x' * 200}/{'y' * 100}"]
+    told = run("index", folder)
+    assert told.code == 1
+    assert "not indexed: broken.mp4: " in told.out
+    assert "0 indexed, 3 unchanged, 4 not indexed" in told.out
+
+
+def test_search_works_beside_a_writer_and_index_says_who_writes(run: Run, folder: Path) -> None:
+    run("index", folder)
+    with open_service(load_settings()).store:
+        assert len(run("search", "a dog", "--json").json()["hits"]) == 4
+        ran = run("index", folder)
+    assert ran.code == 2
+    assert "another process (pid " in ran.err
+
+
+def test_searching_nothing_says_how_to_index(run: Run) -> None:
+    ran = run("search", "a dog")
+    assert ran.code == 2
+    assert "srcid index" in ran.err
+
+
+def test_a_folder_that_is_not_there_is_a_usage_error(run: Run, tmp_path: Path) -> None:
+    assert run("index", tmp_path / "nothing").code == 2

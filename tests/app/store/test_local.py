@@ -1,0 +1,196 @@
+"""The store in a folder: crashes, threads, a second process, damage."""
+
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.errors import IndexMismatch, StoreUnavailable
+from app.store import items
+from app.store.base import Item, Stream
+from app.store.local import LocalStore
+from model.encoder import Vocabulary
+from model.modality import Modality
+
+AUDIO, VIDEO = Modality.AUDIO, Modality.VIDEO
+VOCABULARY = Vocabulary(
+    np.random.default_rng(0).normal(size=(2, 12, 4)).astype(np.float32), np.array([1, 2])
+)
+QUERY = VOCABULARY.pooled(np.ones((2, 3), np.int16), (1, 2))[None]
+
+
+def make_item(item_id: str, code: int = 1) -> Item:
+    stream = Stream(np.full((2, 3), code, np.int16), 3.0)
+    return Item(item_id, {AUDIO: stream, VIDEO: stream}, {"code": code}, None, "")
+
+
+def open_store(folder: Path, *, read_only: bool = False, fingerprint: str = "aa") -> LocalStore:
+    return LocalStore(folder, VOCABULARY, fingerprint=fingerprint, read_only=read_only)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+sys.path[:0] = {path!r}
+from tests_of_local import make_item, open_store
+store = open_store(Path({folder!r}))
+for number in range(100_000):
+    store.add(make_item(f"{{number:06}}", number % 12), replace=False)
+    print(f"{{number:06}}", flush=True)
+"""
+
+
+@pytest.mark.parametrize("acknowledged", [1, 40])
+def test_a_killed_writer_has_lost_no_item_that_it_acknowledged(
+    tmp_path: Path, acknowledged: int
+) -> None:
+    (tmp_path / "tests_of_local.py").write_text(Path(__file__).read_text())
+    folder = tmp_path / "data"
+    script = WRITER.format(path=[str(tmp_path), str(Path.cwd())], folder=str(folder))
+    writer = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert writer.stdout is not None
+    seen = [writer.stdout.readline().strip() for _ in range(acknowledged)]
+    writer.send_signal(signal.SIGKILL)
+    seen += writer.stdout.read().split()
+    writer.wait()
+    writer.stdout.close()
+
+    with open_store(folder) as store:
+        kept = [item.id for item in store.page(after="", limit=100_000)]
+        assert len(seen) >= acknowledged
+        assert kept[: len(seen)] == seen
+        assert len(kept) <= len(seen) + 1  # the one that was under way
+        hits = store.search(QUERY, layers=(1, 2), targets=[AUDIO, VIDEO], k=2 * len(kept))
+        assert len(hits) == 2 * len(kept)
+
+
+def test_readers_never_miss_an_item_that_is_being_replaced(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        store.add(make_item("a"), replace=False)
+        done = threading.Event()
+        failures: list[object] = []
+
+        def read() -> None:
+            while not done.is_set():
+                hits = store.search(QUERY, layers=(1, 2), targets=[AUDIO, VIDEO], k=5)
+                item = store.get("a")
+                if len(hits) != 2 or item is None or len(item.streams) != 2:
+                    failures.append((hits, item))
+                for hit in hits:
+                    if hit.item.streams[hit.modality].codes[0, 0] != hit.item.metadata["code"]:
+                        failures.append(hit)
+
+        readers = [threading.Thread(target=read) for _ in range(3)]
+        for reader in readers:
+            reader.start()
+        for number in range(60):
+            store.add(make_item("a", number % 12), replace=True)
+        done.set()
+        for reader in readers:
+            reader.join()
+        assert not failures
+
+
+def test_threads_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+
+        def write(name: str) -> None:
+            for number in range(10):
+                store.add(make_item(f"{name}{number}"), replace=False)
+
+        writers = [threading.Thread(target=write, args=(name,)) for name in "abcd"]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        assert len(store) == 40
+        hits = store.search(QUERY, layers=(1, 2), targets=[AUDIO, VIDEO], k=100)
+        assert len(hits) == 80
+
+
+def test_a_reader_works_beside_the_writer(tmp_path: Path) -> None:
+    with open_store(tmp_path) as writer:
+        writer.add(make_item("a"), replace=False)
+        with open_store(tmp_path, read_only=True) as reader:
+            writer.delete("a")  # the reader has it in its indexes still: no ghost in its answer
+            assert reader.search(QUERY, layers=(1, 2), targets=[AUDIO], k=5) == []
+        writer.add(make_item("b"), replace=False)
+        with pytest.raises(StoreUnavailable):  # closing the reader did not free the lock
+            open_store(tmp_path)
+
+
+def test_a_reader_of_another_checkpoint_does_not_restamp_an_empty_store(tmp_path: Path) -> None:
+    with open_store(tmp_path) as writer:
+        open_store(tmp_path, read_only=True, fingerprint="bb").close()
+        writer.add(make_item("a"), replace=False)
+    with pytest.raises(IndexMismatch):
+        open_store(tmp_path, fingerprint="bb")
+    open_store(tmp_path).close()
+
+
+def test_a_reader_of_a_folder_without_an_index_is_told_to_index(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match=r"holds no index: .*srcid index"):
+        open_store(tmp_path / "nothing", read_only=True)
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "items.sqlite3"
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(StoreUnavailable, match=r"items\.sqlite3 cannot be used"):
+        open_store(tmp_path)
+    assert path.read_bytes() == b"not a database" * 100
+    path.unlink()
+    open_store(tmp_path).close()  # the lock was given back
+
+
+def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    open_store(tmp_path).close()
+    with sqlite3.connect(tmp_path / "items.sqlite3") as database:
+        database.execute("PRAGMA user_version = 2")
+    database.close()
+    with pytest.raises(StoreUnavailable, match="has version 2, this srcid reads 1"):
+        open_store(tmp_path)
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnavailable, match="cannot be used as data directory"):
+        open_store(tmp_path / "file")
+
+
+def test_codes_outside_the_vocabulary_change_nothing(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        with pytest.raises(IndexError):
+            store.add(make_item("a", 99), replace=False)
+        assert store.get("a") is None
+
+
+def test_a_full_disk_refuses_the_item_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect_to_a_full_disk(path: Path) -> sqlite3.Connection:
+        connection = connect(path)
+        connection.execute("PRAGMA max_page_count = 12")
+        return connection
+
+    connect = items._connect
+    monkeypatch.setattr(items, "_connect", connect_to_a_full_disk)
+    with open_store(tmp_path) as store:
+        store.add(make_item("a"), replace=False)
+        heavy = replace(make_item("a"), metadata={"x": "y" * 100_000})
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match=r"full.*: free its disk"):
+                store.add(heavy, replace=True)
+        kept = store.get("a")
+        assert kept is not None
+        assert kept.metadata == {"code": 1}
+        store.add(make_item("b"), replace=False)  # what fits is still taken
+        hits = store.search(QUERY, layers=(1, 2), targets=[AUDIO], k=5)
+        assert [hit.item.id for hit in hits] == ["a", "b"]

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.store.vector_index import VectorIndex, unit
+
+
+@given(st.integers(1, 60), st.integers(1, 70), st.integers(1, 6), st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_the_best_and_all_that_tie_with_them_are_found(
+    num_vectors: int, k: int, num_distinct: int, seed: int
+) -> None:
+    """Few distinct vectors, many copies: what a corpus with duplicates looks like."""
+    rng = np.random.default_rng(seed)
+    distinct = rng.normal(size=(num_distinct, 16)).astype(np.float32)
+    vectors = distinct[rng.integers(0, num_distinct, num_vectors)]
+    keys = rng.permutation(10 * num_vectors)[:num_vectors]
+    query = rng.normal(size=16).astype(np.float32)
+    index = VectorIndex(16)
+    index.add(keys, vectors)
+
+    found = index.search(query, k=k)
+
+    cosines = (unit(vectors) @ unit(query)).round(6)
+    threshold = np.sort(cosines)[::-1][min(k, num_vectors) - 1]
+    expected = dict(zip(keys.tolist(), cosines.tolist(), strict=True))
+    actual = dict(zip(found.keys.tolist(), found.scores.tolist(), strict=True))
+    assert {key for key, score in expected.items() if score > threshold + 2e-6} <= actual.keys()
+    assert {
+        key for key, score in expected.items() if abs(score - threshold) < 1e-9
+    } <= actual.keys()
+    assert all(score == pytest.approx(expected[key], abs=2e-6) for key, score in actual.items())
+
+
+def test_removed_vectors_are_not_found() -> None:
+    index = VectorIndex(2)
+    index.add(np.array([3, 5]), np.eye(2, dtype=np.float32))
+    index.remove(np.array([3]))
+    assert index.search(np.ones(2, np.float32), k=5).keys.tolist() == [5]
+    assert len(index) == 1
+
+
+def test_a_vector_of_zeros_is_like_nothing() -> None:
+    index = VectorIndex(2)
+    index.add(np.array([1]), np.zeros((1, 2), np.float32))
+    assert index.search(np.ones(2, np.float32), k=1).scores.tolist() == [0.0]
+    assert index.search(np.zeros(2, np.float32), k=1).scores.tolist() == [0.0]
+
+
+def test_an_empty_index_finds_nothing() -> None:
+    assert len(VectorIndex(2).search(np.ones(2, np.float32), k=1).keys) == 0

@@ -1,0 +1,98 @@
+# `make` alone lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+DEMO_ARGS ?=
+DATA ?= ../shared/data/demo12
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- installing ---------------------------------------------------------------------------------
+
+.PHONY: install
+install: $(INSTALLED) ## The project and its tools in .venv (PYTHON=python3.12 to choose another Python)
+
+# Made again only when what it installs has changed, so every target may depend on it.
+$(INSTALLED): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "srcid needs Python 3.11, 3.12 or 3.13: install python3.11 and python3.11-venv, or name one with make PYTHON=..."; exit 1; }
+	@[ -x $(BIN)/pip ] || { echo "making .venv with $$($(PYTHON) --version)"; $(PYTHON) -m venv .venv; }
+	@echo "installing $$(grep -c '==' requirements.lock) packages into .venv (torch is the large one; two or three minutes the first time)"
+	@$(BIN)/pip install --disable-pip-version-check --no-compile --progress-bar off -r requirements.lock | awk \
+		'/^Collecting/ {n++; if (n % 10 == 0) print "  " n " packages found"} \
+		/^Installing collected/ {print "  " n " packages found; unpacking them, about a minute"} {fflush()}'
+	@$(BIN)/pip install --disable-pip-version-check --no-deps -qq -e .
+	@touch $@
+	@echo "installed"
+
+.PHONY: lock
+lock: ## Write requirements.lock from what .venv holds now (after a change of dependencies)
+	@{ echo "# Exact versions of everything, tools included. Written by \`make lock\`; installed by \`make install\`."; \
+		$(BIN)/pip freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+==' | LC_ALL=C sort -f | \
+		sed -E '/^(nvidia-|cuda-|triton=)/ s/$$/ ; sys_platform == "linux" and platform_machine == "x86_64"/'; \
+	} > requirements.lock.new
+	@mv requirements.lock.new requirements.lock
+	@echo "requirements.lock: $$(grep -c == requirements.lock) packages"
+
+.PHONY: ci-deps
+ci-deps: ## What CI needs beside `make install`, through apt where it is root
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends python3 python3-venv >/dev/null; \
+	else echo "ci-deps: nothing to install"; fi
+
+# --- checking -----------------------------------------------------------------------------------
+
+.PHONY: check
+check: lint types imports test ## Everything CI runs: lint, types, import contracts, tests (they run the docs too)
+
+.PHONY: format
+format: $(INSTALLED) ## Rewrite the code in the project's style
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format --quiet .
+
+.PHONY: lint
+lint: $(INSTALLED) ## Style and likely mistakes (ruff)
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check . && echo "lint: clean"
+
+.PHONY: types
+types: $(INSTALLED) ## Types (mypy --strict)
+	@$(BIN)/mypy --no-error-summary && echo "types: clean"
+
+.PHONY: imports
+imports: $(INSTALLED) ## Who may import whom (import-linter; the contracts stand in pyproject.toml)
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: test
+test: $(INSTALLED) ## The tests: no network, GPU or Docker; a few minutes on two cores
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow and not gpu"
+
+.PHONY: test-all
+test-all: $(INSTALLED) ## The tests marked slow and gpu too
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q
+
+.PHONY: cov
+cov: $(INSTALLED) ## The tests again, with the lines that none of them reaches
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow and not gpu" --cov --cov-report=term-missing:skip-covered
+
+# --- using --------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(INSTALLED) ## The shipped checkpoint, a small indexed corpus and the server, on 127.0.0.1:8000
+	@$(BIN)/srcid demo $(DEMO_ARGS)
+
+.PHONY: smoke
+smoke: $(INSTALLED) ## Train the recipe `smoke` on DATA=folder, then evaluate it: the whole path in a minute
+	@OMP_NUM_THREADS=1 $(BIN)/srcid train smoke --data $(DATA) --out runs/smoke
+	@OMP_NUM_THREADS=1 $(BIN)/srcid evaluate runs/smoke --data $(DATA)
+
+.PHONY: docs
+docs: $(INSTALLED) ## Write the generated pages again: api, cli, recipes and settings in docs/
+	@$(BIN)/python -m docs.generate

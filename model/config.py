@@ -23,7 +23,7 @@ class VQConfig(FrozenModel):
     codebook_size: PositiveInt = 400  # L
     decay: float = Field(0.99, ge=0, lt=1)
     multimodal: bool = True  # pull the paired modalities' vectors in; False is plain EMA
-    revive_after: PositiveInt = 300  # updates without use before a code is moved to live data
+    revive_after: PositiveInt = 300  # updates without use before a code may move to live data
 
 
 class RVQConfig(FrozenModel):
@@ -43,7 +43,16 @@ class FSQConfig(FrozenModel):
     levels: tuple[PositiveInt, ...] = (8, 10, 5)  # 400 codes
 
 
-QuantizerConfig = Annotated[VQConfig | RVQConfig | FSQConfig, Field(discriminator="kind")]
+class PrototypesConfig(FrozenModel):
+    """Vectors that a loss moves by gradient (CODIS)."""
+
+    kind: Literal["prototypes"] = "prototypes"
+    codebook_size: PositiveInt = 400
+
+
+QuantizerConfig = Annotated[
+    VQConfig | RVQConfig | FSQConfig | PrototypesConfig, Field(discriminator="kind")
+]
 
 
 class StemConfig(FrozenModel):
@@ -79,6 +88,12 @@ class ModalityConfig(FrozenModel):
                 "(H, W, F) needs a MapConfig, a shape (F,) must not have one"
             )
         return self
+
+    def channels(self, depth: int) -> int:
+        """Return the last axis of what layer ``depth``, from 0, gets of this modality."""
+        if depth > 0:
+            return self.specific_dim
+        return self.stem.dim if self.stem else self.feature_shape[-1]
 
 
 class SRCIDConfig(FrozenModel):

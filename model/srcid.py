@@ -134,12 +134,8 @@ class SRCID(nn.Module):
         shapes = {}
         for m in self.modalities:
             own = self.config.modalities[m]
-            if depth > 0:
-                shapes[m] = ModalityShape(own.specific_dim, own.specific_dim)
-            elif own.stem:
-                shapes[m] = ModalityShape(own.stem.dim, own.specific_dim)
-            else:
-                shapes[m] = ModalityShape(own.feature_shape[-1], own.specific_dim, own.map)
+            maps = own.map if depth == 0 else None  # layer 2 gets the pooled vector
+            shapes[m] = ModalityShape(own.channels(depth), own.specific_dim, maps)
         return shapes
 
     def _inputs(self, features: Mapping[Modality, Tensor]) -> dict[Modality, Tensor]:

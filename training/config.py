@@ -1,9 +1,9 @@
 """Every number of a training run, validated. A run folder carries it; resume reads it."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from model.config import FrozenModel, SRCIDConfig
 
@@ -36,6 +36,14 @@ class CMCMConfig(FrozenModel):
     form: Literal["textbook", "published", "symmetric"] = "textbook"
 
 
+class TransportConfig(FrozenModel):
+    """Optimal transport of clips to prototypes (CODIS)."""
+
+    epsilon: float = Field(0.05, ge=0.03)  # of the entropy; below, exp(-cost / epsilon) underflows
+    iterations: PositiveInt = 20
+    temperature: PositiveFloat = 0.1  # of the softmax that foretells another modality's plan
+
+
 class LayerWeights(FrozenModel):
     """What one layer weighs, and each kind of term in its sum. The paper's are all 1 (eq. 8)."""
 
@@ -45,7 +53,9 @@ class LayerWeights(FrozenModel):
     mi: float = Field(1.0, ge=0)
     cpc: float = Field(1.0, ge=0)
     cmcm: float = Field(1.0, ge=0)
-    infonce: float = Field(0.0, ge=0)  # an extension: clip-level InfoNCE
+    infonce: float = Field(0.0, ge=0)  # an extension, and of CMCM, CODIS, TURN: clip-level InfoNCE
+    transport: float = Field(0.0, ge=0)  # CODIS
+    interchange: float = Field(0.0, ge=0)  # TURN
 
 
 class ObjectiveConfig(FrozenModel):
@@ -54,11 +64,17 @@ class ObjectiveConfig(FrozenModel):
     # 0.3 is the published code's weight of layer 2; the paper is silent.
     layers: tuple[LayerWeights, ...] = (LayerWeights(), LayerWeights(total=0.3))
     beta: PositiveFloat = 0.25  # of commitment
+    # Variance of specific features (mean over dimensions) below which a collapse is warned of.
+    collapse_threshold: float = Field(1e-3, ge=0)
     mi_ramp_steps: NonNegativeInt = 0  # an extension: the MI weight grows from 0 over these steps
+    # False: to the own code only, with weight beta, as van den Oord et al. have it.
+    paired_commitment: bool = True
     infonce_temperature: PositiveFloat = 0.1
+    infonce_vectors: Literal["general", "general+quantized"] = "general"
     club: CLUBConfig = CLUBConfig()
     cpc: CPCConfig = CPCConfig()
     cmcm: CMCMConfig = CMCMConfig()
+    transport: TransportConfig = TransportConfig()
 
 
 class WarmStartConfig(FrozenModel):
@@ -83,8 +99,23 @@ class OptimConfig(FrozenModel):
 
     lr: PositiveFloat = 4e-4
     warmup_steps: NonNegativeInt = 0  # linear from 0
-    schedule: Literal["constant", "cosine"] = "constant"
+    # "cosine" falls to 0 at the last step; "multistep" multiplies by ``gamma`` at the start of
+    # each epoch of ``milestones`` (published).
+    schedule: Literal["constant", "cosine", "multistep"] = "constant"
+    milestones: tuple[PositiveInt, ...] = (10, 20, 30)
+    gamma: float = Field(0.5, gt=0, le=1)
     clip_norm: PositiveFloat = 0.5  # of each module's gradient: stem, encoders, decoders, CPC, CLUB
+    # Of the network; losses and codebook distances are always float32. "auto": bf16 on a GPU.
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+
+
+class StoppingConfig(FrozenModel):
+    """When a run ends before its last epoch; it takes part where ``data.validation`` > 0.
+
+    Each epoch is then evaluated on the validation split, and the best one is the checkpoint.
+    """
+
+    patience: PositiveInt | None = None  # epochs without a better one; None: never stop early
 
 
 class DataConfig(FrozenModel):
@@ -109,6 +140,13 @@ class TrainConfig(FrozenModel):
     objective: ObjectiveConfig = ObjectiveConfig()
     optim: OptimConfig = OptimConfig()
     warm_start: WarmStartConfig = WarmStartConfig()
+    stopping: StoppingConfig = StoppingConfig()
     epochs: PositiveInt = 5
-    batch_size: PositiveInt = 80
-    seed: int = 43
+    batch_size: PositiveInt = 80  # of all ranks together
+    seed: NonNegativeInt = 43
+
+    @model_validator(mode="after")
+    def _patience_needs_validation(self) -> Self:
+        if self.stopping.patience is not None and not self.data.validation:
+            raise ValueError("stopping.patience needs a validation split: set data.validation > 0")
+        return self

@@ -7,8 +7,10 @@ Source: modules ``AVT_MLVQVAE_Encoder`` and ``AVT_MLVQVAE_Decoder`` of the publi
 import re
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
+CODEBOOK = "Cross_quantizer."  # begins the names of their codebook's buffers
 MODALITY = r"(?i:(?P<m>audio|video|text))"
 LAYER = r"(?P<layer>_2)?"
 
@@ -93,12 +95,38 @@ def rename_stem(theirs: str) -> str:
 def convert_network(
     encoder: Mapping[str, Tensor], stem: Mapping[str, Tensor], decoder: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Return our state dict, without the codebooks, of their three modules' state dicts."""
+    """Return our state dict, without the codebooks, of their three modules' state dicts.
+
+    Raises:
+        KeyError: A parameter is not one of theirs.
+    """
     ours = {rename_stem(name): tensor for name, tensor in stem.items()}
     for name, tensor in (*encoder.items(), *decoder.items()):
-        if name.startswith("Cross_quantizer."):
+        if name.startswith(CODEBOOK):
             continue
         renamed = our_name(name)
         if renamed is not None:
             ours[renamed] = tensor
+    return ours
+
+
+def convert_codebooks(encoder: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return our quantizers' buffers, layer by layer, from their encoder's state dict.
+
+    The sum of the moving average is made of vector and count: theirs does not follow a vector
+    that was moved to live data. How long a code was unused starts anew: they counted passes, six
+    a step, where we count steps.
+
+    Raises:
+        KeyError: There is no codebook, or no counts.
+    """
+    vectors, counts = encoder[CODEBOOK + "embedding"], encoder[CODEBOOK + "ema_count"]
+    if vectors.dim() == 2:  # DCID has one layer, and no axis for it
+        vectors, counts = vectors[None], counts[None]
+    ours = {}
+    for depth, (table, count) in enumerate(zip(vectors, counts, strict=True)):
+        prefix = f"layers.{depth}.quantizer.codebook."
+        ours[prefix + "vectors"], ours[prefix + "ema_count"] = table, count
+        ours[prefix + "ema_sum"] = table * count.unsqueeze(-1)
+        ours[prefix + "unused_for"] = torch.zeros(len(table), dtype=torch.int64)
     return ours

@@ -4,7 +4,7 @@ Each returns a whole ``TrainConfig``; ``srcid train NAME --set path=value`` over
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -12,6 +12,7 @@ from model.config import (
     FSQConfig,
     MapConfig,
     ModalityConfig,
+    PrototypesConfig,
     QuantizerConfig,
     RVQConfig,
     SRCIDConfig,
@@ -102,6 +103,74 @@ def dcid_fsq() -> TrainConfig:
     return _dcid("dcid_fsq", FSQConfig(), cmcm=0.0, commitment=0.0)
 
 
+def srcid_only1() -> TrainConfig:
+    """SRCID(only1): trained as `srcid`; its figures are those of layer 1 in the evaluation."""
+    return srcid().model_copy(update={"name": "srcid_only1"})
+
+
+def srcid_no_club1() -> TrainConfig:
+    """SRCID of which layer 1 does not disentangle: no mutual information term in it (figure 3)."""
+    return _no_club("srcid_no_club1", layers=(1,))
+
+
+def srcid_no_club2() -> TrainConfig:
+    """SRCID of which layer 2 does not disentangle: no mutual information term in it (figure 3)."""
+    return _no_club("srcid_no_club2", layers=(2,))
+
+
+def srcid_no_club() -> TrainConfig:
+    """SRCID without disentanglement: no mutual information term in either layer (figure 3)."""
+    return _no_club("srcid_no_club", layers=(1, 2))
+
+
+def cmcm() -> TrainConfig:
+    """CMCM on this benchmark: plain moving average, code matching, InfoNCE between clips."""
+    return _aligned(
+        "cmcm",
+        LayerWeights(mi=0, cpc=0, cmcm=0.1, infonce=1),
+        infonce_vectors="general+quantized",
+    )
+
+
+def codis() -> TrainConfig:
+    """CODIS on this benchmark: learned prototypes, optimal transport, InfoNCE between clips."""
+    weights = LayerWeights(mi=0, cpc=0, cmcm=0, commitment=0, infonce=1, transport=1)
+    return _aligned("codis", weights, quantizer=PrototypesConfig())
+
+
+def turn() -> TrainConfig:
+    """TURN on this benchmark: each modality decoded from the codes of the others, InfoNCE."""
+    weights = LayerWeights(mi=0, cpc=0, cmcm=0, reconstruction=0.1, interchange=0.1, infonce=0.1)
+    return _aligned("turn", weights)
+
+
+def _no_club(name: str, *, layers: tuple[int, ...]) -> TrainConfig:
+    config = srcid()
+    weights = tuple(
+        own.model_copy(update={"mi": 0.0}) if depth in layers else own
+        for depth, own in enumerate(config.objective.layers, start=1)
+    )
+    objective = config.objective.model_copy(update={"layers": weights})
+    return config.model_copy(update={"name": name, "objective": objective})
+
+
+def _aligned(
+    name: str,
+    weights: LayerWeights,
+    *,
+    quantizer: QuantizerConfig | None = None,
+    infonce_vectors: Literal["general", "general+quantized"] = "general",
+) -> TrainConfig:
+    """Return DCID's network with another method's way of aligning codes (docs/reproduce.md)."""
+    return TrainConfig(
+        name=name,
+        model=paper_network(num_layers=1, quantizer=quantizer or VQConfig(multimodal=False)),
+        objective=ObjectiveConfig(
+            layers=(weights,), paired_commitment=False, infonce_vectors=infonce_vectors
+        ),
+    )
+
+
 def _dcid(name: str, quantizer: QuantizerConfig, **weights: float) -> TrainConfig:
     return TrainConfig(
         name=name,
@@ -129,23 +198,45 @@ def embedded_network() -> SRCIDConfig:
         },
         transformer_layers=1,
         feedforward_dim=512,
+        max_steps=5,
     )
 
 
 def compact() -> TrainConfig:
-    """The shipped recipe: SRCID on the embedded backbones, with named extensions."""
-    return TrainConfig(
-        name="compact",
-        model=embedded_network(),
-        data=DataConfig(steps=5, clips_per_epoch=1920, views=4, text_layout="spread"),
-        batch_size=48,
-        epochs=10,
+    """The shipped recipe: SRCID on the embedded backbones, with named extensions.
+
+    Beyond the paper: clip-level InfoNCE; specific vectors of unit variance, on whose side alone
+    the MI bound is minimised; layer 2 weighs as much as layer 1; codes that nothing chooses move
+    to data early. docs/reproduce.md has what each brings.
+    """
+    config = compact_as_paper()
+    layer = LayerWeights(mi=0.3, infonce=1.0)
+    return config.model_copy(
+        update={
+            "name": "compact",
+            "model": config.model.model_copy(
+                update={
+                    "standardize_specific": True,
+                    "quantizer": VQConfig(revive_after=50),
+                }
+            ),
+            "objective": ObjectiveConfig(
+                layers=(layer, layer), club=CLUBConfig(gradient="specific")
+            ),
+        }
     )
 
 
 def compact_as_paper() -> TrainConfig:
     """The network and data of ``compact``, the paper's objective: what the extensions bring."""
-    return compact().model_copy(update={"name": "compact_as_paper"})
+    return TrainConfig(
+        name="compact_as_paper",
+        model=embedded_network(),
+        data=DataConfig(steps=5, clips_per_epoch=1920, views=4, text_layout="spread"),
+        warm_start=WarmStartConfig(epoch=2),
+        batch_size=48,
+        epochs=5,
+    )
 
 
 def smoke() -> TrainConfig:
@@ -165,12 +256,19 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
     recipe.__name__: recipe
     for recipe in (
         srcid,
+        srcid_only1,
         srcid_as_published,
+        srcid_no_club1,
+        srcid_no_club2,
+        srcid_no_club,
         dcid,
         dcid_rvq2,
         dcid_rvq3,
         dcid_rvq4,
         dcid_fsq,
+        cmcm,
+        codis,
+        turn,
         compact,
         compact_as_paper,
         smoke,

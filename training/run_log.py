@@ -1,27 +1,96 @@
-"""The log of a run: one JSON line a step, and a progress bar for people."""
+"""The log of a run: a JSON line a step, a progress bar with the time left, and TensorBoard."""
 
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Protocol, Self, TextIO
 
 from tqdm import tqdm
 
-LOG = "log.jsonl"
+LOG, VALIDATION = "log.jsonl", "validation.jsonl"
+
+
+class Sink(Protocol):
+    """One place where a run is logged."""
+
+    def step(self, number: int, terms: Mapping[str, float], *, epoch: int, layers: int) -> None:
+        """Log the terms of step ``number``, from 0, of which ``layers`` took part."""
+
+    def validation(self, epoch: int, figures: Mapping[str, float], *, steps: int) -> None:
+        """Log the figures after ``epoch``, when ``steps`` steps had been taken."""
+
+    def flush(self) -> None:
+        """Put what was logged on disk: the state is about to be saved."""
+
+    def close(self) -> None:
+        """Finish."""
+
+
+class JsonLog:
+    """``log.jsonl``, a line a step, and ``validation.jsonl``, a line an epoch.
+
+    A resumed run takes back the lines of the steps and epochs that it is about to repeat.
+    """
+
+    def __init__(self, folder: Path, *, steps: int, epochs: int) -> None:
+        self.steps = _open_after(folder / LOG, steps)
+        self.epochs = _open_after(folder / VALIDATION, epochs)
+
+    def step(self, number: int, terms: Mapping[str, float], *, epoch: int, layers: int) -> None:
+        """Write a line."""
+        self._write(self.steps, {"step": number, "epoch": epoch, "layers": layers, **terms})
+
+    def validation(self, epoch: int, figures: Mapping[str, float], *, steps: int) -> None:
+        """Write a line."""
+        self._write(self.epochs, {"step": steps, "epoch": epoch, **figures})
+
+    def flush(self) -> None:
+        """Put all lines on disk."""
+        for file in (self.steps, self.epochs):
+            file.flush()
+            os.fsync(file.fileno())
+
+    def close(self) -> None:
+        """Close both files."""
+        self.steps.close()
+        self.epochs.close()
+
+    def _write(self, file: TextIO, record: Mapping[str, Any]) -> None:
+        file.write(json.dumps(record) + "\n")
+
+
+class ProgressBar:
+    """Steps done and time left, on the terminal."""
+
+    def __init__(self, *, steps: int, total: int) -> None:
+        self.bar = tqdm(total=total, initial=steps, desc="training", unit="step")
+        self.validated = ""
+
+    def step(self, number: int, terms: Mapping[str, float], *, epoch: int, layers: int) -> None:
+        """Move on by a step."""
+        self.bar.update()
+        text = f"epoch {epoch}, {layers} layer(s), loss {terms['total']:.2f}{self.validated}"
+        self.bar.set_postfix_str(text, refresh=False)
+
+    def validation(self, epoch: int, figures: Mapping[str, float], *, steps: int) -> None:
+        """Show the mean from now on."""
+        self.validated = f", validation {figures['mean']:.3f}"
+
+    def flush(self) -> None:
+        """Do nothing: a bar keeps nothing back."""
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self.bar.close()
 
 
 class RunLog:
-    """Writes ``log.jsonl`` in the run folder and shows how far the run is.
+    """Tells every sink; closes them at the end of its ``with`` block."""
 
-    A resumed run takes back the lines of the steps that it is about to repeat.
-    """
-
-    def __init__(self, folder: Path, *, done: int, total: int) -> None:
-        path = folder / LOG
-        kept = path.read_text().splitlines(keepends=True)[:done] if path.is_file() else []
-        path.write_text("".join(kept))
-        self.file = path.open("a")
-        self.bar = tqdm(total=total, initial=done, desc="training", unit="step")
+    def __init__(self, sinks: list[Sink]) -> None:
+        self.sinks = sinks
 
     def __enter__(self) -> Self:
         return self
@@ -32,15 +101,30 @@ class RunLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.bar.close()
-        self.file.close()
+        for sink in self.sinks:
+            sink.close()
 
-    def step(self, terms: dict[str, float], *, epoch: int, layers: int) -> None:
+    def step(self, number: int, terms: Mapping[str, float], *, epoch: int, layers: int) -> None:
         """Log one step's terms."""
-        self.file.write(json.dumps({"epoch": epoch, "layers": layers, **terms}) + "\n")
-        self.bar.update()
-        self.bar.set_postfix_str(f"loss {terms['total']:.2f}, {layers} layer(s)", refresh=False)
+        for sink in self.sinks:
+            sink.step(number, terms, epoch=epoch, layers=layers)
+
+    def validation(self, epoch: int, figures: Mapping[str, float], *, steps: int) -> None:
+        """Log one epoch's figures."""
+        for sink in self.sinks:
+            sink.validation(epoch, figures, steps=steps)
 
     def flush(self) -> None:
         """Put what was logged on disk; called where the state is saved."""
-        self.file.flush()
+        for sink in self.sinks:
+            sink.flush()
+
+
+def _open_after(path: Path, lines: int) -> TextIO:
+    """Open ``path`` to write after its first ``lines`` lines; what follows them is cut off."""
+    path.touch()
+    with path.open("rb+") as file:
+        for _ in range(lines):
+            file.readline()
+        file.truncate()
+    return path.open("a", encoding="utf-8")

@@ -1,103 +1,134 @@
 """THE loop: a configuration in, a run folder with a checkpoint out. Read it top to bottom."""
 
-import logging
-from functools import partial
 from pathlib import Path
 
 import torch
-from torch.utils.data import DataLoader
 
 from model.errors import ConfigError
 from model.srcid import SRCID
 from training.config import TrainConfig
-from training.data.bank import load_bank
+from training.data.bank import Bank, load_bank
+from training.data.batches import Batches
 from training.data.clips import ComposedClips
-from training.data.sample import Sample, collate
+from training.distributed import agree, is_main, main_first, ranks
 from training.losses.objective import Objective
-from training.run_log import RunLog
-from training.state import restore_state, save_state
+from training.plots import write_plots
+from training.run_folder import check_run_folder, write_config
+from training.run_log import JsonLog, ProgressBar, RunLog, Sink
+from training.state import Autosave, restore_state
 from training.step import TrainingStep
+from training.stopping import Stopping, validate
+from training.tensorboard import TensorBoardLog
 
-logger = logging.getLogger(__name__)
-
-CONFIG = "train.json"
+CHECKPOINT = "checkpoint"
 
 
-def train(config: TrainConfig, out: Path, *, device: str = "cpu", resume: bool = False) -> Path:
+def train(
+    config: TrainConfig,
+    out: Path,
+    *,
+    device: str = "cpu",
+    resume: bool = False,
+    compiled: bool = False,
+    tensorboard: bool = False,
+    save_minutes: float = 5.0,
+) -> Path:
     """Train and return the folder of the checkpoint, ``out / "checkpoint"``.
 
     Args:
         config: The run; written to ``out / "train.json"``.
-        out: The run folder: configuration, log, state, checkpoint.
-        device: Where to train.
+        out: The run folder: configuration, logs, plots, state, checkpoint.
+        device: Where to train; started by torchrun, each process takes the GPU of its number.
         resume: Go on where ``out`` left off; the result is that of a run never stopped.
+        compiled: Compile the layers (torch.compile): minutes at the start, less for each step.
+        tensorboard: Log to ``out / "tensorboard"`` as well.
+        save_minutes: The state is saved after each epoch, and in it when so many have passed.
 
     Raises:
-        ConfigError: ``out`` holds another run.
+        ConfigError: ``out`` holds another run, or the configuration cannot be run.
+        CheckpointError: The state to resume from is damaged.
         DataError: The data is missing or malformed.
         NonFiniteLoss: A term of the loss became NaN or infinite.
     """
-    _claim(out, config, resume=resume)
-    torch.manual_seed(config.seed)
-    clips = _clips(config, cache=out.parent / "features")
-    loader = DataLoader(
-        clips,
-        config.batch_size,
-        drop_last=True,
-        collate_fn=partial(collate, model=config.model, data=config.data),
-        pin_memory=device.startswith("cuda"),
-    )
-    step = TrainingStep(
-        SRCID(config.model).to(device),
-        Objective(config.model, config.objective).to(device),
-        config,
-        total_steps=config.epochs * len(loader),
-    )
-    done = restore_state(out, step) if resume else 0
-    with RunLog(out, done=step.steps, total=config.epochs * len(loader)) as log:
-        for epoch in range(done, config.epochs):
-            clips.epoch = epoch
-            step.warm_start.start_epoch(epoch)
-            _run_epoch(step, loader, log, epoch=epoch, device=torch.device(device))
-            log.flush()
-            save_state(out, step, epoch=epoch + 1)
-    step.model.save_pretrained(out / "checkpoint", dtype=torch.float16)
-    return out / "checkpoint"
+    check_run_folder(out, config, resume=resume)
+    with ranks(device) as device:
+        with main_first():
+            bank = _load_bank(config, cache=out.parent / "features")
+        clips = ComposedClips(bank, config.data, seed=config.seed)
+        batches = Batches(clips, config, pin_memory=device.startswith("cuda"))
+        step = _build_step(config, device, total_steps=config.epochs * batches.epoch_steps)
+        stopping = Stopping(config.stopping, config.model.num_layers)
+        if resume:
+            restore_state(out, step, stopping)
+        if compiled:
+            for layer in step.model.stages:
+                layer.compile()
+
+        with _open_log(out, step, batches, tensorboard=tensorboard) as log:
+            save = Autosave(out, step, stopping, log, minutes=save_minutes)
+            for epoch in range(step.steps // batches.epoch_steps, config.epochs):
+                if agree(stopping.done, device):
+                    break
+                _run_epoch(step, batches, log, save, epoch=epoch)
+                if is_main():
+                    if _is_best(step, stopping, bank, log, epoch=epoch):
+                        step.model.save_pretrained(out / CHECKPOINT, dtype=torch.float16)
+                    save()
+        if is_main():
+            write_plots(out)
+    return out / CHECKPOINT
 
 
 def _run_epoch(
-    step: TrainingStep,
-    loader: DataLoader[Sample],
-    log: RunLog,
-    *,
-    epoch: int,
-    device: torch.device,
+    step: TrainingStep, batches: Batches, log: RunLog, save: Autosave, *, epoch: int
 ) -> None:
+    """Take the steps of ``epoch`` that were not taken yet."""
     step.model.train()
-    for batch in loader:
+    step.warm_start.start_epoch(epoch)
+    done = step.steps - epoch * batches.epoch_steps
+    device = next(step.model.parameters()).device
+    for batch in batches.epoch(epoch, start=done):
+        if is_main() and save.is_due():
+            save()
+        layers = step.warm_start.active_layers
         terms = step(batch.to(device))
-        log.step(terms, epoch=epoch, layers=step.warm_start.active_layers)
+        log.step(step.steps - 1, terms, epoch=epoch, layers=layers)
 
 
-def _clips(config: TrainConfig, cache: Path) -> ComposedClips:
+def _is_best(
+    step: TrainingStep, stopping: Stopping, bank: Bank, log: RunLog, *, epoch: int
+) -> bool:
+    """Tell whether the network is now the best so far; without validation, the last one is."""
+    if not step.config.data.validation:
+        return True
+    layers = step.warm_start.active_layers
+    figures = validate(step.model, bank, num_layers=layers)
+    log.validation(epoch, figures, steps=step.steps)
+    return stopping.observe(figures["mean"], epoch=epoch, layers=layers)
+
+
+def _load_bank(config: TrainConfig, cache: Path) -> Bank:
     data = config.data
     if data.folder is None:
         raise ConfigError("no training data: name a folder with `--data`")
     bank = load_bank(data.folder, config.model, views=data.views, cache=cache)
-    return ComposedClips(bank.with_validation(data.validation), data, seed=config.seed)
+    return bank.with_validation(data.validation)
 
 
-def _claim(out: Path, config: TrainConfig, *, resume: bool) -> None:
-    """Make the run folder, or see that it holds this very run."""
-    path = out / CONFIG
-    if resume:
-        if not path.is_file() or TrainConfig.model_validate_json(path.read_text()) != config:
-            raise ConfigError(
-                f"{out} does not hold a run of this configuration; resume with the options that "
-                "it was started with, or train into another folder"
-            )
-        return
-    if path.is_file():
-        raise ConfigError(f"{out} already holds a run; add --resume, or name another folder")
-    out.mkdir(parents=True, exist_ok=True)
-    path.write_text(config.model_dump_json(indent=2) + "\n")
+def _build_step(config: TrainConfig, device: str, *, total_steps: int) -> TrainingStep:
+    torch.manual_seed(config.seed)  # the same weights on every rank
+    model = SRCID(config.model).to(device)
+    objective = Objective(config.model, config.objective).to(device)
+    return TrainingStep(model, objective, config, total_steps=total_steps)
+
+
+def _open_log(out: Path, step: TrainingStep, batches: Batches, *, tensorboard: bool) -> RunLog:
+    """Open the log after the steps that are done; write the configuration beside it."""
+    if not is_main():
+        return RunLog([])
+    sinks: list[Sink] = [TensorBoardLog(out, steps=step.steps)] if tensorboard else []
+    write_config(out, step.config)
+    total = step.config.epochs * batches.epoch_steps
+    epochs = step.steps // batches.epoch_steps
+    json_log = JsonLog(out, steps=step.steps, epochs=epochs)
+    return RunLog([*sinks, json_log, ProgressBar(steps=step.steps, total=total)])

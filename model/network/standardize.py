@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from model.distributed import sum_over_ranks
+
 MOMENTUM = 0.05
 EPS = 1e-5
 
@@ -13,7 +15,8 @@ class Standardize(nn.Module):
     The MI term has a trivial optimum: a specific vector that is (nearly) constant says nothing
     of the general one. What is standardized has no such way out.
 
-    In training the batch's own moments are used, in evaluation their running means.
+    In training the batch's own moments are used (over all ranks, where several train together),
+    in evaluation their running means.
     """
 
     mean: Tensor
@@ -26,11 +29,18 @@ class Standardize(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Return ``[B, T, S]`` standardized; moments over the true steps of ``mask`` ``[B, T]``."""
-        if not self.training or mask.sum() < 2:
-            return (x - self.mean) / (self.variance + EPS).sqrt()
-        weights = mask.unsqueeze(-1) / mask.sum()
-        mean = (x * weights).sum((0, 1))
-        variance = ((x - mean).square() * weights).sum((0, 1))
+        x = x.to(self.mean.dtype)  # sums over many steps are no work for bfloat16
+        if not self.training:
+            return self._scale(x, self.mean, self.variance)
+        count = sum_over_ranks(mask.sum().to(x.dtype))
+        if count < 2:
+            return self._scale(x, self.mean, self.variance)
+        weights = mask.unsqueeze(-1) / count
+        mean = sum_over_ranks((x * weights).sum((0, 1)))
+        variance = sum_over_ranks(((x - mean).square() * weights).sum((0, 1)))
         self.mean.lerp_(mean.detach(), MOMENTUM)
         self.variance.lerp_(variance.detach(), MOMENTUM)
+        return self._scale(x, mean, variance)
+
+    def _scale(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         return (x - mean) / (variance + EPS).sqrt()

@@ -95,11 +95,12 @@ class EMACodebook(nn.Module):
         codes: Mapping[Modality, Tensor],
         masks: Mapping[Modality, Tensor],
     ) -> None:
-        """Move each code that was unused for too long onto a step of this batch.
+        """Move the code that was unused longest, if for too long, onto a step of this batch.
 
-        It goes to the mean of the step's modalities, where all of them can come to choose it; not
-        beside another code, of which it would be a duplicate. Count and sum move along, so that
-        the next update does not undo it (in the published code it does).
+        One an update: many at once would crowd around the same steps and be duplicates. The step
+        is drawn by its squared distance from the nearest code (as k-means++ draws), and taken as
+        the mean of its modalities, where all of them can come to choose it. Count and sum move
+        along, so that the next update does not undo it (in the published code it does).
         """
         present = torch.stack([masks[name] for name in z]).unsqueeze(-1)  # [M, B, T, 1]
         means = (torch.stack(list(z.values())) * present).sum(0) / present.sum(0).clamp(min=1)
@@ -107,11 +108,13 @@ class EMACodebook(nn.Module):
         used = torch.cat([codes[name][masks[name]] for name in z])  # [N]
         self.unused_for.add_(1)
         self.unused_for[used] = 0
-        dead = self.unused_for > self.revive_after
-        if not len(live) or not dead.any():
+        longest = self.unused_for.argmax()
+        if not len(live) or self.unused_for[longest] <= self.revive_after:
             return
-        chosen = torch.randint(len(live), (int(dead.sum()),), device=live.device)
-        self.ema_count[dead] = self.ema_count[~dead].mean() if not dead.all() else 1.0
-        self.vectors[dead] = live[chosen].to(self.vectors.dtype)
-        self.ema_sum[dead] = self.vectors[dead] * self.ema_count[dead].unsqueeze(-1)
-        self.unused_for[dead] = 0
+        live = live.to(self.vectors.dtype)
+        distances = torch.cdist(live, self.vectors).amin(1).square()
+        chosen = live[torch.multinomial(distances + EPS, 1).squeeze()]
+        count = self.ema_count[self.unused_for == 0].mean()
+        self.vectors[longest] = chosen
+        self.ema_count[longest], self.ema_sum[longest] = count, chosen * count
+        self.unused_for[longest] = 0

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from model.config import FSQConfig, QuantizerConfig, RVQConfig, VQConfig
+from model.config import FSQConfig, PrototypesConfig, QuantizerConfig, RVQConfig, VQConfig
 from model.modality import Modality
 from model.quantizers import build_quantizer
 from model.quantizers.base import Quantizer
@@ -15,6 +15,7 @@ CONFIGS: dict[str, QuantizerConfig] = {
     "rvq-4": RVQConfig(codebook_size=16, stages=4),
     "fsq": FSQConfig(levels=(8, 10, 5)),
     "fsq-odd": FSQConfig(levels=(3, 3)),
+    "prototypes": PrototypesConfig(codebook_size=16),
 }
 SHAPES = [(1, 1), (1, 7), (5, 1), (4, 10)]
 

@@ -65,3 +65,27 @@ def test_a_field_is_set_by_its_path() -> None:
 def test_a_mistaken_override_names_the_field(path: str, value: object, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         override(recipe("srcid"), {path: value})
+
+
+@pytest.mark.parametrize("size", [200, 800])
+def test_the_codebook_sizes_of_figure_3_are_overrides(size: int) -> None:
+    config = override(recipe("srcid"), {"model.quantizer.codebook_size": size})
+    with torch.device("meta"):
+        stages = SRCID(config.model).stages
+    assert [stage.quantizer.codebook_size for stage in stages] == [size, size]
+
+
+def test_the_ablations_of_figure_3_take_out_one_term() -> None:
+    whole = recipe("srcid").objective.layers
+    for name, layers in {
+        "srcid_no_club1": {0},
+        "srcid_no_club2": {1},
+        "srcid_no_club": {0, 1},
+    }.items():
+        for depth, weights in enumerate(recipe(name).objective.layers):
+            wanted = {"mi": 0.0} if depth in layers else {}
+            assert weights == whole[depth].model_copy(update=wanted)
+
+
+def test_only1_is_trained_as_srcid() -> None:
+    assert recipe("srcid_only1").model_copy(update={"name": "srcid"}) == recipe("srcid")

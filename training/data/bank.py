@@ -173,7 +173,7 @@ def _crop(clip: Clip, draw: np.random.Generator) -> Clip:
         square = square[:, ::-1]
     whole = min(height, width)
     picture = Image.fromarray(np.ascontiguousarray(square))
-    frame = np.asarray(picture.resize((whole, whole), Image.Resampling.BICUBIC))
+    frame = np.array(picture.resize((whole, whole), Image.Resampling.BICUBIC))
     return clip._replace(frames=frame[None, None])
 
 

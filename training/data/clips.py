@@ -37,6 +37,8 @@ class ComposedClips(Dataset[Sample]):
         return self.data.clips_per_epoch
 
     def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
         draw = np.random.default_rng((self.seed, self.epoch, index))
         label = self.labels[draw.integers(len(self.labels))]
         parts = {

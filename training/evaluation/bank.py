@@ -124,6 +124,6 @@ def _layer_report(model: SRCID, encoded: dict[Modality, Encoded], depth: int) ->
     return LayerReport(
         int((shares > 0).sum()),
         perplexity(shares),
-        near_duplicates(quantizer.tables()[0].cpu().numpy(), shares > 0),
+        near_duplicates(quantizer.tables()[0].detach().cpu().numpy(), shares > 0),
         {f"{m} ~ {n}": agreement(by_class[m], by_class[n]) for m, n in combinations(encoded, 2)},
     )

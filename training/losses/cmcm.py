@@ -32,6 +32,7 @@ def cross_modal_code_matching(
     Source: Liu et al., "Cross-modal discrete representation learning", 2021; SRCID eq. 8.
     """
     log_p, p = {}, {}
+    codebook = codebook.detach()
     for m, z in general.items():
         # Not squared, as published; the clamp keeps the root's gradient finite at a code itself.
         squared = z.square().sum(-1, keepdim=True) + codebook.square().sum(-1)

@@ -14,6 +14,7 @@ def commitment(
     masks: Mapping[Modality, Tensor],
     *,
     beta: float,
+    paired: bool = True,
 ) -> dict[Modality, Tensor]:
     """Return 2 beta |z - e|^2 + beta (mean over the other modalities of |z - e'|^2).
 
@@ -25,12 +26,17 @@ def commitment(
         quantized: e, ``[B, T, D]``; no gradient goes to it.
         masks: ``[B, T]``.
         beta: 0.25 in the paper.
+        paired: False leaves the other modalities out: beta |z - e|^2, as van den Oord et al. have
+            it, which belongs to a codebook that no paired modality moves.
 
     Source: SRCID eq. 4, second term; multimodal form: DCID eq. 8.
     """
     losses = {}
     for m, z in general.items():
         own = masked_mean((z - quantized[m].detach()).square(), masks[m])
+        if not paired:
+            losses[m] = beta * own
+            continue
         others = [
             masked_mean((z - quantized[n].detach()).square(), masks[m] & masks[n])
             for n in general

@@ -16,8 +16,10 @@ from training.losses.cmcm import cross_modal_code_matching
 from training.losses.commitment import commitment
 from training.losses.cpc import CrossModalCPC
 from training.losses.infonce import clip_infonce
+from training.losses.interchange import Interchange
 from training.losses.masking import variance
 from training.losses.reconstruction import reconstruction
+from training.losses.transport import prototype_transport
 
 
 class LayerDraws(NamedTuple):
@@ -37,9 +39,9 @@ class Report(NamedTuple):
 
 
 class LayerObjective(nn.Module):
-    """The losses of one layer that have weights of their own: CLUB and CPC."""
+    """The losses of one layer that have weights of their own: CLUB, CPC and interchange."""
 
-    def __init__(self, config: SRCIDConfig, objective: ObjectiveConfig) -> None:
+    def __init__(self, config: SRCIDConfig, objective: ObjectiveConfig, *, depth: int) -> None:
         super().__init__()
         self.clubs = nn.ModuleDict(
             {
@@ -48,6 +50,11 @@ class LayerObjective(nn.Module):
             }
         )
         self.cpc = CrossModalCPC(tuple(config.modalities), config.dim, objective.cpc)
+        channels = {m: own.channels(depth) for m, own in config.modalities.items()}
+        # Only where it is used: a run without it has no such weights in its state.
+        self.interchange = (
+            Interchange(config.dim, channels) if objective.layers[depth].interchange else None
+        )
 
     def club(self, modality: Modality) -> CLUB:
         """Return the network that bounds what a modality's codes tell of its specific part."""
@@ -55,7 +62,7 @@ class LayerObjective(nn.Module):
 
 
 class Objective(nn.Module):
-    """All terms of SRCID eq. 8, and those of the extensions, by name and weight.
+    """All terms of SRCID eq. 8, of the other methods and of the extensions, by name and weight.
 
     A term of weight 0 is neither computed nor reported.
     """
@@ -63,7 +70,9 @@ class Objective(nn.Module):
     def __init__(self, model: SRCIDConfig, config: ObjectiveConfig) -> None:
         super().__init__()
         self.config = config
-        self.layers = nn.ModuleList(LayerObjective(model, config) for _ in range(model.num_layers))
+        self.layers = nn.ModuleList(
+            LayerObjective(model, config, depth=depth) for depth in range(model.num_layers)
+        )
 
     @property
     def stages(self) -> list[LayerObjective]:
@@ -71,12 +80,16 @@ class Objective(nn.Module):
         return cast("list[LayerObjective]", list(self.layers))
 
     def fit_loss(self, output: SRCIDOutput, masks: Mapping[Modality, Tensor]) -> dict[str, Tensor]:
-        """Return what fits each CLUB network to the batch, by name: layer1/club_fit/audio."""
+        """Return what fits each CLUB network to the batch, by name: layer1/club_fit/audio.
+
+        None for a layer whose mutual information weighs 0.
+        """
         return {
             f"layer{depth}/club_fit/{m}": own.club(m).fit_loss(
                 out.quantized[m].detach(), out.specific[m].vector.detach(), masks[m]
             )
             for depth, (own, out) in enumerate(zip(self.stages, output.layers, strict=False), 1)
+            if self.config.layers[depth - 1].mi
             for m in out.general
         }
 
@@ -94,7 +107,7 @@ class Objective(nn.Module):
         Args:
             output: The network's, of as many layers as take part.
             masks: ``[B, T]``.
-            tables: Each layer's codebooks ``[Q, L, D]``, for code matching.
+            tables: Each layer's codebooks ``[Q, L, D]``, for code matching and transport.
             draws: Each layer's random choices.
             mi_scale: Multiplies the weight of mutual information (a ramp).
         """
@@ -104,6 +117,7 @@ class Objective(nn.Module):
         for depth, (own, out, targets, table, draw) in enumerate(layers):
             weights = self.config.layers[depth]
             found = self._terms(own, weights, out, targets, masks, table, draw)
+            found |= self._terms_of_others(own, weights, out, targets, masks, table)
             scale = weights.model_dump() | {"mi": weights.mi * mi_scale}
             weighted = [scale[name.split("/")[0]] * term for name, term in found.items()]
             totals.append(weights.total * torch.stack(weighted).sum())
@@ -124,14 +138,20 @@ class Objective(nn.Module):
         table: Tensor,
         draw: LayerDraws,
     ) -> dict[str, Tensor]:
-        """Return one layer's terms by name, those of weight 0 left out."""
+        """Return one layer's terms of eq. 8 by name, those of weight 0 left out."""
         config = self.config
         terms: dict[str, Tensor] = {}
         if weights.reconstruction:
             errors = reconstruction(out.reconstruction, targets, masks)
             terms |= {f"reconstruction/{m}": loss for m, loss in errors.items()}
         if weights.commitment:
-            errors = commitment(out.general, out.quantized, masks, beta=config.beta)
+            errors = commitment(
+                out.general,
+                out.quantized,
+                masks,
+                beta=config.beta,
+                paired=config.paired_commitment,
+            )
             terms |= {f"commitment/{m}": loss for m, loss in errors.items()}
         if weights.mi:
             for m, quantized in out.quantized.items():
@@ -144,7 +164,27 @@ class Objective(nn.Module):
             terms["cpc"] = own.cpc(out.general, masks, step=draw.cpc_step)
         if weights.cmcm:
             terms["cmcm"] = cross_modal_code_matching(out.general, table[0], masks, config.cmcm)
+        return terms
+
+    def _terms_of_others(
+        self,
+        own: LayerObjective,
+        weights: LayerWeights,
+        out: LayerOutput,
+        targets: Mapping[Modality, Tensor],
+        masks: Mapping[Modality, Tensor],
+        table: Tensor,
+    ) -> dict[str, Tensor]:
+        """Return one layer's terms that are not in eq. 8 by name, those of weight 0 left out."""
+        config = self.config
+        terms: dict[str, Tensor] = {}
         if weights.infonce:
-            temperature = config.infonce_temperature
-            terms["infonce"] = clip_infonce(out.general, masks, temperature=temperature)
+            vectors = out.general
+            if config.infonce_vectors == "general+quantized":
+                vectors = {m: z + out.quantized[m] for m, z in out.general.items()}
+            terms["infonce"] = clip_infonce(vectors, masks, temperature=config.infonce_temperature)
+        if weights.transport:
+            terms["transport"] = prototype_transport(out.general, table[0], masks, config.transport)
+        if own.interchange is not None:
+            terms["interchange"] = own.interchange(out.quantized, targets, masks)
         return terms

@@ -32,6 +32,15 @@ def test_it_is_the_weighted_sum_over_own_and_other_codes(paired: Paired) -> None
         assert ours[m].item() == pytest.approx(expected, rel=1e-12)
 
 
+def test_unpaired_it_is_beta_times_the_own_distance(paired: Paired) -> None:
+    quantized = {m: torch.randn_like(z) for m, z in paired.z.items()}
+    ours = commitment(paired.z, quantized, paired.masks, beta=0.25, paired=False)
+    for m, z in paired.z.items():
+        steps = paired.masks[m]
+        expected = 0.25 * (z[steps] - quantized[m][steps]).square().mean()
+        assert ours[m].item() == pytest.approx(expected.item(), rel=1e-12)
+
+
 def test_no_gradient_reaches_the_codes(paired: Paired) -> None:
     z = {m: own.clone().requires_grad_() for m, own in paired.z.items()}
     quantized = {m: torch.randn_like(own).requires_grad_() for m, own in z.items()}

@@ -1,0 +1,151 @@
+"""Several processes, one run: ``torchrun --nproc-per-node N -m app train ...``.
+
+Each rank runs the network on its slice of the batch. ``gather_output`` then gives every rank the
+output for the whole batch, and from there on every rank does exactly what a single process
+does: negatives, shuffles, masked means and codebook statistics are those of the whole batch
+without a line of their own.
+
+The gradient of ``gather`` hands a rank the gradient of its own slice, times the number of ranks;
+``average`` then takes the mean of all parameters' gradients over the ranks. For the network, of
+which each rank saw a slice, the two make the sum over slices. For the losses' own networks (CPC,
+CLUB), which every rank ran on the whole batch, the mean is of equal gradients and only keeps
+rounding from driving the ranks apart. docs/decisions/0008 weighs this against the alternatives.
+"""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from model.distributed import several_ranks
+from model.network.layer import LayerOutput
+from model.network.specific import Specific
+from model.srcid import SRCIDOutput
+
+PATIENCE = timedelta(hours=1)  # for the rank that extracts features while the others wait
+
+
+@contextmanager
+def ranks(device: str) -> Iterator[str]:
+    """Join the other ranks where torchrun started this process; yield this rank's device."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        yield device
+        return
+    on_gpu = device.startswith("cuda")
+    if on_gpu:
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
+    if not is_main():
+        logging.getLogger("training").setLevel(logging.ERROR)  # said once is enough
+    try:
+        yield device
+    finally:
+        dist.destroy_process_group()
+
+
+def rank() -> int:
+    """Return this process's number, from 0."""
+    return dist.get_rank() if several_ranks() else 0
+
+
+def num_ranks() -> int:
+    """Return how many processes train together."""
+    return dist.get_world_size() if several_ranks() else 1
+
+
+def is_main() -> bool:
+    """Tell whether this is the rank that writes files and speaks."""
+    return rank() == 0
+
+
+@contextmanager
+def main_first() -> Iterator[None]:
+    """Let rank 0 through the block before the others: it fills a cache that they then read."""
+    if several_ranks() and not is_main():
+        dist.barrier()
+    yield
+    if several_ranks() and is_main():
+        dist.barrier()
+
+
+def agree(value: bool, device: str) -> bool:
+    """Return rank 0's ``value`` on every rank."""
+    flag = torch.tensor(int(value), device=device)
+    broadcast([flag])
+    return bool(flag)
+
+
+@torch.no_grad()
+def broadcast(tensors: Iterable[Tensor]) -> None:
+    """Overwrite ``tensors`` by those of rank 0."""
+    if several_ranks():
+        for tensor in tensors:
+            dist.broadcast(tensor, src=0)
+
+
+@torch.no_grad()
+def average(tensors: Sequence[Tensor]) -> None:
+    """Overwrite ``tensors`` by their means over the ranks, in one exchange."""
+    if not several_ranks():
+        return
+    flat = torch.cat([tensor.flatten() for tensor in tensors])
+    dist.all_reduce(flat)
+    parts = (flat / num_ranks()).split([tensor.numel() for tensor in tensors])
+    for tensor, part in zip(tensors, parts, strict=True):
+        tensor.copy_(part.view_as(tensor))
+
+
+def gather(x: Tensor) -> Tensor:
+    """Return all ranks' ``x`` ``[B / ranks, ...]`` as ``[B, ...]``, in the order of the ranks.
+
+    What flows back is the gradient of the own slice times the number of ranks.
+    """
+    return _Gather.apply(x) if several_ranks() else x  # type: ignore[no-untyped-call]
+
+
+def gather_output(output: SRCIDOutput, dtype: torch.dtype) -> SRCIDOutput:
+    """Return the whole batch's output, its floats as ``dtype`` (autocast may have made others).
+
+    The maps of ``Specific`` are left out: only the decoders, which have run, read them.
+    """
+
+    def whole(x: Tensor) -> Tensor:
+        x = gather(x)
+        return x.to(dtype) if x.is_floating_point() else x
+
+    layers = [
+        LayerOutput(
+            **{
+                part.name: {m: whole(x) for m, x in getattr(out, part.name).items()}
+                for part in fields(out)
+                if part.name != "specific"
+            },
+            specific={m: Specific(whole(x.vector), None) for m, x in out.specific.items()},
+        )
+        for out in output.layers
+    ]
+    targets = [{m: whole(x) for m, x in own.items()} for own in output.targets]
+    return SRCIDOutput(layers, targets)
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        slices = [
+            torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(num_ranks())
+        ]
+        dist.all_gather(slices, x.contiguous())
+        return torch.cat(slices)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        own = gradients[0].chunk(num_ranks())[rank()]
+        return own * num_ranks()

@@ -1,0 +1,42 @@
+"""A run folder holds one run: its configuration says which."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from model.errors import ConfigError
+from training.config import TrainConfig
+
+CONFIG = "train.json"
+
+
+def check_run_folder(out: Path, config: TrainConfig, *, resume: bool) -> None:
+    """See that ``out`` holds this very run, to resume it, or none, to begin one.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    path = out / CONFIG
+    if resume and (not path.is_file() or _read(path) != config):
+        raise ConfigError(
+            f"{out} does not hold a run of this configuration; resume with the options that "
+            "it was started with, or train into another folder"
+        )
+    if not resume and path.is_file():
+        raise ConfigError(f"{out} already holds a run; add --resume, or name another folder")
+
+
+def write_config(out: Path, config: TrainConfig) -> None:
+    """Make ``out`` this run's folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    aside = out / f"{CONFIG}.partial"
+    aside.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    aside.rename(out / CONFIG)
+
+
+def _read(path: Path) -> TrainConfig | None:
+    """Return the configuration, or None where it is of another version of this program."""
+    try:
+        return TrainConfig.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError:
+        return None

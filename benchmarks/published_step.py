@@ -1,11 +1,10 @@
 """A training step as the published trainer takes it: the yardstick of ``training_step.py``.
 
 Written from a description of that trainer, on our encoders, decoders, CLUB and CPC, so that only
-these differ: float64; the encoders run once for the objective and once more for each of CLUB's
-five fits; every such pass moves both codebooks; Python loops go over indices and codes where
-unused codes are looked for, and over clips in code matching. Where the description leaves a
-choice, the faster way is taken: the passes for CLUB build no graph, the averages use one-hot
-products.
+these differ: float64; the video's attention computes weights that are all 1; the encoders run
+once for the objective and once more for each of CLUB's five fits, which detach what they get;
+every such pass moves both codebooks; Python loops go over indices and codes where unused codes
+are looked for, and over clips in code matching.
 
 Shape letters: B batch, T time steps, D hidden dim, L codebook size.
 """
@@ -14,8 +13,11 @@ from collections.abc import Mapping
 from itertools import combinations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import Parameter
 from torch.nn import functional as F
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Adam
 
 from model.modality import Modality
 from model.network.layer import LayerOutput
@@ -26,7 +28,7 @@ from training.data.sample import Batch
 from training.losses.commitment import commitment
 from training.losses.objective import Objective
 from training.losses.reconstruction import reconstruction
-from training.optim import build_optimizer, clip_groups, club_groups, descend
+from training.optim import clip_groups, club_groups
 
 DECAY, EPS, FITS, RESET_AFTER = 0.99, 1e-5, 5, 300
 
@@ -76,15 +78,43 @@ class PublishedCodebook:
                 self.unused[code] = 0
 
 
+class PublishedAttention(nn.Module):
+    """Sums a map's cells the long way round: by weights that are a softmax of one number, 1."""
+
+    def __init__(self, gate: nn.Module, channels: int, dim: int) -> None:
+        super().__init__()
+        self.gate = gate
+        self.cell, self.context = nn.Linear(channels, dim), nn.Linear(channels, dim)
+        self.score = nn.Linear(dim, 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return ``[B, T, F]`` for ``maps`` ``[B, T, H, W, F]``."""
+        cells = maps.flatten(2, 3)
+        mean = cells.mean(2)
+        gated = cells * (1 + self.gate(mean)).unsqueeze(2)
+        query = self.cell(gated).relu() * self.context(mean).relu().unsqueeze(2)
+        weights = self.score(query).tanh().softmax(-1)  # [B, T, H*W, 1]
+        return (weights * gated).sum(2)
+
+
 class PublishedStep:
     """Takes one optimizer step on a float64 batch; both layers take part."""
 
     def __init__(self, model: SRCID, objective: Objective, config: TrainConfig) -> None:
+        video = config.model.modalities[Modality.VIDEO]
+        assert video.map is not None
+        general = model.stages[0].general[Modality.VIDEO]
+        general.attention = PublishedAttention(
+            general.attention.gate, video.feature_shape[-1], video.map.attention_dim
+        ).double()
         self.model, self.objective, self.config = model, objective, config
         size = model.stages[0].quantizer.codebook_size
         self.codebooks = [PublishedCodebook(size, config.model.dim) for _ in model.stages]
-        self.optimizer = build_optimizer(clip_groups(model, objective), config.optim.lr)
-        self.club_optimizer = build_optimizer(club_groups(objective), config.objective.club.lr)
+        self.groups = list(clip_groups(model, objective).values())
+        self.clubs = list(club_groups(objective).values())
+        self.optimizer = Adam([p for own in self.groups for p in own], config.optim.lr)
+        # One for each CLUB network.
+        self.club_optimizers = [Adam(own, config.objective.club.lr) for own in self.clubs]
 
     def __call__(self, batch: Batch) -> dict[str, float]:
         """Return the terms; each is fetched by itself."""
@@ -92,14 +122,15 @@ class PublishedStep:
         inputs = batch.features | {Modality.TEXT: text}
         layers = self._encode(inputs, batch.masks)
         for _ in range(FITS):
-            with torch.no_grad():
-                again = self._encode(inputs, batch.masks)
+            again = self._encode(inputs, batch.masks)
             fits = [
-                own.club(m).fit_loss(out.quantized[m], out.specific[m].vector, batch.masks[m])
+                own.club(m).fit_loss(
+                    out.quantized[m].detach(), out.specific[m].vector.detach(), batch.masks[m]
+                )
                 for own, out in zip(self.objective.stages, again, strict=True)
                 for m in out.general
             ]
-            descend(self.club_optimizer, torch.stack(fits).sum(), self.config.optim.clip_norm)
+            self._descend(torch.stack(fits).sum(), self.clubs, self.club_optimizers)
 
         terms: dict[str, Tensor] = {}
         targets = inputs
@@ -108,8 +139,17 @@ class PublishedStep:
             targets = {m: own.vector for m, own in out.specific.items()}
         weights = [own.total for own in self.config.objective.layers]
         total = torch.stack([weights[int(name[0])] * term for name, term in terms.items()]).sum()
-        descend(self.optimizer, total, self.config.optim.clip_norm)
+        self._descend(total, self.groups, [self.optimizer])
         return {name: term.item() for name, term in terms.items()}
+
+    def _descend(self, loss: Tensor, groups: list[list[Parameter]], optimizers: list[Adam]) -> None:
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        loss.backward()
+        for group in groups:
+            clip_grad_norm_(group, self.config.optim.clip_norm)
+        for optimizer in optimizers:
+            optimizer.step()
 
     def _encode(
         self, inputs: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor]

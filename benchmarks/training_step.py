@@ -6,13 +6,15 @@ Both steps take turns on the same batch, the paper's network on features of the 
 only the video's specific map has fewer channels than the paper's 2048.
 """
 
+import logging
 import platform
-import statistics
 import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Annotated, Any
+from unittest.mock import patch
 
+import numpy as np
 import torch
 import typer
 from torch.autograd.profiler import record_function
@@ -39,27 +41,22 @@ def main(
 ) -> None:
     """Print the median times, their ratio, and the share of each part of our step."""
     torch.set_num_threads(1)
+    logging.disable(logging.WARNING)  # noise collapses, and is said to
     config = paper(channels)
     batch = random_batch(config, clips)
     ours, published = our_step(config), published_step(config)
     double = Batch({m: x.double() for m, x in batch.features.items()}, batch.masks, batch.labels)
-    times: dict[str, list[float]] = {"ours": [], "published": []}
-    for turn in range(rounds + 1):
-        seconds = {
-            "ours": seconds_of(lambda: ours(batch)),
-            "published": seconds_of(lambda: published(double)),
-        }
-        if turn:  # the first one warms up
-            for name, own in seconds.items():
-                times[name].append(own)
-    medians = {name: statistics.median(own) for name, own in times.items()}
-    print(f"torch {torch.__version__}, {platform.machine()}, 1 thread")
-    print(f"B {clips}, T {config.data.steps}, video map of {channels} channels, {rounds} rounds\n")
-    for name, own in times.items():
-        print(f"{name:10} {medians[name]:7.3f} s   ({min(own):.3f} to {max(own):.3f})")
-    print(f"{'ratio':10} {medians['published'] / medians['ours']:7.1f}\n")
+    turns = [(lambda: ours(batch)), (lambda: published(double))]
+    times = [[seconds_of(turn) for turn in turns] for _ in range(rounds + 1)]
+    medians = np.median(times[1:], axis=0)  # [2, 2] ours and published, wall and processor
+    print(f"B {clips}, T {config.data.steps}, video map of {channels} channels")
+    print(f"torch {torch.__version__}, {platform.machine()}, 1 thread, median of {rounds}\n")
+    print(f"{'':12}{'ours':>10}{'published':>12}{'ratio':>8}")
+    for name, own in zip(("wall", "processor"), medians.T, strict=True):
+        print(f"{name:12}{own[0]:8.2f} s{own[1]:10.2f} s{own[1] / own[0]:8.1f}")
+    print("\nshare of our step, forward and backward:\n")
     for name, share in shares(ours, batch).items():
-        print(f"{name:10} {share:6.1%}")
+        print(f"{name:12}{share:6.1%}")
 
 
 def paper(channels: int) -> TrainConfig:
@@ -100,23 +97,32 @@ def published_step(config: TrainConfig) -> PublishedStep:
     return PublishedStep(model.double().train(), objective.double(), config)
 
 
-def seconds_of(run: Callable[[], object]) -> float:
-    """Return how long ``run`` takes."""
-    start = time.perf_counter()
+def seconds_of(run: Callable[[], object]) -> tuple[float, float]:
+    """Return how long ``run`` takes by the clock, and how long it has the processor."""
+    wall, processor = time.perf_counter(), time.process_time()
     run()
-    return time.perf_counter() - start
+    return time.perf_counter() - wall, time.process_time() - processor
 
 
 def shares(step: TrainingStep, batch: Batch) -> dict[str, float]:
     """Return the share of each part in one step, a part's backward pass with it."""
     mark(step)
-    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+    descend = training.step.descend
+
+    def marked(optimizer: Any, *arguments: Any) -> Any:
+        with record_function("CLUB" if optimizer is step.club_optimizer else "optimizer"):
+            return descend(optimizer, *arguments)
+
+    with (
+        patch.object(training.step, "descend", marked),
+        profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler,
+    ):
         step(batch)
     events = profiler.events() or []
     forward = {
         event.sequence_nr: part_of(event, {})
         for event in events
-        if event.sequence_nr >= 0 and not event.name.startswith(BACKWARD)
+        if event.sequence_nr >= 0 and not is_backward(event)
     }
     spent: Counter[str] = Counter()
     for event in events:
@@ -139,13 +145,6 @@ def mark(step: TrainingStep) -> None:
         mark_method(own.cpc, "forward", "CPC")
     for stem in step.model.stems.values():
         mark_method(stem, "forward", "encoders")
-    descend = training.step.descend
-
-    def marked(optimizer: Any, *arguments: Any) -> Any:
-        with record_function("CLUB" if optimizer is step.club_optimizer else "optimizer"):
-            return descend(optimizer, *arguments)
-
-    training.step.descend = marked
 
 
 def mark_method(owner: Any, name: str, part: str) -> None:
@@ -157,6 +156,14 @@ def mark_method(owner: Any, name: str, part: str) -> None:
             return method(*arguments, **named)
 
     setattr(owner, name, marked)
+
+
+def is_backward(event: FunctionEvent) -> bool:
+    """Tell whether ``event`` lies in a backward pass."""
+    around: FunctionEvent | None = event
+    while around is not None and not around.name.startswith(BACKWARD):
+        around = around.cpu_parent
+    return around is not None
 
 
 def part_of(event: FunctionEvent, forward: dict[int, str]) -> str:

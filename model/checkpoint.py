@@ -70,6 +70,7 @@ def write_checkpoint(folder: Path, config: SRCIDConfig, tensors: Mapping[str, Te
     (aside / CONFIG).write_text(json.dumps(config.model_dump(mode="json"), indent=2) + "\n")
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside / WEIGHTS)
     for path in aside.iterdir():
+        path.chmod(0o644)  # safetensors writes for the owner alone
         with path.open("rb") as file:
             os.fsync(file.fileno())
     aside.chmod(0o755)

@@ -69,15 +69,7 @@ class Encoder:
         """
         folder = locate(checkpoint)
         model = SRCID.from_pretrained(folder).to(device)
-        backbones = {}
-        for m in model.modalities:
-            own = model.config.modalities[m]
-            backbones[m] = build_backbone(own.backbone).to(device)
-            if backbones[m].feature_shape != own.feature_shape:
-                raise ConfigError(
-                    f"{m}: backbone {own.backbone!r} gives {backbones[m].feature_shape}, but the "
-                    f"checkpoint was trained on {own.feature_shape}; name the backbone it had"
-                )
+        backbones = load_backbones(model.config, device)
         return cls(model, backbones, fingerprint=fingerprint(folder))
 
     @property
@@ -89,6 +81,11 @@ class Encoder:
     def modalities(self) -> tuple[Modality, ...]:
         """The modalities that this checkpoint encodes."""
         return self.model.modalities
+
+    @property
+    def frames_per_step(self) -> int:
+        """How many frames of a second of video the backbones look at: what to decode."""
+        return max(backbone.frames_per_step for backbone in self.backbones.values())
 
     def prepare(self, item: Clip | str) -> dict[Modality, Tensor]:
         """Do one item's CPU work: a tensor for each modality that the item has.
@@ -158,6 +155,27 @@ class Encoder:
     def _pieces(self, modality: Modality, features: Tensor) -> tuple[Tensor, ...]:
         whole = modality is Modality.TEXT
         return (features,) if whole else features.split(self.config.max_steps)
+
+
+def load_backbones(config: SRCIDConfig, device: str) -> dict[Modality, Backbone]:
+    """Return the backbone of each modality of ``config``, on ``device``.
+
+    Raises:
+        ConfigError: One is not there, or gives features of another shape.
+        CheckpointError: The file that the user named for one holds other weights.
+    """
+    backbones = {}
+    for m in Modality:
+        if m not in config.modalities:
+            continue
+        own = config.modalities[m]
+        backbones[m] = build_backbone(own.backbone).to(device)
+        if backbones[m].feature_shape != own.feature_shape:
+            raise ConfigError(
+                f"{m}: backbone {own.backbone!r} gives {backbones[m].feature_shape}, but the "
+                f"network takes {own.feature_shape}; name the backbone that it was made for"
+            )
+    return backbones
 
 
 def _has(item: Clip | str, modality: Modality) -> bool:

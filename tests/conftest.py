@@ -1,5 +1,6 @@
 """What all tests share: one torch thread, the tiny checkpoint, the founders' reference data."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from model.config import ModalityConfig, SRCIDConfig, StemConfig, VQConfig
 from model.modality import Modality
 from model.srcid import SRCID
+from tests.backbone_weights import vgg19_weights, vggish_weights, write_bert
 
 torch.set_num_threads(1)  # two threads on a busy machine are many times slower
 
@@ -55,3 +57,17 @@ def tiny_checkpoint(tiny_config: SRCIDConfig, tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("tiny") / "checkpoint"
     model.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def paper_backbones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of random, narrow weights for the paper's backbones, which the environment names."""
+    folder = tmp_path_factory.mktemp("weights")
+    torch.save(vgg19_weights(narrower=16), folder / "vgg19.pth")
+    torch.save(vggish_weights(narrower=16), folder / "vggish.pth")
+    write_bert(folder / "bert")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SRCID_VGG19", str(folder / "vgg19.pth"))
+        patch.setenv("SRCID_VGGISH", str(folder / "vggish.pth"))
+        patch.setenv("SRCID_BERT", str(folder / "bert"))
+        yield folder

@@ -24,8 +24,9 @@ class CollapseWatch:
             if "/specific_variance/" in name and value < self.threshold and name not in self.warned:
                 self.warned.add(name)
                 logger.warning(
-                    "step %d: %s is %.2g, below %.2g: these specific features are collapsing; "
-                    "lower the weight mi of their layer, or set model.standardize_specific=true",
+                    "step %d: %s is %.1g, below %.1g: where specific features hardly vary, MI is 0 "
+                    "for want of anything to know; lower the weight objective.layers.*.mi, or set "
+                    "model.standardize_specific=true",
                     step,
                     name,
                     value,

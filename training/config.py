@@ -121,9 +121,9 @@ class StoppingConfig(FrozenModel):
 class DataConfig(FrozenModel):
     """What a training clip is made of."""
 
-    folder: Path | None = None  # a bank: manifest.csv and its media; given by --data
+    folder: Path | None = None  # a bank, or what `srcid extract` wrote; given by --data
     steps: PositiveInt = 10  # T
-    clips_per_epoch: PositiveInt = 2000
+    clips_per_epoch: PositiveInt = 2000  # of extracted media, at least: it has all its clips
     views: PositiveInt = 1  # crops and excerpts of each photo and sound that are cached
     validation: float = Field(0.0, ge=0, lt=1)  # part of the train split kept from training
     # "pad": a word a step, zeros after the last word (paper). "spread": words over all steps.
@@ -136,6 +136,7 @@ class TrainConfig(FrozenModel):
 
     name: str
     model: SRCIDConfig
+    init: str | None = None  # a checkpoint to start from: --init; None: random weights
     data: DataConfig = DataConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     optim: OptimConfig = OptimConfig()

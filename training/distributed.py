@@ -9,12 +9,12 @@ The gradient of ``gather`` hands a rank the gradient of its own slice, times the
 ``average`` then takes the mean of all parameters' gradients over the ranks. For the network, of
 which each rank saw a slice, the two make the sum over slices. For the losses' own networks (CPC,
 CLUB), which every rank ran on the whole batch, the mean is of equal gradients and only keeps
-rounding from driving the ranks apart. docs/decisions/0008 weighs this against the alternatives.
+rounding from driving the ranks apart. docs/decisions/0010 weighs this against the alternatives.
 """
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import timedelta
@@ -85,10 +85,16 @@ def agree(value: bool, device: str) -> bool:
 
 @torch.no_grad()
 def broadcast(tensors: Iterable[Tensor]) -> None:
-    """Overwrite ``tensors`` by those of rank 0."""
-    if several_ranks():
-        for tensor in tensors:
-            dist.broadcast(tensor, src=0)
+    """Overwrite ``tensors`` by those of rank 0, in one exchange for each type of number."""
+    if not several_ranks():
+        return
+    by_type: dict[torch.dtype, list[Tensor]] = {}
+    for tensor in tensors:
+        by_type.setdefault(tensor.dtype, []).append(tensor)
+    for alike in by_type.values():
+        flat = torch.cat([tensor.flatten() for tensor in alike])
+        dist.broadcast(flat, src=0)
+        _fill(alike, flat)
 
 
 @torch.no_grad()
@@ -98,17 +104,28 @@ def average(tensors: Sequence[Tensor]) -> None:
         return
     flat = torch.cat([tensor.flatten() for tensor in tensors])
     dist.all_reduce(flat)
-    parts = (flat / num_ranks()).split([tensor.numel() for tensor in tensors])
+    _fill(tensors, flat / num_ranks())
+
+
+def _fill(tensors: Sequence[Tensor], flat: Tensor) -> None:
+    """Overwrite ``tensors`` by the parts of ``flat``, in order."""
+    parts = flat.split([tensor.numel() for tensor in tensors])
     for tensor, part in zip(tensors, parts, strict=True):
         tensor.copy_(part.view_as(tensor))
 
 
-def gather(x: Tensor) -> Tensor:
-    """Return all ranks' ``x`` ``[B / ranks, ...]`` as ``[B, ...]``, in the order of the ranks.
+def gather(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Return all ranks' ``tensors`` ``[B / ranks, ...]`` as ``[B, ...]``, in the order of ranks.
 
-    What flows back is the gradient of the own slice times the number of ranks.
+    All are of one dtype and travel in one exchange. What flows back to a rank is the gradient of
+    its own slice times the number of ranks.
     """
-    return _Gather.apply(x) if several_ranks() else x  # type: ignore[no-untyped-call]
+    if not several_ranks():
+        return list(tensors)
+    flat = torch.cat([x.flatten(1) for x in tensors], 1)
+    whole: Tensor = _Gather.apply(flat)  # type: ignore[no-untyped-call]
+    parts = whole.split([x[0].numel() for x in tensors], 1)
+    return [part.reshape(-1, *x.shape[1:]) for part, x in zip(parts, tensors, strict=True)]
 
 
 def gather_output(output: SRCIDOutput, dtype: torch.dtype) -> SRCIDOutput:
@@ -116,33 +133,40 @@ def gather_output(output: SRCIDOutput, dtype: torch.dtype) -> SRCIDOutput:
 
     The maps of ``Specific`` are left out: only the decoders, which have run, read them.
     """
+    own: list[Tensor] = []
 
-    def whole(x: Tensor) -> Tensor:
-        x = gather(x)
-        return x.to(dtype) if x.is_floating_point() else x
+    def note(x: Tensor) -> Tensor:
+        own.append(x.to(dtype) if x.is_floating_point() else x)
+        return x
 
+    _map_output(output, note)
+    floats = iter(gather([x for x in own if x.is_floating_point()]))
+    codes = iter(gather([x for x in own if not x.is_floating_point()]))
+    return _map_output(output, lambda x: next(floats if x.is_floating_point() else codes))
+
+
+def _map_output(output: SRCIDOutput, change: Callable[[Tensor], Tensor]) -> SRCIDOutput:
+    """Return ``output`` with every tensor changed, always in the same order."""
     layers = [
         LayerOutput(
             **{
-                part.name: {m: whole(x) for m, x in getattr(out, part.name).items()}
+                part.name: {m: change(x) for m, x in getattr(out, part.name).items()}
                 for part in fields(out)
                 if part.name != "specific"
             },
-            specific={m: Specific(whole(x.vector), None) for m, x in out.specific.items()},
+            specific={m: Specific(change(x.vector), None) for m, x in out.specific.items()},
         )
         for out in output.layers
     ]
-    targets = [{m: whole(x) for m, x in own.items()} for own in output.targets]
+    targets = [{m: change(x) for m, x in own.items()} for own in output.targets]
     return SRCIDOutput(layers, targets)
 
 
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        slices = [
-            torch.empty_like(x, memory_format=torch.contiguous_format) for _ in range(num_ranks())
-        ]
-        dist.all_gather(slices, x.contiguous())
+        slices = [torch.empty_like(x) for _ in range(num_ranks())]
+        dist.all_gather(slices, x)
         return torch.cat(slices)
 
     @staticmethod

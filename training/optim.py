@@ -49,7 +49,8 @@ def club_groups(objective: Objective) -> dict[str, list[Parameter]]:
 
 def build_optimizer(groups: Mapping[str, list[Parameter]], lr: float) -> Adam:
     """Return Adam over ``groups``, each of which ``descend`` clips as one."""
-    return Adam([{"params": group, "name": name} for name, group in groups.items()], lr=lr)
+    named = [{"params": group, "name": name} for name, group in groups.items()]
+    return Adam(named, lr=lr, fused=True)
 
 
 def build_schedule(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from training.run_log import LOG, VALIDATION
@@ -39,7 +40,7 @@ def write_plots(folder: Path) -> list[Path]:
     """
     records = _read(folder / LOG)
     validated = _read(folder / VALIDATION)
-    names = sorted({name for record in records for name in record} - set(NOT_TERMS))
+    names = sorted({name for record in records for name in record} - set(NOT_TERMS), key=_order)
     usage = [name for name in names if name.endswith(("/codes_used", "/perplexity"))]
     losses = [name for name in names if name not in usage]
     figures = sorted({name for record in validated for name in record} - set(NOT_TERMS))
@@ -73,9 +74,10 @@ def _draw(names: Sequence[str], records: Sequence[dict[str, Any]]) -> Figure:
     for axis, (kind, members) in zip(axes, panels.items(), strict=False):
         for name in members:
             _curve(axis, name, records)
-        axis.set_title(kind)
+        axis.set_title(kind.replace("_", " "))
         axis.set_xlabel("step")
         axis.set_ylabel(UNITS.get(kind, ""))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
         _mark_opening(axis, records)
         if len(members) > 1:
@@ -83,6 +85,11 @@ def _draw(names: Sequence[str], records: Sequence[dict[str, Any]]) -> Figure:
     for axis in axes[len(panels) :]:
         axis.axis("off")
     return figure
+
+
+def _order(name: str) -> tuple[bool, str]:
+    """Sort the total before its terms."""
+    return name != "total", name
 
 
 def _kind(name: str) -> str:
@@ -102,7 +109,7 @@ def _curve(axis: Axes, name: str, records: Sequence[dict[str, Any]]) -> None:
         steps,
         values,
         STYLES.get(parts[0], "-"),
-        marker="o" if len(steps) < 20 else None,
+        marker="o" if len(steps) < 5 else None,
         markersize=3,
         linewidth=1.2,
         color=COLOURS.get(parts[-1]),

@@ -27,6 +27,7 @@ from training.config import (
     DataConfig,
     LayerWeights,
     ObjectiveConfig,
+    OptimConfig,
     TrainConfig,
     WarmStartConfig,
 )
@@ -74,6 +75,7 @@ def srcid_as_published() -> TrainConfig:
             club=CLUBConfig(time_first=True),
             cmcm=CMCMConfig(form="published"),
         ),
+        optim=OptimConfig(schedule="multistep"),  # whose first milestone is never reached
         data=DataConfig(text_mask=False),
     )
 
@@ -197,7 +199,7 @@ def embedded_network() -> SRCIDConfig:
             ),
         },
         transformer_layers=1,
-        feedforward_dim=512,
+        feedforward_dim=384,
         max_steps=5,
     )
 

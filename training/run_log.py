@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, TextIO
+from typing import Protocol, Self
 
 from tqdm import tqdm
 
@@ -35,30 +35,29 @@ class JsonLog:
     """
 
     def __init__(self, folder: Path, *, steps: int, epochs: int) -> None:
-        self.steps = _open_after(folder / LOG, steps)
-        self.epochs = _open_after(folder / VALIDATION, epochs)
+        self.validated = folder / VALIDATION
+        _cut(folder / LOG, steps)
+        _cut(self.validated, epochs)
+        self.file = (folder / LOG).open("a", encoding="utf-8")
 
     def step(self, number: int, terms: Mapping[str, float], *, epoch: int, layers: int) -> None:
         """Write a line."""
-        self._write(self.steps, {"step": number, "epoch": epoch, "layers": layers, **terms})
+        record = {"step": number, "epoch": epoch, "layers": layers, **terms}
+        self.file.write(json.dumps(record) + "\n")
 
     def validation(self, epoch: int, figures: Mapping[str, float], *, steps: int) -> None:
         """Write a line."""
-        self._write(self.epochs, {"step": steps, "epoch": epoch, **figures})
+        with self.validated.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": steps, "epoch": epoch, **figures}) + "\n")
 
     def flush(self) -> None:
         """Put all lines on disk."""
-        for file in (self.steps, self.epochs):
-            file.flush()
-            os.fsync(file.fileno())
+        self.file.flush()
+        os.fsync(self.file.fileno())
 
     def close(self) -> None:
-        """Close both files."""
-        self.steps.close()
-        self.epochs.close()
-
-    def _write(self, file: TextIO, record: Mapping[str, Any]) -> None:
-        file.write(json.dumps(record) + "\n")
+        """Close the file."""
+        self.file.close()
 
 
 class ProgressBar:
@@ -120,11 +119,11 @@ class RunLog:
             sink.flush()
 
 
-def _open_after(path: Path, lines: int) -> TextIO:
-    """Open ``path`` to write after its first ``lines`` lines; what follows them is cut off."""
-    path.touch()
+def _cut(path: Path, lines: int) -> None:
+    """Cut off what follows the first ``lines`` lines of ``path``, in place."""
+    if not path.is_file():
+        return
     with path.open("rb+") as file:
         for _ in range(lines):
             file.readline()
-        file.truncate()
-    return path.open("a", encoding="utf-8")
+        file.truncate(file.tell())

@@ -64,7 +64,7 @@ class TrainingStep:
                 of the network was changed by it, and no CLUB network by a fit that was not finite.
         """
         torch.manual_seed(self._seed(1 + rank()))
-        masks = {m: gather(mask) for m, mask in batch.masks.items()}
+        masks = dict(zip(batch.masks, gather(list(batch.masks.values())), strict=True))
         output = self._encode(batch)
 
         fits: dict[str, Tensor] = {}

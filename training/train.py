@@ -4,13 +4,13 @@ from pathlib import Path
 
 import torch
 
-from model.errors import ConfigError
 from model.srcid import SRCID
 from training.config import TrainConfig
-from training.data.bank import Bank, load_bank
+from training.data.bank import Bank
 from training.data.batches import Batches
-from training.data.clips import ComposedClips
+from training.data.open import open_dataset
 from training.distributed import agree, is_main, main_first, ranks
+from training.initial import load_initial
 from training.losses.objective import Objective
 from training.plots import write_plots
 from training.run_folder import check_run_folder, write_config
@@ -46,15 +46,14 @@ def train(
 
     Raises:
         ConfigError: ``out`` holds another run, or the configuration cannot be run.
-        CheckpointError: The state to resume from is damaged.
+        CheckpointError: The state to resume from, or the checkpoint to start from, is damaged.
         DataError: The data is missing or malformed.
         NonFiniteLoss: A term of the loss became NaN or infinite.
     """
     check_run_folder(out, config, resume=resume)
     with ranks(device) as device:
         with main_first():
-            bank = _load_bank(config, cache=out.parent / "features")
-        clips = ComposedClips(bank, config.data, seed=config.seed)
+            clips, bank = open_dataset(config, cache=out.parent / "features")
         batches = Batches(clips, config, pin_memory=device.startswith("cuda"))
         step = _build_step(config, device, total_steps=config.epochs * batches.epoch_steps)
         stopping = Stopping(config.stopping, config.model.num_layers)
@@ -107,17 +106,12 @@ def _is_best(
     return stopping.observe(figures["mean"], epoch=epoch, layers=layers)
 
 
-def _load_bank(config: TrainConfig, cache: Path) -> Bank:
-    data = config.data
-    if data.folder is None:
-        raise ConfigError("no training data: name a folder with `--data`")
-    bank = load_bank(data.folder, config.model, views=data.views, cache=cache)
-    return bank.with_validation(data.validation)
-
-
 def _build_step(config: TrainConfig, device: str, *, total_steps: int) -> TrainingStep:
     torch.manual_seed(config.seed)  # the same weights on every rank
-    model = SRCID(config.model).to(device)
+    model = SRCID(config.model)
+    if config.init is not None:
+        load_initial(model, config.init)
+    model.to(device)
     objective = Objective(config.model, config.objective).to(device)
     return TrainingStep(model, objective, config, total_steps=total_steps)
 

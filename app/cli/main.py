@@ -12,6 +12,7 @@ from app.cli.convert import convert
 from app.cli.demo import demo
 from app.cli.encode import encode
 from app.cli.evaluate import evaluate
+from app.cli.extract import extract
 from app.cli.index import index
 from app.cli.recipes import config, recipes
 from app.cli.search import search
@@ -21,7 +22,7 @@ from app.errors import ServiceError
 from model.errors import SRCIDError
 
 # A new command: one import above, one name here.
-COMMANDS = (demo, serve, encode, index, search, train, evaluate, recipes, config, convert)
+COMMANDS = (demo, serve, encode, index, search, extract, train, evaluate, recipes, config, convert)
 
 cli = typer.Typer(
     name="srcid",

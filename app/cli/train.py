@@ -1,6 +1,8 @@
 """``srcid train``: a recipe and data in, a checkpoint out."""
 
 import logging
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +13,12 @@ def train(
     recipe: Annotated[str, typer.Argument(help="A name of `srcid recipes`.")],
     out: Annotated[Path, typer.Option(help="Run folder: logs, plots, state, checkpoint.")],
     data: Annotated[
-        Path | None, typer.Option(help="A bank: a folder with manifest.csv and its media.")
+        Path | None,
+        typer.Option(help="What `srcid extract` wrote; or a bank, a folder with manifest.csv."),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(help="Fine-tune: a checkpoint to start from, a folder or a shipped name."),
     ] = None,
     setting: Annotated[
         list[str] | None,
@@ -41,19 +48,26 @@ def train(
     settings = parse_pairs(setting or [])
     if data is not None:
         settings["data.folder"] = str(data)
+    if init is not None:
+        settings["init"] = init
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     config = override(named(recipe), settings)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    with logging_redirect_tqdm():
-        checkpoint = run(
-            config,
-            out,
-            device=device,
-            resume=resume,
-            compiled=compiled,
-            tensorboard=tensorboard,
-            save_minutes=save_minutes,
-        )
-    print(f"checkpoint: {checkpoint}")
-    print(f"serve it:   srcid serve --checkpoint {checkpoint}")
+    try:
+        with logging_redirect_tqdm():
+            checkpoint = run(
+                config,
+                out,
+                device=device,
+                resume=resume,
+                compiled=compiled,
+                tensorboard=tensorboard,
+                save_minutes=save_minutes,
+            )
+    except KeyboardInterrupt:
+        print("\nstopped; the same command with --resume goes on", file=sys.stderr)
+        raise
+    if os.environ.get("RANK", "0") == "0":  # torchrun starts several of us
+        print(f"checkpoint: {checkpoint}")
+        print(f"serve it:   srcid serve --checkpoint {checkpoint}")

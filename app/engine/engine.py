@@ -39,6 +39,7 @@ class Engine:
         self._device = threading.Lock()
         self._limits = DecodeConfig(
             max_steps=settings.max_steps,
+            frames_per_step=encoder.frames_per_step,
             max_seconds=settings.max_media_seconds,
             max_bytes=settings.max_media_bytes,
         )

@@ -10,7 +10,9 @@ def build_backbone(name: str) -> Backbone:
     """Load the backbone of that name, frozen and in evaluation mode.
 
     Raises:
-        ConfigError: There is none of that name, or the package with its weights is missing.
+        ConfigError: There is none of that name, or its weights are not there: the package is
+            missing, or the environment variable that names the file is not set.
+        CheckpointError: The file that the user named holds other weights.
     """
     if name not in BACKBONES:
         raise ConfigError(f"no backbone {name!r}; there are {', '.join(BACKBONES)}")
@@ -41,6 +43,26 @@ def _minilm() -> Backbone:
     return load_minilm()
 
 
+def _vgg19() -> Backbone:
+    from model.backbones.vgg19 import load_vgg19
+
+    return load_vgg19()
+
+
+def _vggish() -> Backbone:
+    from model.backbones.vggish import load_vggish
+
+    return load_vggish()
+
+
+def _bert() -> Backbone:
+    from model.backbones.bert import load_bert
+    from model.backbones.local import named_by
+
+    what = "a BERT folder of Hugging Face, such as bert-base-uncased, with model.safetensors"
+    return load_bert(named_by("SRCID_BERT", what=what))
+
+
 def _tiny_audio() -> Backbone:
     from model.backbones.tiny import TinyAudio
 
@@ -64,6 +86,9 @@ BACKBONES: dict[str, Callable[[], Backbone]] = {
     "efficientnet-lite0-pooled": _efficientnet_lite_pooled,
     "yamnet": _yamnet,
     "minilm": _minilm,
+    "vgg19": _vgg19,
+    "vggish": _vggish,
+    "bert": _bert,
     "tiny-audio": _tiny_audio,
     "tiny-video": _tiny_video,
     "tiny-text": _tiny_text,

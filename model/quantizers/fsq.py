@@ -36,7 +36,7 @@ class FiniteScalarQuantizer(Quantizer):
 
     def encode(self, z: Tensor) -> Tensor:
         """Return the codes ``[B, 1, T]`` of ``z`` ``[B, T, D]``: mixed-radix digits."""
-        digits = self._bound(self.down(z)).round().long() + self.levels // 2
+        digits = self._project(z).round().long() + self.levels // 2
         return (digits * self.place).sum(-1).unsqueeze(1)
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -52,9 +52,15 @@ class FiniteScalarQuantizer(Quantizer):
 
     def forward(self, z: Tensor) -> Quantized:
         """Quantize ``z`` ``[B, T, D]``; the gradient passes both projections."""
-        bounded = self._bound(self.down(z))
+        bounded = self._project(z)
         rounded = straight_through(bounded, bounded.round())
         return Quantized(self._raise(rounded), self.encode(z))
+
+    def _project(self, z: Tensor) -> Tensor:
+        """Return ``z`` ``[..., D]`` on the axes of the grid: ``[..., d]``, to be rounded."""
+        # float32 even under autocast: which digit is nearest is decided here.
+        with torch.autocast(z.device.type, enabled=False):
+            return self._bound(self.down(z.to(self.down.weight.dtype)))
 
     def _bound(self, low: Tensor) -> Tensor:
         """Squash ``[..., d]`` so that rounding gives exactly ``levels`` different integers."""

@@ -1,5 +1,7 @@
 """What every backbone promises, run on each of them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,8 @@ from model.errors import ConfigError, MediaError
 from model.media import SAMPLE_RATE, Clip
 from model.modality import Modality
 
-TEXT = ("minilm", "-text")  # the endings of those whose steps are words
+TEXT = ("minilm", "bert", "-text")  # the endings of those whose steps are words
+pytestmark = pytest.mark.usefixtures("paper_backbones")
 RNG = np.random.default_rng(0)
 
 
@@ -26,7 +29,7 @@ SENTENCES: list[Clip | str] = ["rain", "a dog barks at the helicopter", "über-l
 
 
 @pytest.fixture(scope="module", params=BACKBONES)
-def backbone(request: pytest.FixtureRequest) -> Backbone:
+def backbone(request: pytest.FixtureRequest, paper_backbones: Path) -> Backbone:
     return build_backbone(request.param)
 
 

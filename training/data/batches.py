@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 from model.errors import ConfigError
 from training.config import TrainConfig
 from training.data.clips import ComposedClips
+from training.data.extracted_clips import ExtractedClips
 from training.data.sample import Sample, collate
 from training.distributed import num_ranks, rank
 
@@ -21,7 +22,9 @@ class Batches:
         ConfigError: The batches cannot be made, or cannot be shared out evenly among the ranks.
     """
 
-    def __init__(self, clips: ComposedClips, config: TrainConfig, *, pin_memory: bool) -> None:
+    def __init__(
+        self, clips: ComposedClips | ExtractedClips, config: TrainConfig, *, pin_memory: bool
+    ) -> None:
         self.clips, self.config, self.pin_memory = clips, config, pin_memory
         self.size = config.batch_size
         self.epoch_steps = len(clips) // self.size

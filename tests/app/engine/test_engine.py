@@ -17,6 +17,7 @@ from app.settings import Settings
 from model.encoder import Codes, Encoder
 from model.media import Clip
 from model.modality import Modality
+from tests.media_maker import colours, make_video
 
 
 class Counted:
@@ -41,13 +42,16 @@ class CountingEncoder:
     """Stands in for ``Encoder``: counts who is inside instead of encoding."""
 
     modalities = tuple(Modality)
+    frames_per_step = 1
 
     def __init__(self) -> None:
         self.preparing, self.on_device = Counted(), Counted()
+        self.prepared: list[Clip | str] = []
         self.may_prepare = threading.Event()
         self.may_prepare.set()
 
     def prepare(self, item: Clip | str) -> dict[Modality, Tensor]:
+        self.prepared.append(item)
         with self.preparing:
             self.may_prepare.wait(10)
             return {Modality.AUDIO: zeros(1, 8)}
@@ -115,6 +119,17 @@ def test_bytes_and_a_path_are_the_same_media(
     path.write_bytes(sound)
     engine = make_engine()
     assert engine.encode(path).duration_seconds == engine.encode(sound).duration_seconds
+
+
+def test_a_second_has_as_many_frames_as_the_backbones_look_at(
+    make_engine: Callable[..., Engine], encoder: CountingEncoder
+) -> None:
+    encoder.frames_per_step = 16
+    make_engine().encode(make_video(colours(2)))
+    (clip,) = encoder.prepared
+    assert isinstance(clip, Clip)
+    assert clip.frames is not None
+    assert clip.frames.shape[:2] == (2, 16)
 
 
 def test_media_over_a_limit_is_too_large(make_engine: Callable[..., Engine], sound: bytes) -> None:

@@ -9,8 +9,9 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
+from model.backbones import build_backbone
 from model.backbones.bert import MAX_WORDS, Bert, load_bert
-from model.errors import CheckpointError, MediaError
+from model.errors import CheckpointError, ConfigError, MediaError
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "dog", "bark", "##s", "a", ",", ".", "'"]
 CONFIG = {
@@ -188,3 +189,26 @@ def test_another_kind_of_network_is_refused(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(CONFIG | {"model_type": "gpt2"}))
     with pytest.raises(CheckpointError, match="gpt2"):
         load_bert(folder)
+
+
+def test_features_are_those_of_transformers(paper_backbones: Path) -> None:
+    """Its own class reads the folder that the environment names; sub-words are averaged here."""
+    from transformers import BertModel
+
+    reference = BertModel.from_pretrained(paper_backbones / "bert").eval()
+    backbone = build_backbone("bert")
+    assert isinstance(backbone, Bert)
+    sentences = ["A dog barks", "it", "rain it dog a rain"]
+    items = [backbone.preprocess(sentence) for sentence in sentences]
+    for item, features in zip(items, backbone.extract(items), strict=True):
+        with torch.inference_mode():
+            hidden = reference(item[None, :, 0]).last_hidden_state[0]
+        words = range(int(item[:, 1].max()) + 1)
+        expected = torch.stack([hidden[item[:, 1] == word].mean(0) for word in words])
+        torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_folder_that_is_not_named_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SRCID_BERT", raising=False)
+    with pytest.raises(ConfigError, match=r"SRCID_BERT to the path of a BERT folder"):
+        build_backbone("bert")

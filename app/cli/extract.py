@@ -1,0 +1,69 @@
+"""``srcid extract``: media of one's own in, what ``srcid train --data`` takes out."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+SOME_FAILED = 1  # exit code: the rest is extracted
+
+
+def extract(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            exists=True,
+            help="A folder of videos, sounds and pictures; or a CSV with the column file, and "
+            "perhaps caption, label, split.",
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(file_okay=False, help="Folder of the features.")],
+    recipe: Annotated[
+        str, typer.Option(help="The recipe that will train on it: it names the backbones.")
+    ] = "compact",
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override a field of the recipe, as in train. Repeatable."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that decode.", show_default="processors")
+    ] = None,
+    seconds: Annotated[int, typer.Option(min=1, help="Of each file, at most.")] = 60,
+) -> None:
+    """Extract the features of media, to train on.
+
+    Started again, it goes on where it was stopped, and takes in what is new. Files of which
+    nothing can be had are listed in OUT/failed.csv, and the exit code is then 1.
+    """
+    import torch
+
+    from app.cli.settings_pairs import parse_pairs
+    from training.data.extract import extract as run
+    from training.data.extracted import FAILED
+    from training.recipes import override
+    from training.recipes import recipe as named
+
+    config = override(named(recipe), parse_pairs(setting or []))
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    report = run(
+        source,
+        out,
+        config.model,
+        device=device,
+        workers=workers or os.cpu_count() or 1,
+        seconds=seconds,
+    )
+    clips = report.clips
+    print(
+        f"{len(clips)} clips, {sum(clip.steps for clip in clips) / 3600:.1f} hours: "
+        f"{sum(clip.audio > 0 for clip in clips)} with sound, "
+        f"{sum(clip.video > 0 for clip in clips)} with picture, "
+        f"{sum(clip.captions > 0 for clip in clips)} with captions"
+    )
+    if report.failed:
+        print(f"{len(report.failed)} files failed, see {out / FAILED}")
+        raise typer.Exit(SOME_FAILED)
+    print(f"train on it: srcid train {recipe} --data {out} --out runs/{recipe}")

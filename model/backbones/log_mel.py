@@ -1,0 +1,58 @@
+"""The front end of the networks of AudioSet: a log-mel patch of each second.
+
+Shape letters: T steps of one clip.
+"""
+
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.errors import MediaError
+from model.media import SAMPLE_RATE, Clip, num_steps
+
+WINDOW, HOP, FFT = 400, 160, 512  # samples: 25 ms, 10 ms
+PATCH = 96  # windows, of 10 ms each
+MEL_BANDS, LOWEST, HIGHEST = 64, 125.0, 7500.0  # Hz
+
+
+def log_mel_patches(item: Clip | str, *, offset: float) -> Tensor:
+    """Return ``[T, 96, 64]``, from the first 0.975 s of each second; the last is padded with 0.
+
+    Args:
+        item: A clip with sound.
+        offset: Added before the logarithm to the magnitudes (which are not squared).
+
+    Raises:
+        MediaError: There is no sound.
+    """
+    if isinstance(item, str) or item.waveform is None or not len(item.waveform):
+        raise MediaError("no sound to hear; send a sound, or a video that has one")
+    count = num_steps(len(item.waveform) / SAMPLE_RATE)
+    seconds = np.zeros((count, SAMPLE_RATE), np.float32)
+    sound = item.waveform[: seconds.size]
+    seconds.reshape(-1)[: len(sound)] = sound
+    windows = torch.from_numpy(seconds).unfold(1, WINDOW, HOP)[:, :PATCH]  # [T, 96, 400]
+    magnitudes = torch.fft.rfft(windows * torch.hann_window(WINDOW), FFT).abs()  # [T, 96, 257]
+    return torch.log(magnitudes @ mel_weights() + offset)
+
+
+@cache
+def mel_weights() -> Tensor:
+    """Return the triangles ``[257, 64]`` that turn magnitudes into bands.
+
+    They are linear in mel (HTK), as TensorFlow's are with which the networks were trained;
+    torchaudio's are linear in Hz.
+    """
+
+    def to_mel(hertz: Tensor) -> Tensor:
+        return 2595 * torch.log10(1 + hertz / 700)
+
+    bins = to_mel(torch.linspace(0, SAMPLE_RATE / 2, FFT // 2 + 1, dtype=torch.float64))
+    first, last = to_mel(torch.tensor([LOWEST, HIGHEST], dtype=torch.float64)).tolist()
+    edges = torch.linspace(first, last, MEL_BANDS + 2, dtype=torch.float64)
+    low, centre, high = edges[:-2], edges[1:-1], edges[2:]
+    rising = (bins[:, None] - low) / (centre - low)
+    falling = (high - bins[:, None]) / (high - centre)
+    return torch.minimum(rising, falling).clamp(min=0).float()

@@ -1,0 +1,48 @@
+"""The data of a run, from whichever kind of folder the user names."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from model.errors import ConfigError, DataError
+from training.config import TrainConfig
+from training.data.bank import Bank, load_bank
+from training.data.clips import ComposedClips
+from training.data.extracted import is_extracted, read_index
+from training.data.extracted_clips import ExtractedClips, validation_bank, validation_split
+
+
+class TrainingData(NamedTuple):
+    """What is trained on, and what is validated on."""
+
+    clips: ComposedClips | ExtractedClips
+    bank: Bank  # its validation split is empty where ``data.validation`` is 0
+
+
+def open_dataset(config: TrainConfig, cache: Path) -> TrainingData:
+    """Open ``data.folder``: media that was extracted, or a bank.
+
+    Args:
+        config: The run.
+        cache: Folder where a bank's features are kept from run to run.
+
+    Raises:
+        ConfigError: No folder is named.
+        DataError: It is malformed, or was not made for this network.
+    """
+    data = config.data
+    if data.folder is None:
+        raise ConfigError("no training data: name a folder with `--data`")
+    if is_extracted(data.folder):
+        return _open_extracted(config, data.folder)
+    bank = load_bank(data.folder, config.model, views=data.views, cache=cache)
+    bank = bank.with_validation(data.validation)
+    return TrainingData(ComposedClips(bank, data, seed=config.seed), bank)
+
+
+def _open_extracted(config: TrainConfig, folder: Path) -> TrainingData:
+    rows = read_index(folder, config.model)
+    train, held_out = validation_split(rows, config.data.validation)
+    if not train:
+        raise DataError(f"{folder} has no clip of the split `train`: say so in the CSV")
+    clips = ExtractedClips(folder, train, config.data, seed=config.seed)
+    return TrainingData(clips, validation_bank(folder, held_out, steps=config.data.steps))

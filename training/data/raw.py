@@ -1,0 +1,122 @@
+"""Media of one's own: a folder, or a CSV that also has captions, labels and splits.
+
+Never imports torch: ``decode`` runs in worker processes, which should start fast.
+"""
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from model.errors import DataError, MediaError
+from model.media import Clip, DecodeConfig, read_clip
+
+SPLITS = {  # as written -> as meant
+    "": "train",
+    "train": "train",
+    "val": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+# What a folder is searched for; a CSV may name files of any ending.
+VIDEOS = ("mp4", "m4v", "mov", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "flv", "wmv", "3gp")
+SOUNDS = ("wav", "mp3", "flac", "ogg", "oga", "opus", "m4a", "aac", "aiff", "aif", "amr")
+PICTURES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif")
+ENDINGS = {f".{ending}" for ending in (*VIDEOS, *SOUNDS, *PICTURES)}
+
+
+class RawClip(NamedTuple):
+    """One media file and what is known of it."""
+
+    name: str  # path in the folder, or as the CSV has it
+    path: Path
+    captions: tuple[str, ...] = ()
+    label: str = ""  # "": unknown
+    split: str = "train"  # a value of SPLITS
+
+
+def read_source(source: Path) -> list[RawClip]:
+    """Return the clips of a folder, or those that a CSV names.
+
+    Args:
+        source: A folder, searched for media in it and below; or a CSV with the column ``file``
+            (a path, relative to the CSV's folder) and perhaps ``caption``, ``label`` and
+            ``split``. Rows of the same file are several captions of it.
+
+    Raises:
+        DataError: There is no clip, or the CSV is malformed. (A file that is not there is found
+            out when it is decoded.)
+    """
+    if source.is_dir():
+        clips = [RawClip(path.relative_to(source).as_posix(), path) for path in _media(source)]
+        wanted = "a folder with videos, sounds or pictures"
+    else:
+        clips = _read_csv(source)
+        wanted = "a CSV with a row for each clip"
+    if not clips:
+        raise DataError(f"{source} has no clip in it: name {wanted}")
+    return clips
+
+
+def decode(clip: RawClip, config: DecodeConfig) -> Clip | MediaError:
+    """Return the clip's media, or why there is none."""
+    try:
+        return read_clip(clip.path, config)
+    except MediaError as error:
+        return error
+
+
+def _media(folder: Path) -> Iterator[Path]:
+    """Yield the media below ``folder`` in a fixed order, but hidden files."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and Path(name).suffix.lower() in ENDINGS:
+                yield Path(parent, name)
+
+
+def _read_csv(path: Path) -> list[RawClip]:
+    clips: dict[str, RawClip] = {}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file, strict=True)
+            if "file" not in (rows.fieldnames or ()):
+                raise DataError(
+                    f"{path} has no column `file` (it has {rows.fieldnames}): its first line must "
+                    "name the columns: file, and perhaps caption, label, split"
+                )
+            for row in rows:
+                clip = _clip(path, rows.line_num, row)
+                clips[clip.name] = _merged(path, rows.line_num, clips.get(clip.name), clip)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            f"{path} is neither a folder of media nor a readable CSV in UTF-8: {error}"
+        ) from error
+    return list(clips.values())
+
+
+def _clip(path: Path, line: int, row: dict[str, str | None]) -> RawClip:
+    name, caption, label, split = (
+        (row.get(column) or "").strip() for column in ("file", "caption", "label", "split")
+    )
+    if not name:
+        raise DataError(f"{path}, line {line}: no file is named")
+    if split.lower() not in SPLITS:
+        raise DataError(
+            f"{path}, line {line}: split {split!r} is none of {', '.join(filter(None, SPLITS))}"
+        )
+    captions = (caption,) if caption else ()
+    return RawClip(name, path.parent / name, captions, label, SPLITS[split.lower()])
+
+
+def _merged(path: Path, line: int, earlier: RawClip | None, clip: RawClip) -> RawClip:
+    """Return the clip with the captions that earlier rows had of it too."""
+    if earlier is None:
+        return clip
+    if (earlier.label, earlier.split) != (clip.label, clip.split):
+        raise DataError(
+            f"{path}, line {line}: {clip.name!r} had another label or split before "
+            f"({earlier.label!r}, {earlier.split!r}): say the same in all rows of a file"
+        )
+    return clip._replace(captions=earlier.captions + clip.captions)

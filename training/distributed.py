@@ -34,8 +34,11 @@ PATIENCE = timedelta(hours=1)  # for the rank that extracts features while the o
 
 @contextmanager
 def ranks(device: str) -> Iterator[str]:
-    """Join the other ranks where torchrun started this process; yield this rank's device."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+    """Join the other ranks where torchrun started this process; yield this rank's device.
+
+    Ranks that a caller has joined already are left as they are, and so is ``device``.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
         yield device
         return
     on_gpu = device.startswith("cuda")

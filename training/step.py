@@ -134,7 +134,7 @@ class TrainingStep:
 
     def _finite(self, terms: Mapping[str, Tensor]) -> dict[str, float]:
         """Return the terms as numbers, the same on all ranks, in one transfer from the device."""
-        values = torch.stack([term.detach().double() for term in terms.values()])
+        values = torch.stack([term.detach() for term in terms.values()])
         average([values])
         numbers = dict(zip(terms, values.tolist(), strict=True))
         for name, value in numbers.items():

@@ -25,7 +25,7 @@ def codebook_usage(
     chosen = torch.cat([own.movedim(1, -1)[masks[m]] for m, own in codes.items()])  # [N, Q]
     rows = torch.arange(chosen.shape[1], device=chosen.device)
     counts = torch.bincount((chosen + rows * size).flatten(), minlength=len(rows) * size)
-    counts = counts.view(len(rows), size).double()
+    counts = counts.view(len(rows), size).float()
     shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
     entropy = -torch.xlogy(shares, shares).sum(1)
-    return {"codes_used": (counts > 0).sum(1).double().mean(), "perplexity": entropy.exp().mean()}
+    return {"codes_used": (counts > 0).sum(1).float().mean(), "perplexity": entropy.exp().mean()}

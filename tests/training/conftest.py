@@ -14,6 +14,7 @@ from training.config import (
     DataConfig,
     LayerWeights,
     ObjectiveConfig,
+    OptimConfig,
     TrainConfig,
     WarmStartConfig,
 )
@@ -65,6 +66,7 @@ def tiny_run(tiny_bank: Path, tiny_config: SRCIDConfig) -> TrainConfig:
             layers=(LayerWeights(infonce=1), LayerWeights(total=0.3)),
             club=CLUBConfig(hidden_dim=8, fits=2),
         ),
+        optim=OptimConfig(schedule="cosine", warmup_steps=3),
         warm_start=WarmStartConfig(epoch=1),
         epochs=3,
         batch_size=8,

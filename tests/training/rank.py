@@ -75,7 +75,7 @@ def main() -> None:
         for path in sorted(config_file.parent.glob("step-*.json")):
             taken = take_steps(TrainConfig.model_validate_json(path.read_text()))
             torch.save(tuple(taken), out / f"{path.stem}-rank{rank()}.pt")
-    train(TrainConfig.model_validate_json(config_file.read_text()), out / "run")
+        train(TrainConfig.model_validate_json(config_file.read_text()), out / "run")
 
 
 if __name__ == "__main__":

@@ -27,26 +27,34 @@ ROOT = Path(__file__).parents[2]
 STEPS = 12  # of ``tiny_run``
 
 
-def state(out: Path) -> dict[str, torch.Tensor]:
-    """Every tensor of the run's last state, by its path."""
-    found: dict[str, torch.Tensor] = {}
+def state(out: Path) -> dict[str, object]:
+    """Everything in the run's last state, by its path: tensors, and numbers beside them."""
+    found: dict[str, object] = {}
 
     def visit(path: str, value: object) -> None:
-        if isinstance(value, torch.Tensor):
-            found[path] = value
-        elif isinstance(value, dict):
+        if isinstance(value, dict):
             for key, inner in value.items():
                 visit(f"{path}/{key}", inner)
+        elif isinstance(value, list):
+            visit(path, dict(enumerate(value)))
+        else:
+            found[path] = value
 
     visit("", torch.load(out / "state.pt", weights_only=True))
     return found
+
+
+def same(left: object, right: object) -> bool:
+    if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
+        return torch.equal(left, right)
+    return left == right
 
 
 def same_run(ours: Path, theirs: Path) -> None:
     """The two runs hold the same bits: weights, codebooks, optimizers, log, checkpoint."""
     left, right = state(ours), state(theirs)
     assert left.keys() == right.keys()
-    assert [name for name in left if not torch.equal(left[name], right[name])] == []
+    assert [name for name in left if not same(left[name], right[name])] == []
     assert (ours / "log.jsonl").read_text() == (theirs / "log.jsonl").read_text()
     weights = [load_file(out / "checkpoint" / "model.safetensors") for out in (ours, theirs)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
@@ -201,7 +209,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_its_state(
         poison_step(5, patched)
         with pytest.raises(NonFiniteLoss, match="step 5: layer1/"):
             train(tiny_run, out)
-    assert all(own.isfinite().all() for own in state(out).values())
+    tensors = [own for own in state(out).values() if isinstance(own, torch.Tensor)]
+    assert all(own.isfinite().all() for own in tensors)
     assert torch.load(out / "state.pt", weights_only=True)["steps"] == 4
 
 

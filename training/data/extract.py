@@ -70,12 +70,12 @@ def extract(
             reported instead, and the others go on.)
     """
     clips = read_source(source)
-    _claim(out, About.of(model, seconds=seconds))
     shards = {clip.name: out / CLIPS / _shard(clip) for clip in clips}
     waiting = [clip for clip in clips if not shards[clip.name].is_file()]
     failed: dict[str, str] = {}
+    backbones = load_backbones(model, device) if waiting else {}
+    _claim(out, About.of(model, seconds=seconds))
     if waiting:
-        backbones = load_backbones(model, device)
         frames = max(backbone.frames_per_step for backbone in backbones.values())
         decoding = partial(decode, config=DecodeConfig(max_steps=seconds, frames_per_step=frames))
         decoded = in_processes(decoding, waiting, workers=workers)
@@ -145,6 +145,7 @@ def _features(
 def _save(features: dict[str, Tensor], path: Path) -> None:
     aside = path.with_suffix(".partial")
     save_file(features, aside)
+    aside.chmod(0o644)  # safetensors writes for the owner alone
     aside.rename(path)
 
 

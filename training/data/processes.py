@@ -22,7 +22,7 @@ def in_processes(
     """Yield each item with what ``function`` makes of it, in the order in which they are done.
 
     No more than ``workers + SPARE`` items are under way, so that results do not pile up where
-    they are taken slowly. An item that kills its process comes with None; the others are not harmed.
+    they are taken slowly. An item that kills its process comes with None, and harms no other.
 
     Args:
         function: Importable by its name; what it raises ends everything.

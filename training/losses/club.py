@@ -1,6 +1,8 @@
 """CLUB: an upper bound of what the general part of a modality tells about its specific part."""
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from training.config import CLUBConfig
 from training.losses.masking import masked_mean
@@ -28,16 +30,30 @@ class CLUB(nn.Module):
         self.mean = _mlp(x_dim, config.hidden_dim, y_dim)
         self.log_variance = nn.Sequential(_mlp(x_dim, config.hidden_dim, y_dim), nn.Tanh())
 
-    def fit_loss(self, x: Tensor, y: Tensor, mask: Tensor) -> Tensor:
+    def fit_loss(
+        self, x: Tensor, y: Tensor, mask: Tensor, *, codes: Tensor | None = None
+    ) -> Tensor:
         """Return the negative log-likelihood of true pairs, in nats a step (constants left out).
 
         Args:
             x: ``[B, T, X]`` and
             y: ``[B, T, Y]``, paired by clip and step, both detached by the caller.
             mask: ``[B, T]``.
+            codes: ``[B, Q, T]`` that x stands for, where it stands for codes. The networks then
+                see each code once, not each step: the same result for a fraction of the work.
         """
-        log_variance = self.log_variance(x)
-        error = (self.mean(x) - y).square() / log_variance.exp()
+        if codes is None:
+            mean, log_variance = self.mean(x), self.log_variance(x)
+            variance = log_variance.exp()
+        else:
+            steps, code = distinct(codes)
+            each = x.flatten(0, 1)[steps]  # [N, X]
+            each_log_variance = self.log_variance(each)
+            # F.embedding: a lookup whose backward pass is many times faster than indexing's.
+            mean = F.embedding(code, self.mean(each))  # [B, T, Y]
+            log_variance = F.embedding(code, each_log_variance)
+            variance = F.embedding(code, each_log_variance.exp())
+        error = (mean - y).square() / variance
         return masked_mean((error + log_variance).sum(-1) / 2, mask)
 
     def forward(self, x: Tensor, y: Tensor, mask: Tensor, *, permutation: Tensor) -> Tensor:
@@ -63,6 +79,22 @@ class CLUB(nn.Module):
         variance = ((log_variance * weights).sum(1) / steps).exp()
         clips = mask.any(1)
         return ((excess / variance).sum(-1) * clips).sum() / (2 * clips.sum().clamp(min=1))
+
+
+def distinct(codes: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a step of each different code in ``codes`` ``[B, Q, T]``, and every step's code.
+
+    Returns:
+        ``[N]``, each a row of ``x.flatten(0, 1)``; and ``[B, T]``, each an index into these N.
+    """
+    # Q codes as the digits of one number: unique rows would be a loop over steps.
+    place = (codes.max() + 1) ** torch.arange(codes.shape[1], device=codes.device)
+    numbers = (codes * place.unsqueeze(-1)).sum(1)  # [B, T]
+    different, code = numbers.unique(return_inverse=True)
+    positions = torch.arange(numbers.numel(), device=codes.device)
+    steps = torch.full((len(different),), numbers.numel(), device=codes.device)
+    steps = steps.scatter_reduce(0, code.flatten(), positions, "amin")  # the first: runs repeat
+    return steps, code
 
 
 def _mlp(in_dim: int, hidden_dim: int, out_dim: int) -> nn.Sequential:

@@ -86,7 +86,10 @@ class Objective(nn.Module):
         """
         return {
             f"layer{depth}/club_fit/{m}": own.club(m).fit_loss(
-                out.quantized[m].detach(), out.specific[m].vector.detach(), masks[m]
+                out.quantized[m].detach(),
+                out.specific[m].vector.detach(),
+                masks[m],
+                codes=out.codes[m],
             )
             for depth, (own, out) in enumerate(zip(self.stages, output.layers, strict=False), 1)
             if self.config.layers[depth - 1].mi

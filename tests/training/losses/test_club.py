@@ -47,6 +47,22 @@ def test_the_fit_is_the_negative_log_likelihood_of_true_pairs() -> None:
     assert club.fit_loss(x, y, mask).item() == pytest.approx(sum(steps) / len(steps), rel=1e-12)
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+def test_codes_change_the_work_of_the_fit_and_not_its_result(rows: int) -> None:
+    (_, y), club, mask = pairs(), network(), gaps()
+    codes = torch.randint(3, (B, rows, T), generator=torch.Generator().manual_seed(4))
+    tables = torch.randn(rows, 3, D, dtype=torch.float64)
+    x = torch.stack([tables[q][codes[:, q]] for q in range(rows)]).sum(0)
+    by_step = club.fit_loss(x, y, mask)
+    expected = torch.autograd.grad(by_step, list(club.parameters()))
+    by_code = club.fit_loss(x, y, mask, codes=codes)
+    assert by_code.item() == pytest.approx(by_step.item(), rel=1e-12)
+    for ours, theirs in zip(
+        torch.autograd.grad(by_code, list(club.parameters())), expected, strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
 def test_the_bound_is_the_log_ratio_of_true_and_shuffled_pairs() -> None:
     (x, y), club, mask = pairs(), network(), gaps()
     permutation = torch.tensor([1, 0, 3, 4, 2])

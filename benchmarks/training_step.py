@@ -45,15 +45,22 @@ def main(
     config = paper(channels)
     batch = random_batch(config, clips)
     ours, published = our_step(config), published_step(config)
+    bf16 = our_step(override(config, {"optim.precision": "bf16"}))
     double = Batch({m: x.double() for m, x in batch.features.items()}, batch.masks, batch.labels)
-    turns = [(lambda: ours(batch)), (lambda: published(double))]
-    times = [[seconds_of(turn) for turn in turns] for _ in range(rounds + 1)]
-    medians = np.median(times[1:], axis=0)  # [2, 2] ours and published, wall and processor
+    turns = {
+        "published": lambda: published(double),
+        "ours": lambda: ours(batch),
+        "ours, bf16": lambda: bf16(batch),
+    }
+    times = [[seconds_of(turn) for turn in turns.values()] for _ in range(rounds + 1)]
+    wall, processor = np.median(times[1:], axis=0).T  # the first round warms up
     print(f"B {clips}, T {config.data.steps}, video map of {channels} channels")
     print(f"torch {torch.__version__}, {platform.machine()}, 1 thread, median of {rounds}\n")
-    print(f"{'':12}{'ours':>10}{'published':>12}{'ratio':>8}")
-    for name, own in zip(("wall", "processor"), medians.T, strict=True):
-        print(f"{name:12}{own[0]:8.2f} s{own[1]:10.2f} s{own[1] / own[0]:8.1f}")
+    print(f"{'':12}{'wall':>9}{'ratio':>7}{'processor':>12}{'ratio':>7}")
+    for row, name in enumerate(turns):
+        clock, cpu = f"{wall[row]:7.2f} s", f"{processor[row]:10.2f} s"
+        ratios = f"{wall[0] / wall[row]:7.1f}", f"{processor[0] / processor[row]:7.1f}"
+        print(f"{name:12}{clock}{ratios[0]}{cpu}{ratios[1]}")
     print("\nshare of our step, forward and backward:\n")
     for name, share in shares(ours, batch).items():
         print(f"{name:12}{share:6.1%}")

@@ -35,7 +35,7 @@ class MapAttention(nn.Module):
         mean = cells.mean(-2)
         gain = 1 + self.gate(mean)  # [B, T, F]
         if not self.attends:
-            return cells.sum(-2) * gain
+            return mean * cells.shape[-2] * gain
         gated = cells * gain.unsqueeze(-2)
         weights = self.score(self.cell(gated) * self.context(mean).unsqueeze(-2)).softmax(-2)
         return (weights * gated).sum(-2)

@@ -17,7 +17,7 @@ def check_run_folder(out: Path, config: TrainConfig, *, resume: bool) -> None:
         ConfigError: It does not.
     """
     path = out / CONFIG
-    if resume and (not path.is_file() or _read(path) != config):
+    if resume and read_config(out) != config:
         raise ConfigError(
             f"{out} does not hold a run of this configuration; resume with the options that "
             "it was started with, or train into another folder"
@@ -34,9 +34,9 @@ def write_config(out: Path, config: TrainConfig) -> None:
     aside.rename(out / CONFIG)
 
 
-def _read(path: Path) -> TrainConfig | None:
-    """Return the configuration, or None where it is of another version of this program."""
+def read_config(out: Path) -> TrainConfig | None:
+    """Return a run's configuration; None where there is none, or one of another version."""
     try:
-        return TrainConfig.model_validate_json(path.read_text(encoding="utf-8"))
-    except ValidationError:
+        return TrainConfig.model_validate_json((out / CONFIG).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValidationError):
         return None

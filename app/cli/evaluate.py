@@ -8,7 +8,10 @@ import typer
 
 def evaluate(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint folder, a run, or a name.")],
-    data: Annotated[Path, typer.Option(help="The bank: a folder with manifest.csv.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The bank: a folder with manifest.csv; a run's own by default."),
+    ] = None,
     suite: Annotated[
         Literal["demo12"], typer.Option(help="demo12: class retrieval across modalities.")
     ] = "demo12",
@@ -23,12 +26,32 @@ def evaluate(
     from training.evaluation.bank import evaluate_bank
     from training.evaluation.disentanglement import disentanglement
     from training.evaluation.show import show
+    from training.train import CHECKPOINT
 
-    run = Path(checkpoint) / "checkpoint"
-    model = SRCID.from_pretrained(run if run.is_dir() else checkpoint)
+    run = Path(checkpoint)
+    if data is None:
+        data = _trained_on(run)
+    trained = run / CHECKPOINT
+    model = SRCID.from_pretrained(trained if trained.is_dir() else checkpoint)
     bank = load_bank(data, model.config, views=1, cache=cache)
+    bank.check_split(split)
     parts = {
         m: disentanglement(model, bank, m, fit_on="train", split=split) for m in model.modalities
     }
     print(f"{checkpoint} on {data.name}, {split} split\n")
     print(show(evaluate_bank(model, bank, split), parts))
+
+
+def _trained_on(run: Path) -> Path:
+    """Return the data of a run.
+
+    Raises:
+        ConfigError: ``run`` is no run folder, or its data was not on disk.
+    """
+    from model.errors import ConfigError
+    from training.run_folder import read_config
+
+    config = read_config(run)
+    if config is None or config.data.folder is None:
+        raise ConfigError(f"{run} does not tell what it was trained on: name a bank with --data")
+    return config.data.folder

@@ -55,6 +55,16 @@ class Bank:
         """Return the entries of one modality and split, in the manifest's order."""
         return [e for e in self.entries if e.modality is modality and e.split == split]
 
+    def check_split(self, split: str) -> None:
+        """See that there is a split of that name.
+
+        Raises:
+            DataError: There is none.
+        """
+        splits = sorted({entry.split for entry in self.entries})
+        if split not in splits:
+            raise DataError(f"the bank has no split {split!r}; it has {', '.join(splits)}")
+
     def with_validation(self, fraction: float) -> "Bank":
         """Return the bank with part of each class's train split renamed to ``validation``.
 

@@ -3,11 +3,14 @@
 Letters: F feature dim, S specific dim, D hidden dim, L codebook size, K layers, Q codes a step.
 """
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from model.modality import Modality
+
+MAX_CODES = 2**15  # codes are kept as int16
 
 
 class FrozenModel(BaseModel):
@@ -20,7 +23,7 @@ class VQConfig(FrozenModel):
     """One codebook whose vectors follow the multimodal moving average (MM-EMA)."""
 
     kind: Literal["vq"] = "vq"
-    codebook_size: PositiveInt = 400  # L
+    codebook_size: int = Field(400, ge=1, le=MAX_CODES)  # L
     decay: float = Field(0.99, ge=0, lt=1)
     multimodal: bool = True  # pull the paired modalities' vectors in; False is plain EMA
     revive_after: PositiveInt = 300  # updates without use before a code may move to live data
@@ -30,7 +33,7 @@ class RVQConfig(FrozenModel):
     """``stages`` codebooks, each quantizing what the ones before left over (DCID+RVQ-n)."""
 
     kind: Literal["rvq"] = "rvq"
-    codebook_size: PositiveInt = 400
+    codebook_size: int = Field(400, ge=1, le=MAX_CODES)
     stages: int = Field(4, ge=1)
     decay: float = Field(0.99, ge=0, lt=1)
     revive_after: PositiveInt = 300
@@ -40,14 +43,23 @@ class FSQConfig(FrozenModel):
     """Finite scalar quantization: a fixed grid in a learned projection (DCID+FSQ)."""
 
     kind: Literal["fsq"] = "fsq"
-    levels: tuple[PositiveInt, ...] = (8, 10, 5)  # 400 codes
+    levels: tuple[Annotated[int, Field(ge=2)], ...] = (8, 10, 5)  # 400 codes
+
+    @model_validator(mode="after")
+    def _codes_fit(self) -> Self:
+        if not 1 < math.prod(self.levels) <= MAX_CODES:
+            raise ValueError(
+                f"levels {self.levels} make {math.prod(self.levels)} codes, at most "
+                f"{MAX_CODES} are possible"
+            )
+        return self
 
 
 class PrototypesConfig(FrozenModel):
     """Vectors that a loss moves by gradient (CODIS)."""
 
     kind: Literal["prototypes"] = "prototypes"
-    codebook_size: PositiveInt = 400
+    codebook_size: int = Field(400, ge=1, le=MAX_CODES)
 
 
 QuantizerConfig = Annotated[

@@ -33,8 +33,6 @@ def clip_groups(model: SRCID, objective: Objective) -> dict[str, list[Parameter]
         groups[f"layer{depth}/cpc"] = list(own.cpc.parameters())
         if own.interchange is not None:
             groups[f"layer{depth}/interchange"] = list(own.interchange.parameters())
-        if own.interchange is not None:
-            groups[f"layer{depth}/interchange"] = list(own.interchange.parameters())
     return {name: group for name, group in groups.items() if group}
 
 

@@ -13,16 +13,18 @@ CONFIG = "train.json"
 def check_run_folder(out: Path, config: TrainConfig, *, resume: bool) -> None:
     """See that ``out`` holds this very run, to resume it, or none, to begin one.
 
+    A run that was stopped while its data was read has written nothing: resumed, it begins.
+
     Raises:
         ConfigError: It does not.
     """
-    path = out / CONFIG
-    if resume and read_config(out) != config:
+    begun = (out / CONFIG).is_file()  # else it was stopped before its first step: begin anew
+    if resume and begun and read_config(out) != config:
         raise ConfigError(
             f"{out} does not hold a run of this configuration; resume with the options that "
             "it was started with, or train into another folder"
         )
-    if not resume and path.is_file():
+    if not resume and begun:
         raise ConfigError(f"{out} already holds a run; add --resume, or name another folder")
 
 

@@ -34,9 +34,12 @@ def evaluate(
     trained = run / CHECKPOINT
     model = SRCID.from_pretrained(trained if trained.is_dir() else checkpoint)
     bank = load_bank(data, model.config, views=1, cache=cache)
-    bank.check_split(split)
+    bank.check_split(split, model.modalities)
+    # CLUB is fitted to other items than it is judged on, where the bank has them.
+    fit_on = "train" if any(entry.split == "train" for entry in bank.entries) else split
+    bank.check_split(fit_on, model.modalities)
     parts = {
-        m: disentanglement(model, bank, m, fit_on="train", split=split) for m in model.modalities
+        m: disentanglement(model, bank, m, fit_on=fit_on, split=split) for m in model.modalities
     }
     print(f"{checkpoint} on {data.name}, {split} split\n")
     print(show(evaluate_bank(model, bank, split), parts))

@@ -65,10 +65,14 @@ def index(
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield the files below ``folder`` in a fixed order, but hidden ones. Links to folders rest."""
+    """Yield the files below ``folder`` in a fixed order, but hidden ones. Links to folders rest.
+
+    A pipe, whose reading would wait for ever, is no file; a broken link is one that fails.
+    """
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
+        paths = (Path(parent, name) for name in sorted(names) if not name.startswith("."))
+        yield from (path for path in paths if path.is_file() or not path.exists())
 
 
 def _index_file(service: "RetrievalService", folder: Path, path: Path, report: Report) -> None:

@@ -16,16 +16,18 @@ class Standardize(nn.Module):
     of the general one. What is standardized has no such way out.
 
     In training the batch's own moments are used (over all ranks, where several train together),
-    in evaluation their running means.
+    in evaluation their running means: plain means at first, so that a short run has them too.
     """
 
     mean: Tensor
     variance: Tensor
+    batches: Tensor
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("variance", torch.ones(dim))
+        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))  # seen in training
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Return ``[B, T, S]`` standardized; moments over the true steps of ``mask`` ``[B, T]``."""
@@ -38,8 +40,10 @@ class Standardize(nn.Module):
         weights = mask.unsqueeze(-1) / count
         mean = sum_over_ranks((x * weights).sum((0, 1)))
         variance = sum_over_ranks(((x - mean).square() * weights).sum((0, 1)))
-        self.mean.lerp_(mean.detach(), MOMENTUM)
-        self.variance.lerp_(variance.detach(), MOMENTUM)
+        self.batches.add_(1)
+        share = (1 / self.batches).clamp(min=MOMENTUM).to(x.dtype)
+        self.mean.lerp_(mean.detach(), share)
+        self.variance.lerp_(variance.detach(), share)
         return self._scale(x, mean, variance)
 
     def _scale(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from model.modality import Modality
 
 EPS = 1e-5  # additive smoothing of the counts: a code nobody chose divides by no zero
+IDLE = 0.1  # a count below which smoothing, and no longer data, would move a code
 
 
 class EMACodebook(nn.Module):
@@ -73,8 +74,15 @@ class EMACodebook(nn.Module):
             self.ema_sum.lerp_(chosen.T @ pull, 1 - self.decay)
             total = self.ema_count.sum()
             self.ema_count.add_(EPS).mul_(total / (total + len(self.vectors) * EPS))
-        self.vectors.copy_(self.ema_sum / self.ema_count.unsqueeze(-1))
-        self._revive(z, codes, masks)
+        used = torch.cat([codes[name][masks[name]] for name in z])  # [N]
+        self.unused_for.add_(1)
+        self.unused_for[used] = 0
+        # Smoothing keeps a count up while its sum decays: an unused vector would shrink to 0.
+        idle = ((self.unused_for > 0) & (self.ema_count < IDLE)).unsqueeze(-1)
+        count = self.ema_count.unsqueeze(-1)
+        self.ema_sum.copy_(torch.where(idle, self.vectors * count, self.ema_sum))
+        self.vectors.copy_(self.ema_sum / count)
+        self._revive(z, masks)
 
     def _pull(
         self, modality: Modality, z: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor]
@@ -92,7 +100,6 @@ class EMACodebook(nn.Module):
     def _revive(
         self,
         z: Mapping[Modality, Tensor],
-        codes: Mapping[Modality, Tensor],
         masks: Mapping[Modality, Tensor],
     ) -> None:
         """Move the code that was unused longest, if for too long, onto a step of this batch.
@@ -105,9 +112,6 @@ class EMACodebook(nn.Module):
         present = torch.stack([masks[name] for name in z]).unsqueeze(-1)  # [M, B, T, 1]
         means = (torch.stack(list(z.values())) * present).sum(0) / present.sum(0).clamp(min=1)
         live = means[present.any(0).squeeze(-1)]  # [N, D]
-        used = torch.cat([codes[name][masks[name]] for name in z])  # [N]
-        self.unused_for.add_(1)
-        self.unused_for[used] = 0
         longest = self.unused_for.argmax()
         if not len(live) or self.unused_for[longest] <= self.revive_after:
             return

@@ -164,6 +164,13 @@ def test_a_run_that_was_stopped_before_its_first_save_begins_at_step_0(
     same_run(out, whole)
 
 
+def test_a_run_that_was_stopped_before_it_wrote_anything_begins(
+    whole: Path, tiny_run: TrainConfig, out: Path
+) -> None:
+    train(tiny_run, out, resume=True)
+    same_run(out, whole)
+
+
 def test_resuming_a_finished_run_changes_nothing(
     whole: Path, tiny_run: TrainConfig, out: Path
 ) -> None:

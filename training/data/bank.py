@@ -55,15 +55,19 @@ class Bank:
         """Return the entries of one modality and split, in the manifest's order."""
         return [e for e in self.entries if e.modality is modality and e.split == split]
 
-    def check_split(self, split: str) -> None:
-        """See that there is a split of that name.
+    def check_split(self, split: str, modalities: Iterable[Modality]) -> None:
+        """See that ``split`` has items of each of ``modalities``.
 
         Raises:
-            DataError: There is none.
+            DataError: It lacks one.
         """
-        splits = sorted({entry.split for entry in self.entries})
-        if split not in splits:
-            raise DataError(f"the bank has no split {split!r}; it has {', '.join(splits)}")
+        for m in modalities:
+            if not self.select(m, split):
+                splits = ", ".join(sorted({entry.split for entry in self.entries}))
+                raise DataError(
+                    f"the bank's split {split!r} has no {m}; it has the splits {splits}, and each "
+                    "modality of the checkpoint needs items to be evaluated"
+                )
 
     def with_validation(self, fraction: float) -> "Bank":
         """Return the bank with part of each class's train split renamed to ``validation``.

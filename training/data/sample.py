@@ -59,5 +59,8 @@ def collate(samples: Sequence[Sample], model: SRCIDConfig, data: DataConfig) -> 
 
 
 def spread(words: Tensor, steps: int) -> Tensor:
-    """Lay ``words`` ``[n, F]`` over ``steps`` steps, each word as long as the others."""
+    """Lay ``words`` ``[n, F]`` over ``steps`` steps, each word as long as the others.
+
+    Of more words than steps, evenly chosen ones are left out.
+    """
     return words[torch.arange(steps) * len(words) // steps]

@@ -1,5 +1,6 @@
 """``srcid index`` and ``srcid search`` over what it made."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,7 @@ def test_what_does_not_decode_is_reported_and_the_rest_is_indexed(
     (folder / "broken.mp4").write_bytes(b"\x00" * 100)
     (folder / "farm" / "notes.txt").write_text("hello")
     (folder / "farm:b ü.png").write_bytes(picture)  # would take the id of farm/b ü.png
+    os.mkfifo(folder / "a pipe.wav")  # to read it would wait for ever
     (folder / ("x" * 200)).mkdir()
     (folder / ("x" * 200) / ("y" * 100)).write_bytes(picture)
     ran = run("index", folder, "--json")

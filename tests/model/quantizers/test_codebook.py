@@ -97,6 +97,21 @@ def test_an_unused_vector_stays_where_it_is_from_the_first_update_on() -> None:
     torch.testing.assert_close(book.vectors[unused], before[unused], rtol=1e-3, atol=1e-6)
 
 
+def test_an_unused_vector_stays_where_it_is_for_good() -> None:
+    """Smoothing must not shrink it: after 1000 updates it would be 0 without a care."""
+    torch.manual_seed(0)
+    book = EMACodebook(size=8, dim=3, decay=0.99, multimodal=True, revive_after=10_000).double()
+    book.vectors.normal_()
+    book.ema_sum.copy_(book.vectors)
+    before = book.vectors.clone()
+    z = {m: torch.full((2, 2, 3), 50.0, dtype=torch.float64) for m in Modality}
+    for _ in range(1000):
+        book.update(z, {m: book.nearest(own) for m, own in z.items()}, full(z))
+    unused = book.unused_for > 900
+    assert unused.sum() >= 6
+    torch.testing.assert_close(book.vectors[unused], before[unused], rtol=0.02, atol=1e-6)
+
+
 def test_a_code_nobody_chose_for_long_moves_to_data_and_stays_there() -> None:
     book = codebook(revive_after=3)
     book.vectors[0] = 1e3  # nothing is near it

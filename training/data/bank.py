@@ -137,7 +137,7 @@ def _view_features(
     folder: Path, entries: list[Entry], backbones: dict[Modality, str], view: int, cache: Path
 ) -> dict[str, Tensor]:
     """Return the features ``[T, *F]`` of one view of every item, from the cache where it can."""
-    key = json.dumps([[list(entry) for entry in entries], backbones, view])
+    key = json.dumps([[[*entry, _content(folder, entry)] for entry in entries], backbones, view])
     file = cache / f"view{view}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
     if not file.is_file():
         cache.mkdir(parents=True, exist_ok=True)
@@ -145,6 +145,13 @@ def _view_features(
         save_file(_extract(folder, entries, backbones, view), aside)
         aside.rename(file)
     return load_file(file)
+
+
+def _content(folder: Path, entry: Entry) -> str:
+    """Return what tells an item's file from another of the same name; a sentence has no file."""
+    if entry.modality is Modality.TEXT:
+        return ""
+    return hashlib.sha256((folder / entry.id).read_bytes()).hexdigest()
 
 
 def _extract(

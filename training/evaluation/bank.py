@@ -27,7 +27,7 @@ class Encoded:
     """One modality's items of one split, encoded one by one."""
 
     labels: NDArray[np.int64]  # [N]
-    codes: list[list[NDArray[np.int16]]]  # by layer, by item: [Q * T]
+    codes: list[list[NDArray[np.int64]]]  # by layer, by item: [Q * T], stage q's from q * L on
     quantized: list[NDArray[np.float32]]  # by layer: [N, D], mean over steps of the codes' vectors
     continuous: list[NDArray[np.float32]]  # by layer: [N, D], mean of the general vectors
 
@@ -73,13 +73,15 @@ def encode_items(model: SRCID, bank: Bank, modality: Modality, split: str) -> En
     entries = bank.select(modality, split)
     device = next(model.parameters()).device
     depths = range(len(model.stages))
-    codes: list[list[NDArray[np.int16]]] = [[] for _ in depths]
+    codes: list[list[NDArray[np.int64]]] = [[] for _ in depths]
     quantized: list[list[NDArray[np.float32]]] = [[] for _ in depths]
     continuous: list[list[NDArray[np.float32]]] = [[] for _ in depths]
     for entry in entries:
         features = bank.features[entry.id][:1].to(device)
         for depth, out in enumerate(model({modality: features}).layers):
-            codes[depth].append(out.codes[modality].flatten().cpu().numpy().astype(np.int16))
+            size = model.stages[depth].quantizer.codebook_size
+            stages = out.codes[modality][0].cpu().numpy()  # [Q, T]
+            codes[depth].append((stages + size * np.arange(len(stages))[:, None]).ravel())
             quantized[depth].append(out.quantized[modality][0].mean(0).cpu().numpy())
             continuous[depth].append(out.general[modality][0].mean(0).cpu().numpy())
     labels = np.array([bank.classes.index(entry.label) for entry in entries])
@@ -107,15 +109,13 @@ def _directions(
 
 
 def _layer_report(model: SRCID, encoded: dict[Modality, Encoded], depth: int) -> LayerReport:
-    quantizer = model.stages[depth].quantizer
-    shares = histogram(
-        [row for e in encoded.values() for row in e.codes[depth]], quantizer.codebook_size
-    )
+    table = model.stages[depth].quantizer.tables().detach().flatten(0, 1)  # [Q * L, D]
+    shares = histogram([row for e in encoded.values() for row in e.codes[depth]], len(table))
     by_class = {
         m: {
             str(c): histogram(
                 [row for row, own in zip(e.codes[depth], e.labels, strict=True) if own == c],
-                quantizer.codebook_size,
+                len(table),
             )
             for c in np.unique(e.labels)
         }
@@ -124,6 +124,6 @@ def _layer_report(model: SRCID, encoded: dict[Modality, Encoded], depth: int) ->
     return LayerReport(
         int((shares > 0).sum()),
         perplexity(shares),
-        near_duplicates(quantizer.tables()[0].detach().cpu().numpy(), shares > 0),
+        near_duplicates(table.cpu().numpy(), shares > 0),
         {f"{m} ~ {n}": agreement(by_class[m], by_class[n]) for m, n in combinations(encoded, 2)},
     )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def histogram(codes: Sequence[NDArray[np.int16]], size: int) -> NDArray[np.float64]:
+def histogram(codes: Sequence[NDArray[np.integer]], size: int) -> NDArray[np.float64]:
     """Return how often each of ``size`` codes stands in ``codes``, as shares ``[L]``."""
     counts = np.bincount(np.concatenate(codes), minlength=size)
     return counts / counts.sum()

@@ -65,6 +65,15 @@ def test_features_are_read_from_the_cache_the_second_time(
     assert torch.equal(fewer.features["cat0.png"][0], first.features["cat0.png"][0])
 
 
+def test_a_file_that_was_replaced_is_extracted_anew(
+    folder: Path, tiny_config: SRCIDConfig, tmp_path: Path
+) -> None:
+    before = load_bank(folder, tiny_config, views=1, cache=tmp_path / "cache").features["cat0.png"]
+    Image.new("RGB", (60, 40), "red").save(folder / "cat0.png")
+    after = load_bank(folder, tiny_config, views=1, cache=tmp_path / "cache").features["cat0.png"]
+    assert not torch.equal(before, after)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from model.config import SRCIDConfig
+from model.config import RVQConfig, SRCIDConfig
 from model.modality import Modality
 from model.srcid import SRCID
 from training.data.bank import Bank, Entry
@@ -64,6 +64,20 @@ def test_a_collapsed_codebook_shows(network: SRCID, bank: Bank) -> None:
         assert own.codes_used == 1
         assert own.perplexity == pytest.approx(1)
         assert set(own.agreement.values()) == {1.0}
+
+
+def test_stages_of_a_residual_quantizer_are_codes_apart(
+    tiny_config: SRCIDConfig, bank: Bank
+) -> None:
+    """Stage 1's code 5 is not stage 2's: with one code a stage, as many codes are in use."""
+    quantizer = RVQConfig(codebook_size=16, stages=3)
+    network = SRCID(tiny_config.model_copy(update={"quantizer": quantizer})).eval()
+    for layer in network.stages:
+        for stage in layer.quantizer.stages:
+            stage.vectors[1:] = 1e3
+    for own in evaluate_bank(network, bank, "test").layers:
+        assert own.codes_used == 3
+        assert own.perplexity == pytest.approx(3)
 
 
 def test_a_collapsed_specific_feature_shows(network: SRCID, bank: Bank) -> None:

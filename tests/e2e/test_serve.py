@@ -89,10 +89,12 @@ def test_drawn_clips_are_found_by_a_sentence_also_after_a_crash(tmp_path: Path) 
         for clip in clips:
             upload(client, clip)
         before = find(client, DRAWINGS[0].sentence)
-        for clip in clips:  # the file itself is nearest to what was made of it
-            found = client.post("/search", files={"file": clip.read_bytes()}, data={"k": "1"})
-            assert found.json()["hits"][0]["id"] == clip.stem
-            assert found.json()["hits"][0]["score"] > 0.99
+        for clip in clips:  # nothing is nearer to a file than what was made of it
+            found = client.post("/search", files={"file": clip.read_bytes()}, data={"k": "50"})
+            hits = found.json()["hits"]
+            own = [hit["score"] for hit in hits if hit["id"] == clip.stem]
+            assert hits[0]["score"] == max(own) > 0.99
+            assert min(hit["score"] for hit in hits) < 0.99
     with serving(tmp_path / "data") as client:
         after = find(client, DRAWINGS[0].sentence)
     streams = {(clip.stem, modality) for clip in clips for modality in ("audio", "video")}

@@ -35,7 +35,7 @@ def make_batch(config: TrainConfig, seed: int) -> Batch:
 def weights(step: TrainingStep) -> dict[str, Tensor]:
     """Everything that is trained, codebooks among it."""
     found = {**step.model.state_dict(), **step.objective.state_dict(prefix="objective.")}
-    running = (".norm.mean", ".norm.variance")  # of Standardize: moments, not trained
+    running = (".norm.mean", ".norm.variance", ".norm.batches")  # of Standardize: not trained
     return {name: own.clone() for name, own in found.items() if not name.endswith(running)}
 
 

@@ -8,19 +8,8 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from model.config import (
-    FSQConfig,
-    MapConfig,
-    ModalityConfig,
-    PrototypesConfig,
-    QuantizerConfig,
-    RVQConfig,
-    SRCIDConfig,
-    StemConfig,
-    VQConfig,
-)
+from model.config import FSQConfig, PrototypesConfig, QuantizerConfig, RVQConfig, VQConfig
 from model.errors import ConfigError
-from model.modality import Modality
 from training.config import (
     CLUBConfig,
     CMCMConfig,
@@ -31,32 +20,7 @@ from training.config import (
     TrainConfig,
     WarmStartConfig,
 )
-
-
-def paper_network(
-    *, num_layers: int, quantizer: QuantizerConfig | None = None, published: bool = False
-) -> SRCIDConfig:
-    """Return the paper's network on VGG19, VGGish and BERT features (section III-B)."""
-    attention = "sum" if published else "softmax"
-    return SRCIDConfig(
-        modalities={
-            Modality.AUDIO: ModalityConfig(
-                backbone="vggish", feature_shape=(128,), specific_dim=256
-            ),
-            Modality.VIDEO: ModalityConfig(
-                backbone="vgg19",
-                feature_shape=(7, 7, 512),
-                specific_dim=512,
-                map=MapConfig(attention=attention),
-            ),
-            Modality.TEXT: ModalityConfig(
-                backbone="bert", feature_shape=(768,), specific_dim=256, stem=StemConfig()
-            ),
-        },
-        num_layers=num_layers,
-        quantizer=quantizer or VQConfig(),
-        detach_targets=not published,
-    )
+from training.networks import embedded_network, paper_network
 
 
 def srcid() -> TrainConfig:
@@ -181,27 +145,6 @@ def _dcid(name: str, quantizer: QuantizerConfig, **weights: float) -> TrainConfi
     )
 
 
-def embedded_network() -> SRCIDConfig:
-    """Return the small network on the backbones whose weights come as packages."""
-    return SRCIDConfig(
-        modalities={
-            Modality.AUDIO: ModalityConfig(
-                backbone="yamnet", feature_shape=(1024,), specific_dim=128
-            ),
-            Modality.VIDEO: ModalityConfig(
-                backbone="efficientnet-lite0-pooled", feature_shape=(1280,), specific_dim=128
-            ),
-            # No stem: MiniLM's words have their context, and an LSTM learns sentences by heart.
-            Modality.TEXT: ModalityConfig(
-                backbone="minilm", feature_shape=(384,), specific_dim=128
-            ),
-        },
-        transformer_layers=1,
-        feedforward_dim=512,
-        max_steps=5,
-    )
-
-
 def compact() -> TrainConfig:
     """The shipped recipe: SRCID on the embedded backbones, with named extensions.
 
@@ -249,6 +192,27 @@ def smoke() -> TrainConfig:
             "data": config.data.model_copy(update={"clips_per_epoch": 480, "views": 1}),
             "warm_start": WarmStartConfig(epoch=1),
             "epochs": 2,
+        }
+    )
+
+
+def on_scenes(config: TrainConfig) -> TrainConfig:
+    """Return a recipe on composed scenes: its method, on the embedded backbones, in a minute.
+
+    Quantizer, layers, objective and flags stay the recipe's. Of the data only its size and the
+    text's layout are common to all rows, so that they differ in nothing but their method.
+    """
+    embedded = embedded_network()
+    common = ("modalities", "transformer_layers", "feedforward_dim")
+    network = {name: getattr(embedded, name) for name in common} | {"max_steps": 10}
+    data = {"steps": 10, "clips_per_epoch": 2400, "text_layout": "spread"}
+    return config.model_copy(
+        update={
+            "model": config.model.model_copy(update=network),
+            "data": config.data.model_copy(update=data),
+            "warm_start": WarmStartConfig(epoch=2),
+            "batch_size": 48,
+            "epochs": 5,
         }
     )
 

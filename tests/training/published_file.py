@@ -12,7 +12,7 @@ from torch import Tensor
 from model.config import MapConfig, SRCIDConfig, VQConfig
 from model.modality import Modality
 from model.srcid import SRCID
-from training.recipes import paper_network
+from training.networks import paper_network
 
 # Our name after "layers.0." -> theirs; a layer 2 has the same but for the modules below.
 VECTOR = {

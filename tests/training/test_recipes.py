@@ -7,7 +7,8 @@ from model.errors import ConfigError
 from model.modality import Modality
 from model.srcid import SRCID
 from training.config import TrainConfig
-from training.recipes import RECIPES, override, recipe
+from training.networks import embedded_network
+from training.recipes import RECIPES, on_scenes, override, recipe
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -89,3 +90,14 @@ def test_the_ablations_of_figure_3_take_out_one_term() -> None:
 
 def test_only1_is_trained_as_srcid() -> None:
     assert recipe("srcid_only1").model_copy(update={"name": "srcid"}) == recipe("srcid")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_on_scenes_a_recipe_keeps_its_method_and_gets_the_embedded_backbones(name: str) -> None:
+    own, moved = recipe(name), on_scenes(recipe(name))
+    assert moved.model.modalities == embedded_network().modalities
+    assert (moved.model.max_steps, moved.data.steps) == (10, 10)
+    for kept in ("quantizer", "num_layers", "detach_targets", "standardize_specific", "dropout"):
+        assert getattr(moved.model, kept) == getattr(own.model, kept)
+    assert (moved.objective, moved.optim, moved.name) == (own.objective, own.optim, own.name)
+    assert moved.data.text_mask == own.data.text_mask

@@ -6,13 +6,17 @@ Shape letters: C code rows, T steps, N query vectors, D hidden dim, K layers tha
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from app.filters import Where
 from model.modality import Modality
+
+Score = Literal["mean", "max", "window"]
+ANY_CODE = -1  # in a pattern: whatever code stands there
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,45 @@ class Hit:
     item: Item
     modality: Modality
     score: float  # cosine in [-1, 1], to six decimals
-    best_second: int | None  # the step most like the query; None where the stream has no time
+    # The step most like the query; of "window", the first of the window that is. None where the
+    # stream has no time: a picture or a sentence.
+    best_second: int | None
+    curve: NDArray[np.float32] | None  # [T] cosine of each step with the query; where asked for
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """Where something stands in an item."""
+
+    item: Item
+    modality: Modality
+    second: int  # the step: a second of media, a word of a sentence
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """A stream with the same codes as another item's."""
+
+    item_id: str
+    modality: Modality
+
+
+@dataclass(frozen=True)
+class Companion:
+    """A code of another row, and how often it stands at the same step."""
+
+    row: int
+    code: int
+    count: int
+
+
+@dataclass(frozen=True)
+class CodeCard:
+    """What the items say about the meaning of one code."""
+
+    counts: Mapping[Modality, int]  # the steps that have it
+    best: list[Occurrence]  # by modality, in each the streams most like the code first
+    companions: list[Companion]  # the most frequent first
 
 
 class Store(ABC):
@@ -82,6 +124,11 @@ class Store(ABC):
         layers: Sequence[int],
         targets: Sequence[Modality],
         k: int,
+        score: Score = "mean",
+        window: int = 3,
+        where: Where | None = None,
+        threshold: float | None = None,
+        curves: bool = False,
     ) -> list[Hit]:
         """Return the ``k`` streams most like any of the queries, best first, equal ones by id.
 
@@ -91,6 +138,49 @@ class Store(ABC):
             layers: The layers that are compared.
             targets: The modalities whose streams are searched.
             k: Most hits.
+            score: What of a stream is compared: the mean of its steps, the step that is most
+                like the query, or the mean of the ``window`` steps in a row that are.
+            window: Steps of a window, at least one; a shorter stream is one window.
+            where: Which items are searched; all of them by default.
+            threshold: The least score of a hit.
+            curves: Whether each hit comes with its curve.
+        """
+
+    @abstractmethod
+    def occurrences(
+        self, pattern: NDArray[np.int16], *, targets: Sequence[Modality], k: int
+    ) -> list[Occurrence]:
+        """Return the first ``k`` places where codes follow one another, by id, modality, step.
+
+        Codes are compared within a modality: what the same code means in another is not asked.
+
+        Args:
+            pattern: ``[C, n]`` the codes of ``n`` steps in a row; ``ANY_CODE`` fits all.
+            targets: The modalities whose streams are looked through.
+            k: Most places.
+
+        Raises:
+            InvalidRequest: The pattern has another number of rows, or names no code.
+        """
+
+    @abstractmethod
+    def duplicates(self, item_id: str) -> list[Duplicate]:
+        """Return the streams of other items with the codes of one of this item's streams, by id.
+
+        Only streams of the same modality are compared. Empty where there is no such item.
+        """
+
+    @abstractmethod
+    def card(self, row: int, code: int, *, k: int) -> CodeCard:
+        """Return what one code stands for.
+
+        Args:
+            row: The row of the codes, from 0.
+            code: The code.
+            k: Most places in each modality, and most companions.
+
+        Raises:
+            InvalidRequest: The vocabulary has no such row or code.
         """
 
     @abstractmethod

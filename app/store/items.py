@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from app.errors import IndexMismatch, ItemExists, StoreUnavailable
+from app.filters import Where
 from app.store.base import Item, Stream
+from app.store.where_sql import compiled
 from model.modality import Modality
 
 SCHEMA_VERSION = 1
@@ -137,6 +139,11 @@ class ItemDatabase:
         """Return at most ``limit`` items, by id, from the first whose id is above ``after``."""
         where = "WHERE items.key IN (SELECT key FROM items WHERE id > ? ORDER BY id LIMIT ?)"
         return self._select(where, (after, limit))
+
+    def passing(self, where: Where | None) -> list[StoredItem]:
+        """Return the items that pass ``where``, by id."""
+        sql, values = compiled(where) if where else ("TRUE", ())
+        return self._select(f"WHERE {sql}", values)
 
     def of_streams(self, keys: Sequence[int]) -> dict[int, StoredItem]:
         """Return the item of each stream key that there is."""

@@ -1,30 +1,33 @@
 """A store in one folder: items in SQLite, search in memory, rebuilt from the items at opening."""
 
 import threading
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from itertools import combinations
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import StoreUnavailable
-from app.store.base import Hit, Item, Store, Stream
-from app.store.items import ItemDatabase, StoredItem
-from app.store.vector_index import VectorIndex, unit
+from app.filters import Where
+from app.store.base import (
+    ANY_CODE,
+    CodeCard,
+    Companion,
+    Duplicate,
+    Hit,
+    Item,
+    Occurrence,
+    Score,
+    Store,
+)
+from app.store.items import ItemDatabase
+from app.store.likeness import DECIMALS, cosines, windows
 from app.store.writer_lock import WriterLock
 from model.encoder import Vocabulary
 from model.modality import Modality
 
-PAGE = 1000  # items read at once while the indexes are built
 ORDER = {modality: place for place, modality in enumerate(Modality)}
-
-
-class _Found(NamedTuple):
-    score: float
-    query: int  # which of the queries the stream is most like
 
 
 class LocalStore(Store):
@@ -47,14 +50,11 @@ class LocalStore(Store):
     ) -> None:
         self._vocabulary = vocabulary
         self._write_lock = threading.RLock()  # held over a commit and the indexes' following it
-        self._index_lock = threading.Lock()  # held while the indexes are read or changed
-        self._labels: dict[int, tuple[str, int]] = {}  # stream key -> what orders equal scores
         self._lock = None if read_only else _lock(folder)
         try:
             self._items = ItemDatabase(
                 _database(folder, read_only), fingerprint=fingerprint, read_only=read_only
             )
-            self._indexes = self._build()
         except BaseException:
             if self._lock:
                 self._lock.close()
@@ -62,15 +62,10 @@ class LocalStore(Store):
 
     def add(self, item: Item, *, replace: bool) -> None:
         """Keep ``item``; see ``Store.add``."""
-        vectors = {m: self._pooled(stream) for m, stream in item.streams.items()}
+        for stream in item.streams.values():
+            self._vocabulary.steps(stream.codes, (1,))  # codes outside the vocabulary raise
         with self._write_lock:
-            change = self._items.put(item, replace=replace)
-            with self._index_lock:
-                self._forget(change.removed)
-                for key, modality in change.added.items():
-                    self._labels[key] = (item.id, ORDER[modality])
-                    for layers, vector in vectors[modality].items():
-                        self._indexes[modality, layers].add(np.array([key]), vector[None])
+            self._items.put(item, replace=replace)
 
     def get(self, item_id: str) -> Item | None:
         """Return the item of that id, or None."""
@@ -84,8 +79,6 @@ class LocalStore(Store):
         """Remove the item of that id; return whether there was one."""
         with self._write_lock:
             change = self._items.delete(item_id)
-            with self._index_lock:
-                self._forget(change.removed)
         return bool(change.removed)
 
     def search(
@@ -95,19 +88,97 @@ class LocalStore(Store):
         layers: Sequence[int],
         targets: Sequence[Modality],
         k: int,
+        score: Score = "mean",
+        window: int = 3,
+        where: Where | None = None,
+        threshold: float | None = None,
+        curves: bool = False,
     ) -> list[Hit]:
         """Return the nearest streams; see ``Store.search``."""
-        found = self._nearest(queries, tuple(layers), targets, k)
-        stored = self._items.of_streams(list(found))
-        if len(stored) < len(found):  # an item was replaced or deleted in between: look again
-            with self._write_lock:
-                found = self._nearest(queries, tuple(layers), targets, k)
-                stored = self._items.of_streams(list(found))
-        return [
-            self._hit(stored[key], key, found[key], queries, layers)
-            for key in found
-            if key in stored
+        hits = [
+            self._scored(item, modality, queries.astype(np.float64), layers, score, window, curves)
+            for item in self._all(where)
+            for modality in item.streams
+            if modality in targets
         ]
+        kept = [hit for hit in hits if threshold is None or hit.score >= threshold]
+        return sorted(kept, key=lambda hit: (-hit.score, hit.item.id, ORDER[hit.modality]))[:k]
+
+    def occurrences(
+        self, pattern: NDArray[np.int16], *, targets: Sequence[Modality], k: int
+    ) -> list[Occurrence]:
+        """Return where a pattern of codes stands; see ``Store.occurrences``."""
+        found = []
+        for item in self._all(None):
+            for modality in (m for m in Modality if m in item.streams and m in targets):
+                codes = item.streams[modality].codes
+                for second in range(codes.shape[1] - pattern.shape[1] + 1):
+                    part = codes[:, second : second + pattern.shape[1]]
+                    if ((pattern == ANY_CODE) | (part == pattern)).all():
+                        found.append(Occurrence(item, modality, second))
+        return found[:k]
+
+    def duplicates(self, item_id: str) -> list[Duplicate]:
+        """Return the streams with the same codes; see ``Store.duplicates``."""
+        own = self.get(item_id)
+        return [
+            Duplicate(item.id, modality)
+            for item in self._all(None)
+            for modality in Modality
+            if own and item.id != item_id and modality in own.streams and modality in item.streams
+            if np.array_equal(own.streams[modality].codes, item.streams[modality].codes)
+        ]
+
+    def card(self, row: int, code: int, *, k: int) -> CodeCard:
+        """Return what one code stands for; see ``Store.card``."""
+        layer = int(self._vocabulary.layers[row])
+        query = self._vocabulary.tables[row, code][None]
+        counts: dict[Modality, int] = {}
+        companions: Counter[tuple[int, int]] = Counter()
+        best = []
+        for modality in Modality:
+            hits = self.search(query, layers=(layer,), targets=[modality], k=len(self))
+            with_code = [hit for hit in hits if code in hit.item.streams[modality].codes[row]]
+            for hit in with_code:
+                codes = hit.item.streams[modality].codes
+                at = codes[:, codes[row] == code]
+                counts[modality] = counts.get(modality, 0) + at.shape[1]
+                companions.update(
+                    (r, c) for r in range(len(at)) if r != row for c in at[r].tolist()
+                )
+            best += [
+                Occurrence(
+                    h.item, modality, h.item.streams[modality].codes[row].tolist().index(code)
+                )
+                for h in with_code[:k]
+            ]
+        common = sorted(companions.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
+        return CodeCard(counts, best, [Companion(r, c, count) for (r, c), count in common])
+
+    def _all(self, where: Where | None) -> list[Item]:
+        return [stored.item for stored in self._items.passing(where)]
+
+    def _scored(
+        self,
+        item: Item,
+        modality: Modality,
+        queries: NDArray[np.float64],
+        layers: Sequence[int],
+        score: Score,
+        window: int,
+        curves: bool,
+    ) -> Hit:
+        stream = item.streams[modality]
+        steps = self._vocabulary.steps(stream.codes, layers).astype(np.float64)
+        parts = windows(steps, score=score, window=window)
+        scores = np.stack([cosines(parts, query) for query in queries])  # [N, W]
+        query, best = np.unravel_index(scores.argmax(), scores.shape)
+        curve = cosines(steps, queries[query])
+        if score == "mean":
+            best = curve.argmax()
+        second = None if stream.duration_seconds is None else int(best)
+        value = float(scores.max().round(DECIMALS))
+        return Hit(item, modality, value, second, curve.astype(np.float32) if curves else None)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -118,77 +189,6 @@ class LocalStore(Store):
             self._items.close()
             if self._lock:
                 self._lock.close()
-
-    def _build(self) -> dict[tuple[Modality, tuple[int, ...]], VectorIndex]:
-        """Derive every index from the items."""
-        num_layers = int(self._vocabulary.layers.max())
-        selections = [
-            chosen
-            for size in range(1, num_layers + 1)
-            for chosen in combinations(range(1, num_layers + 1), size)
-        ]
-        dim = self._vocabulary.tables.shape[-1]
-        indexes = {(m, own): VectorIndex(len(own) * dim) for m in Modality for own in selections}
-        self._selections = selections
-        after = ""
-        while page := self._items.page(after=after, limit=PAGE):
-            keys, vectors = defaultdict(list), defaultdict(list)
-            for stored in page:
-                for key, modality in stored.keys.items():
-                    self._labels[key] = (stored.item.id, ORDER[modality])
-                    for layers, vector in self._pooled(stored.item.streams[modality]).items():
-                        keys[modality, layers].append(key)
-                        vectors[modality, layers].append(vector)
-            for which, index in indexes.items():
-                if keys[which]:
-                    index.add(np.array(keys[which]), np.stack(vectors[which]))
-            after = page[-1].item.id
-        return indexes
-
-    def _pooled(self, stream: Stream) -> Mapping[tuple[int, ...], NDArray[np.float32]]:
-        pooled = self._vocabulary.pooled
-        return {layers: pooled(stream.codes, layers) for layers in self._selections}
-
-    def _forget(self, removed: Mapping[int, Modality]) -> None:
-        for key, modality in removed.items():
-            del self._labels[key]
-            for layers in self._selections:
-                self._indexes[modality, layers].remove(np.array([key]))
-
-    def _nearest(
-        self,
-        queries: NDArray[np.float32],
-        layers: tuple[int, ...],
-        targets: Sequence[Modality],
-        k: int,
-    ) -> dict[int, _Found]:
-        """Return the ``k`` best streams by key, in the order of the hits."""
-        found: dict[int, _Found] = {}
-        with self._index_lock:
-            for modality in dict.fromkeys(targets):
-                for number, query in enumerate(queries):
-                    near = self._indexes[modality, layers].search(query, k=k)
-                    for key, score in zip(near.keys.tolist(), near.scores.tolist(), strict=True):
-                        if key not in found or score > found[key].score:
-                            found[key] = _Found(score, number)
-            order = sorted(found, key=lambda key: (-found[key].score, self._labels[key]))
-        return {key: found[key] for key in order[:k]}
-
-    def _hit(
-        self,
-        stored: StoredItem,
-        key: int,
-        found: _Found,
-        queries: NDArray[np.float32],
-        layers: Sequence[int],
-    ) -> Hit:
-        modality = stored.keys[key]
-        stream = stored.item.streams[modality]
-        best_second = None
-        if stream.duration_seconds is not None:
-            steps = unit(self._vocabulary.steps(stream.codes, layers))  # [T, K * D]
-            best_second = int((steps @ unit(queries[found.query])).argmax())
-        return Hit(stored.item, modality, found.score, best_second)
 
 
 def _database(folder: Path, read_only: bool) -> Path:

@@ -1,0 +1,102 @@
+"""Filters on an item's metadata, as they travel over the wire.
+
+``{"album": "farm", "year": {"gte": 2020}, "place.city": {"prefix": "San "}}``: a field, nested
+ones by dots, and what it has to be. An item passes when all of its conditions hold.
+"""
+
+from typing import Annotated, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
+
+MAX_CONDITIONS = 32
+MAX_VALUES = 100
+MAX_FIELD_CHARACTERS = 255
+
+
+def _usable_field(name: str) -> str:
+    if not all(name.split(".")) or '"' in name or "\\" in name or not name.isprintable():
+        raise ValueError(
+            'a field is one name or several with dots between ("place.city"), without quotation '
+            "marks, backslashes or control characters"
+        )
+    return name
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a text to compare with must not contain the character NUL")
+    return text
+
+
+FieldName = Annotated[
+    str, Field(min_length=1, max_length=MAX_FIELD_CHARACTERS), AfterValidator(_usable_field)
+]
+Integer = Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
+Real = Annotated[StrictFloat, Field(allow_inf_nan=False)]
+Text = Annotated[StrictStr, AfterValidator(_without_nul)]
+Scalar = StrictBool | Integer | Real | Text | None
+Bound = Integer | Real | Text
+
+
+class _Condition(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Range(_Condition):
+    """Numbers, or texts by their characters, between bounds of the same kind."""
+
+    gte: Bound | None = Field(None, description="At least")
+    gt: Bound | None = Field(None, description="More than")
+    lte: Bound | None = Field(None, description="At most")
+    lt: Bound | None = Field(None, description="Less than")
+
+    @property
+    def bounds(self) -> dict[str, int | float | str]:
+        """The bounds that were given, by name."""
+        return {name: value for name, value in self if value is not None}
+
+    @model_validator(mode="after")
+    def _comparable(self) -> Self:
+        if len({isinstance(bound, str) for bound in self.bounds.values()}) != 1:
+            raise ValueError("give at least one of gte, gt, lte and lt: all numbers, or all texts")
+        return self
+
+
+class AnyOf(_Condition):
+    """One of several values."""
+
+    any_of: list[Scalar] = Field(min_length=1, max_length=MAX_VALUES)
+
+
+class Prefix(_Condition):
+    """A text that begins so; upper and lower case differ."""
+
+    prefix: Annotated[Text, Field(min_length=1)]
+
+
+Condition = Scalar | Range | AnyOf | Prefix
+
+
+class Where(RootModel[dict[FieldName, Condition]]):
+    """What an item's metadata has to be: every condition must hold.
+
+    A plain value is compared as it is: the text "1" is not the number 1, nor is true; null holds
+    where the field is null or not there.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={"examples": [{"album": "farm", "year": {"gte": 2020}}]},
+    )
+    root: Annotated[dict[FieldName, Condition], Field(max_length=MAX_CONDITIONS)]

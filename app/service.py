@@ -102,7 +102,9 @@ class RetrievalService:
         queries = np.stack([pooled(codes, chosen) for codes in encoded.codes.values()])
         hits = self.store.search(queries, layers=chosen, targets=wanted, k=k)
         return SearchResponse(
-            fingerprint=self.engine.encoder.fingerprint, hits=[_hit(hit) for hit in hits]
+            fingerprint=self.engine.encoder.fingerprint,
+            nothing_matches=None,
+            hits=[_hit(hit) for hit in hits],
         )
 
     def get(self, item_id: str) -> ItemResponse:
@@ -146,6 +148,8 @@ class RetrievalService:
             },
             code_layers=encoder.vocabulary.layers.tolist(),
             codebook_sizes=[tables.shape[1]] * len(tables),
+            is_calibrated=False,
+            keeps_media=False,
             num_items=len(self.store),
             limits={name: value for name, value in settings if name.startswith("max_")},
         )
@@ -160,6 +164,8 @@ class RetrievalService:
             text=item.text,
             sha256=item.sha256,
             metadata=dict(item.metadata),
+            has_media=False,
+            has_thumbnail=False,
         )
 
     def _check_metadata(self, metadata: Mapping[str, JsonValue]) -> None:
@@ -226,6 +232,9 @@ def _hit(hit: Hit) -> SearchHit:
         best_second=hit.best_second,
         text=hit.item.text,
         metadata=dict(hit.item.metadata),
+        probability=None,
+        has_media=False,
+        has_thumbnail=False,
     )
 
 

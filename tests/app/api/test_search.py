@@ -38,6 +38,9 @@ def test_a_sentence_finds_itself_with_all_that_is_known_of_it(filled: TestClient
         "best_second": None,
         "text": "rain on a roof",
         "metadata": {"n": 1},
+        "probability": None,
+        "has_media": False,
+        "has_thumbnail": False,
     } in body["hits"]
 
 

@@ -1,0 +1,155 @@
+"""What a request is about: a sentence, an upload, media inside JSON, or an item of the index."""
+
+import base64
+import binascii
+from functools import partial
+from typing import Annotated, NamedTuple
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag
+
+from app.errors import InvalidMedia
+from app.schemas.fields import Body, ItemId
+from model.modality import Modality
+
+URLS = ("http:", "https:", "ftp:", "file:", "s3:")
+
+
+class ItemReference(NamedTuple):
+    """An item of the index, whose codes are there already."""
+
+    item_id: str
+
+
+class Sentence(Body):
+    """A request about a sentence."""
+
+    text: str = Field(description="One sentence", examples=["a dog barks"])
+
+    @property
+    def source(self) -> str:
+        """What is to be encoded."""
+        return self.text
+
+    @property
+    def modality(self) -> Modality | None:
+        """A sentence has but one stream."""
+        return None
+
+
+class _OneStream(Body):
+    modality: Modality | None = Field(
+        None,
+        description="The only stream to use of a clip with picture and sound; which one it is, "
+        "of features in an npy file",
+    )
+
+
+class Upload(_OneStream):
+    """A request about media, or about features of the checkpoint's backbones."""
+
+    file: bytes = Field(
+        description="A video, sound or picture; or features as npy or safetensors",
+        json_schema_extra={"format": "binary"},
+    )
+
+    @property
+    def source(self) -> bytes:
+        """What is to be encoded."""
+        return self.file
+
+
+class Media(_OneStream):
+    """A request about media that stand in the JSON itself."""
+
+    media: str = Field(
+        description="A video, sound, picture or features in base64, or as a data: URI. "
+        "No URL is ever fetched",
+        examples=["data:audio/wav;base64,UklGRg=="],
+    )
+
+    @property
+    def source(self) -> bytes:
+        """What is to be encoded."""
+        return decoded_media(self.media)
+
+
+class Like(_OneStream):
+    """A request about an item of the index: its codes are used as they are."""
+
+    item: ItemId
+
+    @property
+    def source(self) -> ItemReference:
+        """What is to be looked up."""
+        return ItemReference(self.item)
+
+
+def decoded_media(text: str) -> bytes:
+    """Return the bytes of base64 or of a ``data:`` URI.
+
+    Raises:
+        InvalidMedia: It is neither; a URL is named as what it is, since none is fetched.
+    """
+    payload = text.strip()
+    if payload[:8].lower().startswith(URLS):
+        raise InvalidMedia(
+            f"media is a URL ({payload[:40]!r}), and no URL is ever fetched: send the bytes "
+            "themselves, as an upload, in base64 or as a data: URI"
+        )
+    if payload[:5].lower() == "data:":
+        head, comma, payload = payload.partition(",")
+        if not comma or not head.lower().endswith(";base64"):
+            raise InvalidMedia(
+                f"media begins with {head[:40]!r}: a data: URI is taken in base64 only, "
+                "data:<type>;base64,<data>"
+            )
+    try:
+        return base64.b64decode("".join(payload.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidMedia(f"media is not base64 ({error}): encode the bytes of the file") from None
+
+
+def kind_of_source(value: object) -> str:
+    """Return the field that says what a request or a part of it is about; "text" by default."""
+    if isinstance(value, str):
+        return "plain"
+    has = value.__contains__ if isinstance(value, dict) else partial(hasattr, value)
+    return next((name for name in ("media", "item") if has(name)), "text")
+
+
+def _as_sentence(value: object) -> object:
+    """Let a part be a plain sentence."""
+    return {"text": value} if isinstance(value, str) else value
+
+
+class _Weighted(Body):
+    weight: float = Field(1, gt=0, le=100, description="How much it counts, the query being 1")
+
+
+class SentencePart(_Weighted, Sentence):
+    """A sentence that is a part of a query."""
+
+
+class MediaPart(_Weighted, Media):
+    """Media that are a part of a query."""
+
+
+class LikePart(_Weighted, Like):
+    """An item that is a part of a query."""
+
+
+_Plain = BeforeValidator(_as_sentence, json_schema_input_type=str)
+Part = Annotated[
+    Annotated[SentencePart, _Plain, Tag("plain")]
+    | Annotated[SentencePart, Tag("text")]
+    | Annotated[MediaPart, Tag("media")]
+    | Annotated[LikePart, Tag("item")],
+    Discriminator(kind_of_source),
+]
+Subject = Annotated[
+    Annotated[Sentence, _Plain, Tag("plain")]
+    | Annotated[Sentence, Tag("text")]
+    | Annotated[Media, Tag("media")]
+    | Annotated[Like, Tag("item")],
+    Discriminator(kind_of_source),
+]

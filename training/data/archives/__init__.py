@@ -1,0 +1,1 @@
+"""The published archives of features, read as they are."""

@@ -1,6 +1,8 @@
 """Every error the service answers with, and the status it is answered by.
 
 * ServiceError            500
+  + Unauthorized          401  no API key, or one that is not known here
+  + Forbidden             403  the API key may not do this
   + InvalidRequest        422  a field is missing, unknown or out of range
   + InvalidMedia          422  the upload is not a decodable clip or sentence
   + TooLarge              413  longer or heavier than Settings allows
@@ -8,7 +10,10 @@
   + NotFound              404  no such item or path
   + ItemExists            409  an item of that id is already there
   + IndexMismatch         409  the index was built with another checkpoint
+  + RateLimited           429  the API key asks more often than it may
   + StoreUnavailable      503  the data directory is in use, damaged or not writable
+  + Overloaded            503  as much waits as may wait; Retry-After says when to come back
+  + EngineFailed          503  decoding or encoding broke down; it is being repaired
 
 The message says what was wrong, with the value, and what to do.
 """
@@ -20,6 +25,19 @@ class ServiceError(Exception):
     """Base of every error above."""
 
     status: ClassVar[int] = 500
+    retry_after_seconds: float | None = None  # when to try again, where waiting helps
+
+
+class Unauthorized(ServiceError):
+    """There is no API key with the request, or one that is not known here."""
+
+    status = 401
+
+
+class Forbidden(ServiceError):
+    """The API key may not do this."""
+
+    status = 403
 
 
 class InvalidRequest(ServiceError):
@@ -70,7 +88,34 @@ class IndexMismatch(ServiceError):
     status = 409
 
 
+class RateLimited(ServiceError):
+    """The API key asks more often than it may."""
+
+    status = 429
+
+    def __init__(self, message: str, *, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class StoreUnavailable(ServiceError):
     """The data directory is in use by another process, damaged or not writable."""
 
     status = 503
+
+
+class Overloaded(ServiceError):
+    """As much waits as may wait; the same request succeeds later."""
+
+    status = 503
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(f"{message}: try again in {retry_after_seconds} s")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class EngineFailed(ServiceError):
+    """Decoding or encoding broke down, not by the fault of the request, and is being repaired."""
+
+    status = 503
+    retry_after_seconds = 2

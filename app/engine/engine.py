@@ -1,5 +1,6 @@
 """A clip or sentence in, the codes of its streams out."""
 
+import asyncio
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,6 +64,10 @@ class Engine:
             raise TooLarge(str(error)) from error
         except MediaError as error:
             raise InvalidMedia(str(error)) from error
+
+    async def encode_async(self, source: Source, modality: Modality | None = None) -> Encoded:
+        """Return the codes of ``source``; see ``encode``. Cancelling drops what has not begun."""
+        return await asyncio.to_thread(self.encode, source, modality)
 
     def _encode_sentence(self, text: str) -> Encoded:
         if len(text) > self.settings.max_text_characters:

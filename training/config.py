@@ -126,6 +126,7 @@ class DataConfig(FrozenModel):
     clips_per_epoch: PositiveInt = 2000  # of extracted media, at least: it has all its clips
     views: PositiveInt = 1  # crops and excerpts of each photo and sound that are cached
     validation: float = Field(0.0, ge=0, lt=1)  # part of the train split kept from training
+    partial: bool = False  # train on fewer clips than a published archive has
     # "pad": a word a step, zeros after the last word (paper). "spread": words over all steps.
     text_layout: Literal["pad", "spread"] = "pad"
     text_mask: bool = True  # False: padding counts as words (published)

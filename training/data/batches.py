@@ -6,9 +6,11 @@ from torch.utils.data import DataLoader
 
 from model.errors import ConfigError
 from training.config import TrainConfig
+from training.data.archives.vggsound_avel import VGGSoundClips
 from training.data.clips import ComposedClips
 from training.data.extracted_clips import ExtractedClips
 from training.data.sample import Sample, collate
+from training.data.scenes.clips import SceneClips
 from training.distributed import num_ranks, rank
 
 
@@ -23,7 +25,11 @@ class Batches:
     """
 
     def __init__(
-        self, clips: ComposedClips | ExtractedClips, config: TrainConfig, *, pin_memory: bool
+        self,
+        clips: ComposedClips | ExtractedClips | SceneClips | VGGSoundClips,
+        config: TrainConfig,
+        *,
+        pin_memory: bool,
     ) -> None:
         self.clips, self.config, self.pin_memory = clips, config, pin_memory
         self.size = config.batch_size

@@ -5,21 +5,24 @@ from typing import NamedTuple
 
 from model.errors import ConfigError, DataError
 from training.config import TrainConfig
+from training.data.archives.vggsound_avel import VGGSoundClips, is_archive, open_vggsound_avel
 from training.data.bank import Bank, load_bank
 from training.data.clips import ComposedClips
 from training.data.extracted import is_extracted, read_index
 from training.data.extracted_clips import ExtractedClips, validation_bank, validation_split
+from training.data.scenes.clips import SceneClips, open_scenes, scene_bank
+from training.data.scenes.folder import check_backbones, is_scenes
 
 
 class TrainingData(NamedTuple):
     """What is trained on, and what is validated on."""
 
-    clips: ComposedClips | ExtractedClips
+    clips: ComposedClips | ExtractedClips | SceneClips | VGGSoundClips
     bank: Bank  # its validation split is empty where ``data.validation`` is 0
 
 
 def open_dataset(config: TrainConfig, cache: Path) -> TrainingData:
-    """Open ``data.folder``: media that was extracted, or a bank.
+    """Open ``data.folder``: media that was extracted, scenes, the paper's archives, or a bank.
 
     Args:
         config: The run.
@@ -34,6 +37,10 @@ def open_dataset(config: TrainConfig, cache: Path) -> TrainingData:
         raise ConfigError("no training data: name a folder with `--data`")
     if is_extracted(data.folder):
         return _open_extracted(config, data.folder)
+    if is_archive(data.folder):
+        return TrainingData(open_vggsound_avel(data.folder, config), Bank([], {}))
+    if is_scenes(data.folder):
+        return _open_scenes(config, data.folder)
     bank = load_bank(data.folder, config.model, views=data.views, cache=cache)
     bank = bank.with_validation(data.validation)
     return TrainingData(ComposedClips(bank, data, seed=config.seed), bank)
@@ -46,3 +53,12 @@ def _open_extracted(config: TrainConfig, folder: Path) -> TrainingData:
         raise DataError(f"{folder} has no clip of the split `train`: say so in the CSV")
     clips = ExtractedClips(folder, train, config.data, seed=config.seed)
     return TrainingData(clips, validation_bank(folder, held_out, steps=config.data.steps))
+
+
+def _open_scenes(config: TrainConfig, folder: Path) -> TrainingData:
+    check_backbones(folder, config.model)
+    scenes = open_scenes(folder)
+    held_out = (
+        scene_bank(scenes, steps=config.data.steps) if config.data.validation else Bank((), {})
+    )
+    return TrainingData(SceneClips(scenes, config.data, seed=config.seed), held_out)

@@ -61,6 +61,10 @@ def collate(samples: Sequence[Sample], model: SRCIDConfig, data: DataConfig) -> 
 def spread(words: Tensor, steps: int) -> Tensor:
     """Lay ``words`` ``[n, F]`` over ``steps`` steps, each word as long as the others.
 
-    Of more words than steps, evenly chosen ones are left out.
+    Of more words than steps, each step is the mean of the words that fall on it.
     """
-    return words[torch.arange(steps) * len(words) // steps]
+    count = len(words)
+    if count <= steps:
+        return words[torch.arange(steps) * count // steps]
+    place = torch.arange(count) * steps // count
+    return torch.stack([words[place == step].mean(0) for step in range(steps)])

@@ -50,6 +50,20 @@ def test_words_are_spread_evenly() -> None:
     assert spread(words, 6).flatten().tolist() == [0, 0, 1, 1, 2, 2]
 
 
+def test_no_word_of_a_long_sentence_is_lost() -> None:
+    """Each step is the mean of the words that fall on it: 7 words on 3 steps are 3, 2 and 2."""
+    words = torch.tensor([1.0, 2, 3, 10, 20, 100, 200])[:, None]
+    assert spread(words, 3).flatten().tolist() == [2, 15, 150]
+
+
+@pytest.mark.parametrize(("count", "steps"), [(12, 5), (11, 10), (23, 10), (64, 10), (10, 10)])
+def test_every_word_weighs_in_once(count: int, steps: int) -> None:
+    weights = spread(torch.eye(count), steps)  # of each word in each step
+    assert torch.allclose(weights.sum(1), torch.ones(steps))
+    assert ((weights > 0).sum(0) == 1).all()
+    assert ((weights > 0).sum(1) - count / steps).abs().max() < 1
+
+
 @pytest.mark.parametrize("masked", [True, False])
 def test_padded_text_counts_as_words_only_where_published(
     tiny_config: SRCIDConfig, masked: bool

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import JsonValue
 
-from app.engine.engine import Engine, Source
+from app.engine.engine import Engine
 from app.errors import InvalidRequest, ItemExists, NotFound, TooLarge
 from app.schemas import (
     EncodeResponse,
@@ -22,6 +22,8 @@ from app.schemas import (
 )
 from app.store.base import Hit, Item, Store, Stream
 from model.modality import Modality
+
+Source = bytes | Path | str
 
 
 class RetrievalService:

@@ -3,6 +3,7 @@
 Times are seconds. Each sampler is fed in presentation order and knows when it has enough.
 """
 
+import io
 from collections.abc import Iterable, Mapping
 from typing import cast
 
@@ -60,6 +61,13 @@ def scaled(image: Image.Image, short_side: int, *, pixel_aspect: float = 1.0) ->
     scale = short_side / min(width, height)
     size = (round(width * scale), round(height * scale))
     return np.asarray(image.resize(size, Image.Resampling.BICUBIC))
+
+
+def jpeg(pixels: NDArray[np.uint8], *, quality: int = 80) -> bytes:
+    """Return ``pixels`` ``[H, W, 3]`` as the bytes of a JPEG file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    return file.getvalue()
 
 
 class FrameSampler:

@@ -7,16 +7,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from app.errors import InvalidMedia, TooLarge
 from app.settings import Settings
 from model.encoder import Encoder
 from model.errors import MediaError, MediaTooLarge
+from model.feature_file import is_feature_file, read_features
 from model.media import Clip, DecodeConfig, read_clip
 from model.modality import Modality
+from model.sampling import jpeg
 
-Source = bytes | Path | str  # media as its bytes or its file; a sentence as text
+# Media as bytes, file or decoded; features as the bytes of a feature file; a sentence as text.
+Source = bytes | Path | Clip | str
+THUMBNAIL_PIXELS = 240  # the shorter side
 
 
 class Encoded(NamedTuple):
@@ -59,6 +64,8 @@ class Engine:
         try:
             if isinstance(source, str):
                 return self._encode_sentence(source)
+            if isinstance(source, bytes) and is_feature_file(source):
+                return self._encode_features(source, modality)
             return self._encode_media(source, modality)
         except MediaTooLarge as error:
             raise TooLarge(str(error)) from error
@@ -68,6 +75,23 @@ class Engine:
     async def encode_async(self, source: Source, modality: Modality | None = None) -> Encoded:
         """Return the codes of ``source``; see ``encode``. Cancelling drops what has not begun."""
         return await asyncio.to_thread(self.encode, source, modality)
+
+    def thumbnail(self, source: bytes | Path) -> bytes | None:
+        """Return a small JPEG of a clip's first second or of a picture; None where there is none.
+
+        Raises:
+            InvalidMedia: Not decodable, or empty.
+            TooLarge: Longer or heavier than the settings allow.
+        """
+        limits = {"max_steps": 1, "frames_per_step": 1, "short_side": THUMBNAIL_PIXELS}
+        try:
+            with self._decoding:
+                clip = read_clip(source, self._limits.model_copy(update=limits))
+        except MediaTooLarge as error:
+            raise TooLarge(str(error)) from error
+        except MediaError as error:
+            raise InvalidMedia(str(error)) from error
+        return None if clip.frames is None else jpeg(clip.frames[0, 0])
 
     def _encode_sentence(self, text: str) -> Encoded:
         if len(text) > self.settings.max_text_characters:
@@ -81,9 +105,20 @@ class Engine:
         with self._device:
             return Encoded({Modality.TEXT: self.encoder.encode_text(text)}, None)
 
-    def _encode_media(self, source: bytes | Path, modality: Modality | None) -> Encoded:
+    def _encode_features(self, source: bytes, modality: Modality | None) -> Encoded:
+        features = read_features(
+            source, self.encoder.config, modality=modality, max_steps=self.settings.max_steps
+        )
+        items = [(own, torch.from_numpy(array)) for own, array in features.items()]
+        with self._device:
+            codes = self.encoder.encode_features(items)
+        is_text = features.keys() == {Modality.TEXT}
+        seconds = None if is_text else float(max(len(array) for array in features.values()))
+        return Encoded(dict(zip(features, codes, strict=True)), seconds)
+
+    def _encode_media(self, source: bytes | Path | Clip, modality: Modality | None) -> Encoded:
         with self._decoding:
-            clip = read_clip(source, self._limits)
+            clip = source if isinstance(source, Clip) else read_clip(source, self._limits)
             if modality:
                 clip = _only(clip, modality)
             prepared = self.encoder.prepare(clip)

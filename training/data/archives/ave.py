@@ -14,17 +14,17 @@ from torch import Tensor
 
 from model.errors import DataError
 from model.modality import Modality
+from training.data.archives.choices import check_choice
 from training.data.archives.feature_store import AUDIO_SHAPE, STEPS, VIDEO_SHAPE, as_features
 from training.data.archives.hdf5 import H5Array
-from training.data.archives.splits import Split
 
 FOLDER = Path("data/AVE-ECCV18-master/data")
 KEY = "avadataset"
 CLASSES = 28
-ORDERS: dict[Split, str] = {"train": "train", "validation": "val", "test": "test"}
+ORDERS = {"train": "train", "validation": "val", "test": "test"}  # split -> name of its list
 
 
-@dataclass(frozen=True)
+@dataclass
 class AVEClips:
     """Some of the clips of AVE, read from its HDF5 files one by one (``LabelledClips``)."""
 
@@ -53,16 +53,19 @@ class AVEClips:
         return torch.from_numpy(events[:, :-1].astype(bool))
 
 
-def ave(root: Path, split: Split) -> AVEClips:
+def ave(root: Path, split: str) -> AVEClips:
     """Open a split of AVE.
 
     Args:
         root: Holds ``data/AVE-ECCV18-master``.
-        split: The paper's protocol uses ``train`` alone, for fitting and for judging.
+        split: ``train``, ``validation`` or ``test``. The paper's protocol uses ``train`` alone,
+            for fitting and for judging.
 
     Raises:
+        ConfigError: There is no such split.
         DataError: A file is missing or damaged, or two do not fit.
     """
+    check_choice(split, ORDERS, what="split of AVE")
     folder = root / FOLDER
     classes = tuple(f"class {number}" for number in range(1, CLASSES + 1))  # it does not name them
     return open_ave(

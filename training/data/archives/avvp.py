@@ -8,9 +8,9 @@ from pathlib import Path
 
 from model.errors import DataError
 from model.modality import Modality
+from training.data.archives.choices import check_choice
 from training.data.archives.feature_store import AUDIO_SHAPE, STEPS, VIDEO_SHAPE, FeatureStore
 from training.data.archives.listing import Row, class_index, read_names, read_table
-from training.data.archives.splits import Part
 from training.data.archives.zipped_clips import Event, ZippedClip, ZippedClips
 
 FOLDER = Path("data/AVVP")
@@ -21,7 +21,7 @@ KINDS = {Modality.AUDIO: "audio", Modality.VIDEO: "visual"}  # as the tables are
 SHAPES = {Modality.AUDIO: AUDIO_SHAPE, Modality.VIDEO: VIDEO_SHAPE}
 
 
-def avvp(root: Path, modality: Modality, part: Part = "all") -> ZippedClips:
+def avvp(root: Path, modality: Modality, *, split: str) -> ZippedClips:
     """Open the clips in which something is heard (audio), or seen (video).
 
     The two are not the same clips: each has a table of its own.
@@ -29,16 +29,19 @@ def avvp(root: Path, modality: Modality, part: Part = "all") -> ZippedClips:
     Args:
         root: Holds ``data/AVVP``.
         modality: Audio or video.
-        part: The archive has no splits. ``train`` and ``test`` are ours: halves by the hash of
-            the video's id, so that no video is in both, in whichever modality.
+        split: ``all``, as the paper's protocol has it, or ``train`` or ``test``: the archive has
+            no splits, these are halves by the hash of the video's id, so that no video is in
+            both, in whichever modality.
 
     Raises:
+        ConfigError: There is no such split.
         DataError: A file is missing or malformed.
     """
+    check_choice(split, ("all", "train", "test"), what="split of AVVP")
     folder = root / FOLDER / "data"
     classes = read_names(folder / "AVVP_Categories.txt", count=CLASSES)
     clips = read_clips(folder / f"AVVP_eval_{KINDS[modality]}_checked_combined.csv", classes)
-    own = tuple(clip for clip in clips if part in ("all", half(clip.id)))
+    own = tuple(clip for clip in clips if split in ("all", half(clip.id)))
     return open_avvp(root, modality, name="AVVP", classes=classes, clips=own)
 
 
@@ -59,7 +62,7 @@ def open_avvp(
     return ZippedClips(name, classes, (modality,), store, clips)
 
 
-def half(clip: str) -> Part:
+def half(clip: str) -> str:
     """Return the half that a clip belongs to."""
     return "train" if hashlib.sha256(clip.encode()).digest()[0] % 2 else "test"
 

@@ -26,7 +26,7 @@ CLOTHO_CAPTIONS = tuple(f"caption_{number}" for number in range(1, 6))
 Sentence = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
-@dataclass(frozen=True)
+@dataclass
 class CaptionedZips:
     """Clips, a zip each, as long as they are, with their captions (``CaptionedClips``).
 

@@ -8,29 +8,32 @@ from pathlib import Path
 
 from model.errors import DataError
 from model.modality import Modality
+from training.data.archives.choices import check_choice
 from training.data.archives.feature_store import AUDIO_SHAPE, STEPS, VIDEO_SHAPE, FeatureStore
 from training.data.archives.listing import Row, class_index, read_names, read_table
-from training.data.archives.splits import Part
 from training.data.archives.zipped_clips import Event, ZippedClip, ZippedClips
 
 FOLDER = Path("data/UCF101")
 CLASSES = 16
+SPLITS = ("all", "train", "test")
 VGGSOUND = Path("data/vggsound40k/feature/audio/zip")
 TEST_GROUPS = range(1, 8)  # of UCF-101's first split
 GROUP = re.compile(r"_g(\d+)_c\d+$")  # clips of a group are cut from one video
 
 
-def ucf(root: Path, part: Part = "all") -> ZippedClips:
+def ucf(root: Path, split: str) -> ZippedClips:
     """Open the videos of UCF-101.
 
     Args:
         root: Holds ``data/UCF101``.
-        part: ``train`` and ``test`` are those of UCF-101's first split, which goes by the group
-            in a clip's id; the paper's protocol takes all.
+        split: ``all``, as the paper's protocol has it, or ``train`` or ``test`` of UCF-101's
+            first split, which goes by the group in a clip's id.
 
     Raises:
+        ConfigError: There is no such split.
         DataError: A file is missing or malformed.
     """
+    check_choice(split, SPLITS, what="split of UCF-101")
     folder = root / FOLDER
     rows = read_table(folder / "data/ucf2vggsound.csv", ("category", "video_id"))
     own, shared = _classes(root)
@@ -39,21 +42,23 @@ def ucf(root: Path, part: Part = "all") -> ZippedClips:
         shared,
         (Modality.VIDEO,),
         FeatureStore(folder / "feature/video/zip", VIDEO_SHAPE),
-        tuple(_clip(row, own) for row in rows if part in ("all", _ucf_part(row))),
+        tuple(_clip(row, own) for row in rows if split in ("all", _ucf_split(row))),
     )
 
 
-def vggsound_ucf(root: Path, part: Part = "all") -> ZippedClips:
+def vggsound_ucf(root: Path, split: str) -> ZippedClips:
     """Open the sounds of VGGSound whose class UCF-101 has too.
 
     Args:
         root: Holds ``data/vggsound40k``, and the lists in ``data/UCF101``.
-        part: ``test`` is VGGSound's test split, ``train`` its others; the paper's protocol takes
-            all. Most were seen in pre-training.
+        split: ``all``, as the paper's protocol has it, ``test`` (VGGSound's) or ``train`` (its
+            other two). All may have been seen in pre-training.
 
     Raises:
+        ConfigError: There is no such split.
         DataError: A file is missing or malformed.
     """
+    check_choice(split, SPLITS, what="split of VGGSound")
     rows = read_table(root / FOLDER / "data/vggsound2ucf.csv", ("category", "video_id", "split"))
     _, own = _classes(root)
     return ZippedClips(
@@ -61,7 +66,7 @@ def vggsound_ucf(root: Path, part: Part = "all") -> ZippedClips:
         own,
         (Modality.AUDIO,),
         FeatureStore(root / VGGSOUND, AUDIO_SHAPE),
-        tuple(_clip(row, own) for row in rows if part in ("all", _vggsound_part(row))),
+        tuple(_clip(row, own) for row in rows if split in ("all", _vggsound_split(row))),
     )
 
 
@@ -79,7 +84,7 @@ def _clip(row: Row, classes: tuple[str, ...]) -> ZippedClip:
     return ZippedClip(row.values["video_id"], (Event(label, 0, STEPS),))
 
 
-def _ucf_part(row: Row) -> Part:
+def _ucf_split(row: Row) -> str:
     group = GROUP.search(row.values["video_id"])
     if group is None:
         raise DataError(
@@ -89,8 +94,8 @@ def _ucf_part(row: Row) -> Part:
     return "test" if int(group[1]) in TEST_GROUPS else "train"
 
 
-def _vggsound_part(row: Row) -> Part:
-    split = row.values["split"]
-    if split not in ("train", "val", "test"):
-        raise DataError(f"{row.source}: the split {split!r} is none of train, val, test")
-    return "test" if split == "test" else "train"
+def _vggsound_split(row: Row) -> str:
+    written = row.values["split"]
+    if written not in ("train", "val", "test"):
+        raise DataError(f"{row.source}: the split {written!r} is none of train, val, test")
+    return "test" if written == "test" else "train"

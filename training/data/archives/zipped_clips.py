@@ -28,7 +28,7 @@ class ZippedClip(NamedTuple):
     events: tuple[Event, ...]
 
 
-@dataclass(frozen=True)
+@dataclass
 class ZippedClips:
     """Clips of ten seconds, of which one modality is there (``LabelledClips``).
 
@@ -38,7 +38,7 @@ class ZippedClips:
 
     name: str
     classes: tuple[str, ...]
-    modalities: tuple[Modality]
+    modalities: tuple[Modality, ...]
     store: FeatureStore
     clips: tuple[ZippedClip, ...]
 

@@ -21,7 +21,7 @@ KINDS = {Modality.AUDIO: "audio", Modality.VIDEO: "visual"}  # as the tables are
 SHAPES = {Modality.AUDIO: AUDIO_SHAPE, Modality.VIDEO: VIDEO_SHAPE}
 
 
-def avvp(root: Path, modality: Modality, *, split: str) -> ZippedClips:
+def avvp(root: Path, modality: Modality, split: str) -> ZippedClips:
     """Open the clips in which something is heard (audio), or seen (video).
 
     The two are not the same clips: each has a table of its own.

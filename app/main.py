@@ -8,12 +8,13 @@ import torch
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
 
-from app.api import encode, health, items, problems, search
-from app.api.body_limit import BodyLimit
+from app.api import encode, health, items, metrics, middleware, problems, search
 from app.engine.engine import Engine
+from app.metrics import Metrics
 from app.service import RetrievalService
 from app.settings import Settings
 from app.store.local import LocalStore
+from app.tracing import trace
 from model.encoder import Encoder
 
 
@@ -54,13 +55,23 @@ def open_service(settings: Settings, *, read_only: bool = False) -> RetrievalSer
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Return the app. It opens the service when it starts and closes it when it stops."""
+    """Return the app. It opens the service when it starts and closes it when it stops.
+
+    Raises:
+        ConfigError: The address is public, but there is no API key; or tracing is wanted and its
+            packages are missing.
+    """
+    measured = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service = app.state.service = open_service(settings)
+        measured.describe(version=app.version, fingerprint=service.engine.encoder.fingerprint)
+        measured.items.set_function(lambda: len(service.store))
         with service.store:
             yield
+        if tracer:
+            tracer.shutdown()
 
     app = FastAPI(
         title="SRCID",
@@ -68,9 +79,11 @@ def create_app(settings: Settings) -> FastAPI:
         version=version("srcid"),
         lifespan=lifespan,
     )
-    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
+    app.state.metrics = measured
+    middleware.install(app, settings, metrics=measured)
+    tracer = trace(app) if settings.tracing else None
     problems.install(app)
-    for part in (encode, search, items, health):
+    for part in (encode, search, items, health, metrics):
         app.include_router(part.router)
 
     @app.get("/", include_in_schema=False)

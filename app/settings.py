@@ -2,8 +2,9 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model.errors import ConfigError
@@ -28,6 +29,18 @@ class Settings(BaseSettings):
         "auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
         description="Where the network runs: cpu, cuda, cuda:1, or auto (a GPU if any)",
+    )
+    allow_anonymous: bool = Field(
+        False, description="Serve requests without an API key, on any address"
+    )
+    max_requests_per_minute: NonNegativeInt = Field(
+        0, description="Requests a minute that each API key may make; 0 is no limit"
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="How the log on stderr is written: text, or json, an object a line"
+    )
+    tracing: bool = Field(
+        False, description="Send OpenTelemetry traces (needs `pip install 'srcid[tracing]'`)"
     )
     max_upload_bytes: PositiveInt = Field(64 * 2**20, description="Largest request body")
     max_text_characters: PositiveInt = Field(2000, description="Longest sentence")

@@ -3,7 +3,7 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.problems import problem
+from app.api.refusal import drain, refuse
 from app.errors import TooLarge
 
 
@@ -11,7 +11,8 @@ class BodyLimit:
     """Refuses a body of more than ``max_bytes``: at once where it says so, else when it gets there.
 
     What a request declares as its length is not believed: the bytes are counted before a form
-    parser sees them, so that a body never fills the disk.
+    parser sees them, so that a body never fills the disk. As much again is read and dropped
+    before the answer, so that clients which send everything first get to see it.
     """
 
     def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
@@ -25,7 +26,8 @@ class BodyLimit:
             return
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdecimal() and int(declared) > self.max_bytes:
-            await problem(self._refusal(int(declared)))(scope, receive, send)
+            error = self._refusal(int(declared))
+            await refuse(error, scope, receive, send, drain_bytes=2 * self.max_bytes)
             return
         received = 0
 
@@ -34,6 +36,8 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self.max_bytes:
+                if message.get("more_body"):
+                    await drain(receive, max_bytes=self.max_bytes)
                 raise self._refusal(received)
             return message
 

@@ -1,5 +1,6 @@
 """Errors as ``application/problem+json`` (RFC 9457): the one place where they become answers."""
 
+import math
 import re
 import reprlib
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app.errors import InvalidRequest, NotFound, ServiceError
+from app.request_context import current_request
 from app.schemas import Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -43,7 +45,11 @@ def install(app: FastAPI) -> None:
 def problem(error: ServiceError) -> JSONResponse:
     """Return the answer that ``error`` is given as."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).capitalize()
-    return _answer(error.status, words, str(error))
+    wait = error.retry_after_seconds
+    headers = {} if wait is None else {"Retry-After": str(math.ceil(wait))}
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 wants it said how
+    return _answer(error.status, words, str(error), headers)
 
 
 def invalid(errors: list[Any]) -> InvalidRequest:
@@ -89,9 +95,13 @@ async def _our_mistake(request: Request, error: Exception) -> JSONResponse:
 def _answer(
     status: int, title: str, detail: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    kind = f"urn:srcid:{title.lower().replace(' ', '-')}"
-    body = Problem(type=kind, title=title, status=status, detail=detail)
-    return JSONResponse(body.model_dump(), status, dict(headers or {}), media_type=MEDIA_TYPE)
+    kind = title.lower().replace(" ", "-")
+    body = Problem(type=f"urn:srcid:{kind}", title=title, status=status, detail=detail)
+    headers = dict(headers or {})
+    if (request := current_request.get()) is not None:
+        body.request_id, request.problem = request.id, kind
+        headers["X-Request-ID"] = request.id  # which no middleware adds to a 500
+    return JSONResponse(body.model_dump(), status, headers, media_type=MEDIA_TYPE)
 
 
 def _sentence(error: Mapping[str, Any]) -> str:

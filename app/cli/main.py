@@ -14,7 +14,9 @@ from app.cli.encode import encode
 from app.cli.evaluate import evaluate
 from app.cli.extract import extract
 from app.cli.index import index
+from app.cli.keys import keys
 from app.cli.recipes import config, recipes
+from app.cli.scenes import scenes
 from app.cli.search import search
 from app.cli.serve import serve
 from app.cli.train import train
@@ -22,7 +24,8 @@ from app.errors import ServiceError
 from model.errors import SRCIDError
 
 # A new command: one import above, one name here.
-COMMANDS = (demo, serve, encode, index, search, extract, train, evaluate, recipes, config, convert)
+COMMANDS = (demo, serve, encode, index, search, extract, scenes, train, evaluate, recipes, config, convert)
+GROUPS = (keys,)  # commands of several words
 
 cli = typer.Typer(
     name="srcid",
@@ -33,6 +36,8 @@ cli = typer.Typer(
 )
 for command in COMMANDS:
     cli.command()(command)
+for group in GROUPS:
+    cli.add_typer(group)
 
 
 def main() -> None:

@@ -41,3 +41,8 @@ class Problem(BaseModel):
     title: str = Field(examples=["Not found"])
     status: int = Field(examples=[404])
     detail: str = Field(description="What was wrong with the value, and what to do")
+    request_id: str | None = Field(
+        None,
+        exclude_if=lambda request_id: request_id is None,
+        description="As in the X-Request-ID of the answer, and in the service's log",
+    )

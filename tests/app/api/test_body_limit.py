@@ -8,6 +8,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.body_limit import BodyLimit
+from app.api.refusal import drain
 from app.errors import TooLarge
 
 
@@ -54,3 +55,53 @@ def test_a_longer_body_is_refused_unread_where_it_says_so() -> None:
 def test_a_longer_body_is_refused_where_it_passes_the_limit(declared: str | None) -> None:
     with pytest.raises(TooLarge, match="SRCID_MAX_UPLOAD_BYTES"):
         run([b"12345", b"67890", b"1"], declared=declared)
+
+
+@pytest.mark.parametrize(("declared", "unread"), [("25", 1), (None, 0)])
+def test_what_is_still_sent_is_read_before_the_answer(declared: str | None, unread: int) -> None:
+    """Else clients that send everything first meet a closed connection instead of the answer."""
+    left = [b"12345"] * 5
+    at_answer: list[int] = []  # chunks that were left then
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            while (await receive())["more_body"]:
+                pass
+        except TooLarge:
+            at_answer.append(len(left))
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": left.pop(0), "more_body": bool(left)}
+
+    async def send(message: Message) -> None:
+        at_answer.append(len(left))
+
+    headers = [(b"content-length", declared.encode())] if declared else []
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+    asyncio.run(BodyLimit(app, max_bytes=10)(scope, receive, send))
+    assert set(at_answer) == {unread}  # at most twice the limit is read
+
+
+def test_a_client_that_asks_first_is_not_made_to_send() -> None:
+    answered: list[Message] = []
+
+    async def receive() -> Any:
+        raise AssertionError("the body was asked for")
+
+    async def send(message: Message) -> None:
+        answered.append(message)
+
+    headers = [(b"content-length", b"11"), (b"expect", b"100-continue")]
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None: ...
+
+    asyncio.run(BodyLimit(app, max_bytes=10)(scope, receive, send))
+    assert answered[0]["status"] == 413
+
+
+def test_a_client_that_never_ends_is_not_waited_for_longer_than_that() -> None:
+    async def receive() -> Any:
+        return await asyncio.Future()
+
+    asyncio.run(drain(receive, max_bytes=10, max_seconds=0.01))

@@ -44,6 +44,7 @@ def test_the_schema_describes_both_bodies_and_every_problem(client: TestClient) 
         "/livez",
         "/readyz",
         "/model",
+        "/metrics",
     }
     for path, method, operation in operations:
         assert operation["description"], (path, method)

@@ -1,0 +1,159 @@
+"""Who may ask for what: API keys, checked before anything of a request's body is read."""
+
+import ipaddress
+from enum import Enum
+
+from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api.refusal import refuse
+from app.errors import Forbidden, ServiceError, Unauthorized
+from app.keys import Key, KeyFile
+from app.keys import Scope as KeyScope
+from app.rate_limit import RateLimit
+from app.request_context import current_request
+from app.settings import Settings
+from model.errors import ConfigError
+
+COOKIE = "srcid_key"  # how the web page brings its key along for pictures, players and /live
+OPEN = {"/", "/livez", "/readyz"}  # answered without a key; so is what lies below OPEN_FOLDER
+OPEN_FOLDER = "/web/"  # the page itself, which has to ask for the key
+READING_METHODS = {"GET", "HEAD", "OPTIONS"}
+READING_POSTS = {  # these change nothing, and are POST for their bodies
+    "/encode",
+    "/encode/batch",
+    "/search",
+    "/search/codes",
+    "/occurrences",
+    "/compare",
+    "/v1/embeddings",
+}
+ADMIN_FOLDER = "/jobs"  # jobs read folders of the server
+
+
+class Anonymous(Enum):
+    """When a request without a key is served."""
+
+    NEVER = "never"
+    UNTIL_KEYS_EXIST = "until keys exist"
+    ALWAYS = "always"
+
+
+def anonymous_policy(settings: Settings, keys: KeyFile) -> Anonymous:
+    """Return when requests without a key are served, which the address decides.
+
+    Raises:
+        ConfigError: The address is public, no key exists and SRCID_ALLOW_ANONYMOUS is not set.
+        StoreUnavailable: The file of keys is damaged.
+    """
+    known = keys.all()
+    if settings.allow_anonymous:
+        return Anonymous.ALWAYS
+    if is_loopback(settings.host):
+        return Anonymous.UNTIL_KEYS_EXIST
+    if not known:
+        raise ConfigError(
+            f"{settings.host} is reached from other machines, but there is no API key: make one "
+            f"(srcid keys add NAME --data-dir {settings.data_dir}), serve this machine only "
+            "(SRCID_HOST=127.0.0.1), or let everybody in (SRCID_ALLOW_ANONYMOUS=true)"
+        )
+    return Anonymous.NEVER
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether ``host`` is reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def scope_of(method: str, path: str) -> KeyScope:
+    """Return what a key needs for a call. A call that is not known here changes something."""
+    if method in READING_METHODS or path in READING_POSTS:
+        return KeyScope.READ
+    if path == ADMIN_FOLDER or path.startswith(f"{ADMIN_FOLDER}/"):
+        return KeyScope.ADMIN
+    return KeyScope.WRITE
+
+
+class Auth:
+    """Passes on what its key allows; answers the rest with 401, 403 or 429.
+
+    A key comes as ``Authorization: Bearer KEY``, as ``X-API-Key: KEY`` or in the cookie of the
+    web page. One that is wrong is refused even where none is needed.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        keys: KeyFile,
+        anonymous: Anonymous,
+        rate_limit: RateLimit,
+        max_body_bytes: int,
+    ) -> None:
+        self.app = app
+        self.keys = keys
+        self.anonymous = anonymous
+        self.rate_limit = rate_limit
+        self.max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it."""
+        if scope["type"] in {"http", "websocket"}:
+            try:
+                self._check(scope)
+            except ServiceError as error:
+                await refuse(error, scope, receive, send, drain_bytes=self.max_body_bytes)
+                return
+        await self.app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if path in OPEN or path.startswith(OPEN_FOLDER):
+            return
+        key = self._key(Headers(scope=scope))
+        if key is None:
+            return
+        if (context := current_request.get()) is not None:
+            context.key_name = key.name
+        method = scope.get("method", "GET")  # of which a socket has none; ours only read
+        needed = scope_of(method, path)
+        if not key.scope.includes(needed):
+            raise Forbidden(
+                f"the API key {key.name!r} may {key.scope}, but {method} {path} needs {needed}: "
+                f"use another key, or make one (srcid keys add NAME --scope {needed})"
+            )
+        self.rate_limit.admit(key.name)
+
+    def _key(self, headers: Headers) -> Key | None:
+        """Return the key of a request; None where it needs none and has none."""
+        secret = _secret(headers)
+        keys_exist = self.keys.exists()
+        if secret and keys_exist:
+            if key := self.keys.find(secret):
+                return key
+            raise Unauthorized(
+                f"the API key that ends in {secret[-4:]!r} is not known here: it was revoked or "
+                "mistyped (srcid keys list shows the keys, srcid keys add NAME makes one)"
+            )
+        if self.anonymous is Anonymous.ALWAYS:
+            return None
+        if self.anonymous is Anonymous.UNTIL_KEYS_EXIST and not keys_exist:
+            return None
+        raise Unauthorized(
+            "this needs an API key: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY` "
+            "(srcid keys add NAME makes one)"
+        )
+
+
+def _secret(headers: Headers) -> str:
+    """Return the key that a request brings along, or an empty text."""
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return bearer.strip()
+    if key := headers.get("x-api-key"):
+        return key.strip()
+    return cookie_parser(headers.get("cookie", "")).get(COOKIE, "")

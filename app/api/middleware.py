@@ -1,0 +1,30 @@
+"""What every request passes before it comes to a route, in this order."""
+
+from fastapi import FastAPI
+
+from app.api.auth import Auth, anonymous_policy
+from app.api.body_limit import BodyLimit
+from app.api.observe import Observe
+from app.keys import KeyFile
+from app.metrics import Metrics
+from app.rate_limit import RateLimit
+from app.settings import Settings
+
+
+def install(app: FastAPI, settings: Settings, *, metrics: Metrics) -> None:
+    """Put the middlewares around ``app``.
+
+    Raises:
+        ConfigError: The address is public, but there is no API key.
+    """
+    keys = KeyFile(settings.data_dir)
+    # The one that is added last is the first that a request meets.
+    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
+    app.add_middleware(
+        Auth,
+        keys=keys,
+        anonymous=anonymous_policy(settings, keys),
+        rate_limit=RateLimit(settings.max_requests_per_minute),
+        max_body_bytes=settings.max_upload_bytes,
+    )
+    app.add_middleware(Observe, metrics=metrics)

@@ -152,6 +152,10 @@ class Encoder:
         """Return the codes of a sentence, a step a word."""
         return self.encode(list(self.prepare(text).items()))[0]
 
+    def words(self, text: str) -> list[str]:
+        """Return the word that each step of a sentence's codes stands for."""
+        return self.backbones[Modality.TEXT].words(text)
+
     def _pieces(self, modality: Modality, features: Tensor) -> tuple[Tensor, ...]:
         whole = modality is Modality.TEXT
         return (features,) if whole else features.split(self.config.max_steps)

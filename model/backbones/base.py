@@ -32,6 +32,10 @@ class Backbone(nn.Module, ABC):
             MediaError: The item holds nothing of this modality.
         """
 
+    def words(self, sentence: str) -> list[str]:
+        """Return the word that each step of a sentence stands for; of text backbones only."""
+        raise NotImplementedError(f"{type(self).__name__} takes no sentences")
+
     @abstractmethod
     def forward(self, steps: Tensor) -> Tensor:
         """Return the features ``[N, *feature_shape]`` of preprocessed ``steps`` ``[N, ...]``."""

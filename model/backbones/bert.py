@@ -9,7 +9,7 @@ Source: Devlin et al., NAACL 2019.
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -52,6 +52,15 @@ def load_bert(folder: Path) -> "Bert":
     return Bert(config, weights, tokenizer)
 
 
+class _Token(NamedTuple):
+    """A sub-word of a sentence."""
+
+    number: int  # in the vocabulary
+    word: int  # index of the word that it is a part of, or SPECIAL
+    start: int  # in characters of the sentence
+    end: int
+
+
 class Bert(Backbone):
     """One vector ``[F]`` a word: the mean over its sub-words in the last layer.
 
@@ -83,20 +92,34 @@ class Bert(Backbone):
         """
         if not isinstance(item, str):
             raise MediaError("media holds no sentence; send the text itself")
-        encoding = self.tokenizer.encode(item, add_special_tokens=False)
-        tokens = [(self.first, SPECIAL)]
+        tokens = [(token.number, token.word) for token in self._tokens(item)]
+        if all(word == SPECIAL for _, word in tokens):
+            raise MediaError(f"no word in the sentence {item[:40]!r}; write at least one")
+        return torch.tensor([(self.first, SPECIAL), *tokens, (self.last, SPECIAL)])
+
+    def words(self, sentence: str) -> list[str]:
+        """Return the words that the steps stand for."""
+        spans: dict[int, tuple[int, int]] = {}  # of the text, by word
+        for token in self._tokens(sentence):
+            start, _ = spans.get(token.word, (token.start, 0))
+            spans[token.word] = (start, token.end)
+        spans.pop(SPECIAL, None)
+        return [sentence[start:end] for start, end in spans.values()]
+
+    def _tokens(self, sentence: str) -> list["_Token"]:
+        """Return the tokens that fit, without the special ones around them."""
+        encoding = self.tokenizer.encode(sentence, add_special_tokens=False)
+        tokens: list[_Token] = []
         words: dict[int | None, int] = {}  # the tokenizer's words that count -> their index
         for number, word, (start, end) in zip(
             encoding.ids, encoding.word_ids, encoding.offsets, strict=True
         ):
-            if word not in words and any(map(str.isalnum, item[start:end])):
+            if word not in words and any(map(str.isalnum, sentence[start:end])):
                 words[word] = len(words)
-            if len(words) > MAX_WORDS or len(tokens) == self.max_tokens - 1:
+            if len(words) > MAX_WORDS or len(tokens) == self.max_tokens - 2:
                 break
-            tokens.append((number, words.get(word, SPECIAL)))
-        if not words:
-            raise MediaError(f"no word in the sentence {item[:40]!r}; write at least one")
-        return torch.tensor([*tokens, (self.last, SPECIAL)])
+            tokens.append(_Token(number, words.get(word, SPECIAL), start, end))
+        return tokens
 
     def forward(self, steps: Tensor) -> Tensor:
         """Return ``[W, F]`` for the tokens ``[L, 2]`` of one sentence."""

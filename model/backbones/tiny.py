@@ -89,10 +89,14 @@ class TinyText(Backbone):
 
     def preprocess(self, item: Clip | str) -> Tensor:
         """Return ``[T]``, the bucket of each of at most 64 words."""
-        words = item.lower().split()[:MAX_WORDS] if isinstance(item, str) else []
+        words = self.words(item) if isinstance(item, str) else []
         if not words:
             raise MediaError("no word in the sentence; write at least one")
-        return torch.tensor([zlib.crc32(word.encode()) % BUCKETS for word in words])
+        return torch.tensor([zlib.crc32(word.lower().encode()) % BUCKETS for word in words])
+
+    def words(self, sentence: str) -> list[str]:
+        """Return the words that the steps stand for."""
+        return sentence.split()[:MAX_WORDS]
 
     def forward(self, steps: Tensor) -> Tensor:
         """Return ``[N, DIM]``."""

@@ -52,3 +52,17 @@ def test_sentences_of_any_length_and_script_are_taken(backbone: Bert) -> None:
         (features,) = backbone.extract([backbone.preprocess(text)])
         assert 1 <= len(features) <= 64
         assert features.isfinite().all()
+
+
+def test_each_step_has_its_word(backbone: Bert) -> None:
+    for sentence in ("A dog, barking: unbelievably loud!", "x" * 9000 + " y", "word " * 99, "é à"):
+        words = backbone.words(sentence)
+        assert len(words) == len(backbone.extract([backbone.preprocess(sentence)])[0])
+        assert " ".join(words) in " ".join(sentence.replace(",", "").replace(":", "").split())
+    assert backbone.words("A dog, barking: unbelievably loud!") == [
+        "A",
+        "dog",
+        "barking",
+        "unbelievably",
+        "loud",
+    ]

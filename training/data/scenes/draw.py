@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from model.errors import DataError
 from training.data.scenes.captions import captions
 from training.data.scenes.material import Supply
 from training.data.scenes.script import (
@@ -36,13 +37,30 @@ Draw = np.random.Generator
 
 
 def draw_scenes(supplies: Mapping[str, Supply], config: ScenesConfig) -> list[Scene]:
-    """Return all scenes. Each has its own seed: more of one set leave the others as they are."""
+    """Return all scenes. Each has its own seed: more of one set leave the others as they are.
+
+    Raises:
+        DataError: The bank has too few classes.
+    """
+    for split, supply in supplies.items():
+        _check_classes(split, supply, config)
     return [
         scene
         for name in SETS
         for split in SPLITS
         for scene in _scenes(name, split, supplies[split], config)
     ]
+
+
+def _check_classes(split: str, supply: Supply, config: ScenesConfig) -> None:
+    """See that classes are left for all events of a scene, and for the others of its group."""
+    most = len(NUM_EVENTS)
+    needed = most + (config.group_size - 1 if config.groups else 0)
+    if len(supply.classes) < needed:
+        raise DataError(
+            f"the bank has {len(supply.classes)} classes in its {split} split, and scenes of up "
+            f"to {most} events in groups of {config.group_size} need {needed}: add classes"
+        )
 
 
 def _scenes(name: str, split: str, supply: Supply, config: ScenesConfig) -> Iterator[Scene]:

@@ -5,6 +5,7 @@
 * ``features/SET-SPLIT.safetensors``: ``audio`` and ``video`` ``[N, T, *F]``, float16, in the
   order of the lines
 * ``features/text-SPLIT.safetensors``: the words ``[words, F]`` of each caption, under the caption
+* ``videos``: some test scenes as mp4, where they were asked for
 """
 
 from collections.abc import Iterable
@@ -21,7 +22,7 @@ from model.modality import Modality
 from training.data.extracted import About, Source
 from training.data.scenes.script import SECONDS, Scene, ScenesConfig
 
-ABOUT, MANIFEST, FEATURES = "scenes.json", "scenes.jsonl", "features"
+ABOUT, MANIFEST, FEATURES, VIDEOS = "scenes.json", "scenes.jsonl", "features", "videos"
 VERSION = 1  # of how scenes are drawn and composed
 
 

@@ -3,6 +3,9 @@
 All that composing needs stands here as numbers, so a scene and its bank always give the same clip.
 """
 
+import math
+from typing import Self
+
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from model.config import FrozenModel
@@ -27,6 +30,10 @@ class Counts(FrozenModel):
     validation: NonNegativeInt = 0
     test: NonNegativeInt = 0
 
+    def scaled(self, share: float) -> Self:
+        """Return ``share`` of each, rounded up."""
+        return self.model_copy(update={k: math.ceil(share * n) for k, n in self})
+
 
 class ScenesConfig(FrozenModel):
     """How many scenes of which set, and what they are drawn from."""
@@ -44,6 +51,11 @@ class ScenesConfig(FrozenModel):
     group_size: PositiveInt = 4  # scenes that differ in one event
     paraphrases: PositiveInt = 3  # captions of a scene that is trained on
     validation: float = 0.2  # part of each class's training material that only it draws from
+
+    def scaled(self, share: float) -> Self:
+        """Return these settings for ``share`` of the scenes."""
+        counts = {name: own.scaled(share) for name, own in self.counts.items()}
+        return self.model_copy(update={"counts": counts, "groups": math.ceil(share * self.groups)})
 
 
 class Pose(FrozenModel):

@@ -24,6 +24,7 @@ from training.data.scenes.folder import (
     ABOUT,
     FEATURES,
     VERSION,
+    VIDEOS,
     ScenesAbout,
     feature_file,
     is_scenes,
@@ -32,6 +33,7 @@ from training.data.scenes.folder import (
 )
 from training.data.scenes.material import Material, supplies
 from training.data.scenes.script import SECONDS, SETS, Scene, ScenesConfig
+from training.data.scenes.video import write_video
 
 
 def write_scenes(
@@ -64,6 +66,18 @@ def write_scenes(
     write_manifest(out, scenes)
     _write_features(out, scenes, Material(bank), model, device)
     return scenes
+
+
+def write_videos(bank: Path, out: Path, scenes: Iterable[Scene], *, count: int) -> list[Path]:
+    """Write the first ``count`` test scenes of each set as mp4, and return their files."""
+    material = Material(bank)
+    shown = [s for s in scenes if s.split == "test"]
+    chosen = [s for name in SETS for s in [s for s in shown if s.set == name][:count]]
+    (out / VIDEOS).mkdir(exist_ok=True)
+    paths = [out / VIDEOS / f"{scene.name}.mp4" for scene in chosen]
+    for path, scene in zip(paths, tqdm(chosen, "writing videos", unit="video"), strict=True):
+        write_video(path, scene, material)
+    return paths
 
 
 def _fingerprint(bank: Path, entries: Iterable[Entry]) -> str:

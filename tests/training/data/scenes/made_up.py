@@ -1,4 +1,4 @@
-"""A made-up bank of four classes with both splits, and how many tiny scenes are made of it."""
+"""A made-up bank of six classes with both splits, and how many tiny scenes are made of it."""
 
 import csv
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from tests.media_maker import make_picture, make_sound, tone
 from training.data.scenes.script import Counts, ScenesConfig
 
-CLASSES = ("ash", "birch", "cedar", "dogwood")
+CLASSES = ("ash", "birch", "cedar", "dogwood", "elm", "fir")
 ITEMS = {"train": 5, "test": 2}  # of each class and modality
 COUNTS = {
     "single": Counts(train=4, validation=4, test=4),
@@ -28,7 +28,7 @@ def write_bank(folder: Path) -> Path:
             for item in range(count):
                 name = f"{label}-{split}-{item}"
                 draw = np.random.default_rng((number, len(split), item))
-                pixels = 50 + 45 * number + draw.integers(-40, 40, (40, 60, 3))
+                pixels = 40 + 35 * number + draw.integers(-40, 40, (40, 60, 3))
                 picture = make_picture(pixels.astype(np.uint8))
                 sound = make_sound(tone(1.5, rate=16_000, hertz=300 + 200 * number + 20 * item))
                 (folder / f"{name}.png").write_bytes(picture)

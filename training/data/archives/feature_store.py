@@ -77,7 +77,8 @@ def as_features(array: NDArray[np.generic], *, steps: int | None, source: str) -
     Raises:
         DataError: A number is not finite. ``source`` is named.
     """
-    array = array.astype(np.float32)
+    with np.errstate(over="ignore"):  # a number too large becomes infinite, and is found
+        array = array.astype(np.float32)
     if not np.isfinite(array).all():
         raise DataError(f"{source} holds numbers that are not finite; fetch it again")
     if steps is not None and steps != len(array):
@@ -103,15 +104,15 @@ def check_files(wanted: Mapping[FeatureStore, Iterable[str]]) -> None:
     Raises:
         DataError: Some are missing; it counts them all and names the first.
     """
-    missing: list[Path] = []
+    missing: list[tuple[FeatureStore, str]] = []
     count = 0
     for store, clips in wanted.items():
         names = set(clips)
         count += len(names)
         found = {path.name for path in store.folder.iterdir()} if store.folder.is_dir() else set()
-        missing += sorted(store.path(clip) for clip in names if f"{clip}.zip" not in found)
+        missing += [(store, clip) for clip in sorted(names) if f"{clip}.zip" not in found]
     if missing:
-        named = "\n".join(f"  {path}" for path in missing[:NAMED])
+        named = "\n".join(f"  {store.path(clip)}" for store, clip in missing[:NAMED])
         more = f"\n  and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
         raise DataError(
             f"{len(missing)} of {count} files of features are missing; "

@@ -69,8 +69,11 @@ class H5Array:
         import h5py
 
         try:
-            return h5py.File(self.path, "r")[self.key]
+            found = h5py.File(self.path, "r")[self.key]
         except (OSError, KeyError) as error:
             raise DataError(
                 f"{self.path}: {error}; expected is an HDF5 file with the data set {self.key!r}"
             ) from error
+        if not isinstance(found, h5py.Dataset):
+            raise DataError(f"{self.path}: {self.key!r} is a group, where a data set is expected")
+        return found

@@ -1,7 +1,8 @@
 """Arrays out of pickles that nobody vouches for.
 
 A pickle is a program. This one can reach nothing but stand-ins for the few names by which numpy
-rebuilds an array: numpy's own believe what they are told about memory.
+rebuilds an array: numpy's own believe what they are told about memory. For the same reason it is
+run by the interpreter in Python: the one in C allocates what a number in the pickle says.
 """
 
 import io
@@ -31,7 +32,7 @@ def unpickle_array(data: bytes) -> NDArray[np.generic]:
     return found.array
 
 
-class _ArrayUnpickler(pickle.Unpickler):
+class _ArrayUnpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> type:
         found = STAND_INS.get((module.replace("numpy.core", "numpy._core"), name))
         if found is None:
@@ -39,13 +40,6 @@ class _ArrayUnpickler(pickle.Unpickler):
                 f"the pickle asks for {module}.{name}, which no array of numbers needs"
             )
         return found
-
-
-class _Part:
-    """What a pickle may call. It has a ``__setstate__``, since without one pickle writes fields."""
-
-    def __setstate__(self, state: object) -> NoReturn:
-        raise pickle.UnpicklingError("the pickle gives a state to what has none")
 
 
 class _Dtype:
@@ -83,13 +77,16 @@ class _BufferedArray(_Array):
         self.__setstate__((1, shape, dtype, order == "F", data))
 
 
-class _Bytes(_Part):
+class _Bytes:
     """The stand-in for ``codecs.encode``, which old protocols write bytes by."""
 
     def __new__(cls, text: str, encoding: str) -> bytes:  # type: ignore[misc]  # bytes, by design
         if encoding != "latin1":
             raise pickle.UnpicklingError(f"bytes written as {encoding!r}")
         return text.encode("latin1")
+
+    def __setstate__(self, state: object) -> NoReturn:  # without one, pickle would write fields
+        raise pickle.UnpicklingError("the pickle gives a state to what has none")
 
 
 STAND_INS: dict[tuple[str, str], type] = {

@@ -42,7 +42,7 @@ def ucf(root: Path, split: str) -> ZippedClips:
         shared,
         (Modality.VIDEO,),
         FeatureStore(folder / "feature/video/zip", VIDEO_SHAPE),
-        tuple(_clip(row, own) for row in rows if split in ("all", _ucf_split(row))),
+        tuple(_clip(row, own) for row in rows if split == "all" or _ucf_split(row) == split),
     )
 
 
@@ -66,7 +66,7 @@ def vggsound_ucf(root: Path, split: str) -> ZippedClips:
         own,
         (Modality.AUDIO,),
         FeatureStore(root / VGGSOUND, AUDIO_SHAPE),
-        tuple(_clip(row, own) for row in rows if split in ("all", _vggsound_split(row))),
+        tuple(_clip(row, own) for row in rows if split == "all" or _vggsound_split(row) == split),
     )
 
 

@@ -20,8 +20,6 @@ def configure(log_format: LogFormat, *, level: str = "info") -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    # Says of every connection what the log of requests says better, or says of one's own too.
-    logging.getLogger("uvicorn.access").disabled = True
 
 
 class JsonLines(logging.Formatter):

@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.refusal import refuse
+from app.api.problems import problem
 from app.errors import Forbidden, ServiceError, Unauthorized
 from app.keys import Key, KeyFile
 from app.keys import Scope as KeyScope
@@ -92,13 +92,11 @@ class Auth:
         keys: KeyFile,
         anonymous: Anonymous,
         rate_limit: RateLimit,
-        max_body_bytes: int,
     ) -> None:
         self.app = app
         self.keys = keys
         self.anonymous = anonymous
         self.rate_limit = rate_limit
-        self.max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
@@ -106,7 +104,7 @@ class Auth:
             try:
                 self._check(scope)
             except ServiceError as error:
-                await refuse(error, scope, receive, send, drain_bytes=self.max_body_bytes)
+                await problem(error)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 

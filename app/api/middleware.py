@@ -19,12 +19,11 @@ def install(app: FastAPI, settings: Settings, *, metrics: Metrics) -> None:
     """
     keys = KeyFile(settings.data_dir)
     # The one that is added last is the first that a request meets.
-    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
     app.add_middleware(
         Auth,
         keys=keys,
         anonymous=anonymous_policy(settings, keys),
         rate_limit=RateLimit(settings.max_requests_per_minute),
-        max_body_bytes=settings.max_upload_bytes,
     )
+    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
     app.add_middleware(Observe, metrics=metrics)

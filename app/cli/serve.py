@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app import logs
 from app.cli.options import CheckpointOption, DataDirOption, DeviceOption
 from app.settings import Settings, load_settings
 from model.errors import ConfigError
@@ -58,15 +59,20 @@ def run(
         settings: Which ones.
         listener: Where requests come in.
         before: Awaited with the opened service before the first request is answered.
-        log_level: Of uvicorn: "warning" leaves out a line for each request.
+        log_level: "warning" leaves out a line for each request.
     """
     import uvicorn
 
     from app.main import create_app
 
+    logs.configure(settings.log_format, level=log_level)
     app = create_app(settings)
     config = uvicorn.Config(
-        app, lifespan="off", log_level=log_level, timeout_graceful_shutdown=DRAIN_SECONDS
+        app,
+        lifespan="off",
+        log_config=None,  # ours holds for it too, and has a line for each request
+        access_log=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     server = uvicorn.Server(config)
 

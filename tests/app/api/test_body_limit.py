@@ -5,10 +5,11 @@ import json
 from typing import Any
 
 import pytest
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.body_limit import BodyLimit
-from app.api.refusal import drain
+from app.api.problems import problem
 from app.errors import TooLarge
 
 
@@ -57,29 +58,34 @@ def test_a_longer_body_is_refused_where_it_passes_the_limit(declared: str | None
         run([b"12345", b"67890", b"1"], declared=declared)
 
 
-@pytest.mark.parametrize(("declared", "unread"), [("25", 1), (None, 0)])
-def test_what_is_still_sent_is_read_before_the_answer(declared: str | None, unread: int) -> None:
+@pytest.mark.parametrize("declared", ["25", None])
+@pytest.mark.parametrize("parts_read", [0, 1, 5])
+def test_what_is_still_sent_is_read_before_the_answer(
+    declared: str | None, parts_read: int
+) -> None:
     """Else clients that send everything first meet a closed connection instead of the answer."""
     left = [b"12345"] * 5
-    at_answer: list[int] = []  # chunks that were left then
+    left_at_answer: list[int] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            while (await receive())["more_body"]:
-                pass
-        except TooLarge:
-            at_answer.append(len(left))
+            for _ in range(parts_read):
+                await receive()
+        except TooLarge as error:
+            await problem(error)(scope, receive, send)
+        else:
+            await Response(status_code=415)(scope, receive, send)
 
     async def receive() -> Any:
         return {"type": "http.request", "body": left.pop(0), "more_body": bool(left)}
 
     async def send(message: Message) -> None:
-        at_answer.append(len(left))
+        left_at_answer.append(len(left))
 
-    headers = [(b"content-length", declared.encode())] if declared else []
-    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+    header = (b"content-length", declared.encode()) if declared else (b"transfer-encoding", b"x")
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [header]}
     asyncio.run(BodyLimit(app, max_bytes=10)(scope, receive, send))
-    assert set(at_answer) == {unread}  # at most twice the limit is read
+    assert set(left_at_answer) == {1}  # twice the limit is read, and no more
 
 
 def test_a_client_that_asks_first_is_not_made_to_send() -> None:
@@ -93,15 +99,20 @@ def test_a_client_that_asks_first_is_not_made_to_send() -> None:
 
     headers = [(b"content-length", b"11"), (b"expect", b"100-continue")]
     scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None: ...
-
-    asyncio.run(BodyLimit(app, max_bytes=10)(scope, receive, send))
+    asyncio.run(BodyLimit(Response(), max_bytes=10)(scope, receive, send))
     assert answered[0]["status"] == 413
 
 
-def test_a_client_that_never_ends_is_not_waited_for_longer_than_that() -> None:
+def test_a_client_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.api.body_limit.DRAIN_SECONDS", 0.01)
+    answered: list[Message] = []
+
     async def receive() -> Any:
         return await asyncio.Future()
 
-    asyncio.run(drain(receive, max_bytes=10, max_seconds=0.01))
+    async def send(message: Message) -> None:
+        answered.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"content-length", b"5")]}
+    asyncio.run(BodyLimit(Response(), max_bytes=10)(scope, receive, send))
+    assert answered[0]["status"] == 200

@@ -1,5 +1,6 @@
 """Commands run in this process, on the tiny checkpoint."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -23,11 +24,14 @@ def run(
 
     def run(*arguments: object) -> Ran:
         monkeypatch.setattr(sys, "argv", ["srcid", *map(str, arguments)])
-        code = 0
+        code, root = 0, logging.getLogger()
+        before = root.handlers[:], root.level
         try:
             main()
         except SystemExit as stopped:
             code = int(stopped.code or 0)
+        finally:  # a process of its own would leave nothing behind
+            root.handlers[:], root.level = before
         return Ran(code, *capsys.readouterr())
 
     return run

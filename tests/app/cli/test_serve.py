@@ -1,26 +1,34 @@
 """``srcid serve``: as a process, over a real socket."""
 
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.app.cli.running import Run
 
 
 @contextmanager
-def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+def started(*arguments: object, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """Run ``srcid serve``; kill it at the end, or after a minute, so that no test can hang."""
     command = [sys.executable, "-m", "app", "serve", *map(str, arguments)]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **environment},
     ) as server:
         watchdog = threading.Timer(60, server.kill)
         watchdog.start()
@@ -31,21 +39,33 @@ def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
             server.kill()
 
 
+def running(server: subprocess.Popen[str]) -> tuple[str, str]:
+    """Wait until the server runs; return its address and what it has said until then."""
+    assert server.stdout is not None
+    log = ""
+    while not (address := re.search(r"running on (http://127\.0\.0\.1:\d+)", log)):
+        line = server.stdout.readline()
+        assert line, log
+        log += line
+    return address[1], log
+
+
+def rest(server: subprocess.Popen[str]) -> str:
+    """Return what a server still says until it ends."""
+    assert server.stdout is not None
+    return server.stdout.read()
+
+
 def test_the_server_says_where_it_is_answers_and_stops_with_exit_code_0(
     tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     options = ("--port", 0, "--data-dir", tmp_path, "--checkpoint", tiny_checkpoint)
     with started(*options) as server:
-        assert server.stdout is not None
-        log = ""
-        while not (address := re.search(r"running on (http://127\.0\.0\.1:\d+)", log)):
-            line = server.stdout.readline()
-            assert line, log
-            log += line
-        with urllib.request.urlopen(f"{address[1]}/readyz", timeout=10) as answer:
+        address, log = running(server)
+        with urllib.request.urlopen(f"{address}/readyz", timeout=10) as answer:
             assert json.load(answer) == {"status": "ready"}
         server.send_signal(signal.SIGTERM)
-        log += server.stdout.read()
+        log += rest(server)
         assert server.wait() == 0, log
         assert "Traceback" not in log
 
@@ -64,3 +84,35 @@ def test_a_checkpoint_that_is_not_there_is_one_sentence(run: Run) -> None:
     assert ran.code == 2
     assert ran.err.startswith("srcid: no checkpoint 'nowhere'")
     assert ran.err.count("\n") == 1
+
+
+def test_the_log_has_a_json_line_a_request_where_that_is_set(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    options = ("--port", 0, "--data-dir", tmp_path, "--checkpoint", tiny_checkpoint)
+    with started(*options, SRCID_LOG_FORMAT="json") as server:
+        address, log = running(server)
+        request = urllib.request.Request(f"{address}/model", headers={"X-Request-ID": "mine"})
+        urllib.request.urlopen(request, timeout=10).close()
+        server.send_signal(signal.SIGTERM)
+        log += rest(server)
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    (answered,) = [line for line in lines if line.get("route") == "/model"]
+    assert (answered["status"], answered["request_id"]) == (200, "mine")
+    assert "/model HTTP" not in log  # uvicorn says nothing of its own
+
+
+def test_a_body_that_is_too_large_is_told_to_a_client_that_sends_first(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    options = ("--port", 0, "--data-dir", tmp_path, "--checkpoint", tiny_checkpoint)
+    with started(*options, SRCID_MAX_UPLOAD_BYTES="3000000") as server:
+        address, _ = running(server)
+        for body in (b"x" * 5_000_000, iter([b"x" * 500_000] * 10)):  # the latter in chunks
+            json_body = {"Content-Type": "application/json"}
+            request = urllib.request.Request(f"{address}/encode", body, json_body, method="POST")
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(request, timeout=10)
+            with refused.value as answer:
+                assert answer.code == 413
+                assert json.load(answer)["type"] == "urn:srcid:too-large"

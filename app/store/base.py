@@ -49,6 +49,7 @@ class Hit:
     # stream has no time: a picture or a sentence.
     best_second: int | None
     curve: NDArray[np.float32] | None  # [T] cosine of each step with the query; where asked for
+    query: int = 0  # which of the queries the stream is most like
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ killed at any moment leaves a database that opens with every committed item.
 import json
 import sqlite3
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
@@ -15,44 +16,36 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.errors import IndexMismatch, ItemExists, StoreUnavailable
 from app.filters import Where
-from app.store.base import Item, Stream
+from app.store.base import Duplicate, Item, Stream
+from app.store.schema import codes_key, connect, prepare
 from app.store.where_sql import compiled
 from model.modality import Modality
 
-SCHEMA_VERSION = 1
-# Stream keys are never used again (AUTOINCREMENT): a search that holds the key of a stream that
-# has gone finds nothing, never another stream.
-SCHEMA = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE checkpoint (fingerprint TEXT NOT NULL) STRICT;
-CREATE TABLE items (
-    key INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    text TEXT,
-    sha256 TEXT NOT NULL,
-    metadata TEXT NOT NULL
-) STRICT;
-CREATE TABLE streams (
-    key INTEGER PRIMARY KEY AUTOINCREMENT,
-    item INTEGER NOT NULL REFERENCES items ON DELETE CASCADE,
-    modality TEXT NOT NULL,
-    code_rows INTEGER NOT NULL,
-    codes BLOB NOT NULL,
-    duration_seconds REAL,
-    UNIQUE (item, modality)
-) STRICT;
-PRAGMA user_version = {SCHEMA_VERSION};
-COMMIT;
-"""
 # One statement sees one state of the database: an item is read whole or not at all.
 SELECT = """
 SELECT items.id, items.text, items.sha256, items.metadata,
        streams.key, streams.modality, streams.code_rows, streams.codes, streams.duration_seconds
 FROM items JOIN streams ON streams.item = items.key
 """
+ORDER = {modality: place for place, modality in enumerate(Modality)}  # what orders equal scores
+IN_ORDER = "CASE streams.modality " + " ".join(f"WHEN '{m}' THEN {n}" for m, n in ORDER.items())
+FIRST = f"""
+SELECT streams.key FROM streams JOIN items ON streams.item = items.key
+WHERE streams.key IN (SELECT value FROM json_each(?)) ORDER BY items.id, {IN_ORDER} END LIMIT ?
+"""
+EQUAL = """
+SELECT twins.id, other.modality FROM items
+JOIN streams AS own ON own.item = items.key
+JOIN streams AS other ON other.codes_key = own.codes_key AND other.modality = own.modality
+    AND other.code_rows = own.code_rows AND other.codes = own.codes AND other.item != own.item
+JOIN items AS twins ON other.item = twins.key
+WHERE items.id = ?
+"""
+BATCH = 10_000  # streams read at once
 
 
 class StoredItem(NamedTuple):
@@ -67,6 +60,14 @@ class Change(NamedTuple):
 
     added: dict[int, Modality]  # by key
     removed: dict[int, Modality]
+
+
+class CodeBatch(NamedTuple):
+    """Streams of one modality and length."""
+
+    modality: Modality
+    keys: NDArray[np.int64]  # [R], rising
+    codes: NDArray[np.int16]  # [R, C, T]
 
 
 class ItemDatabase:
@@ -85,10 +86,10 @@ class ItemDatabase:
     def __init__(self, path: Path, *, fingerprint: str, read_only: bool) -> None:
         self._path = path
         self._read_lock = threading.Lock()
-        self._writer = _connect(path)
-        self._reader = _connect(path)
+        self._writer = connect(path)
+        self._reader = connect(path)
         try:
-            self._prepare(path)
+            prepare(self._writer, path, read_only=read_only)
             self._stamp(path.parent, fingerprint, read_only=read_only)
         except sqlite3.Error as error:
             self.close()
@@ -115,11 +116,13 @@ class ItemDatabase:
             added = {}
             for modality, stream in item.streams.items():
                 blob = stream.codes.astype("<i2").tobytes()
-                row = (key, modality, len(stream.codes), blob, stream.duration_seconds)
+                rows = len(stream.codes)
+                own_key = codes_key(modality, rows, blob)
                 written = db.execute(
-                    "INSERT INTO streams (item, modality, code_rows, codes, duration_seconds) "
-                    "VALUES (?, ?, ?, ?, ?)",
-                    row,
+                    "INSERT INTO streams "
+                    "(item, modality, code_rows, codes, duration_seconds, codes_key) "
+                    "VALUES (?, ?, ?, ?, ?, ?)",
+                    (key, modality, rows, blob, stream.duration_seconds, own_key),
                 ).lastrowid
                 assert written is not None
                 added[written] = modality
@@ -140,16 +143,44 @@ class ItemDatabase:
         where = "WHERE items.key IN (SELECT key FROM items WHERE id > ? ORDER BY id LIMIT ?)"
         return self._select(where, (after, limit))
 
-    def passing(self, where: Where | None) -> list[StoredItem]:
-        """Return the items that pass ``where``, by id."""
-        sql, values = compiled(where) if where else ("TRUE", ())
-        return self._select(f"WHERE {sql}", values)
+    def passing(self, where: Where) -> dict[Modality, NDArray[np.int64]]:
+        """Return the keys, rising, of the streams of the items that pass ``where``."""
+        condition, values = compiled(where)
+        rows = self._rows(
+            "SELECT streams.key, streams.modality FROM items "
+            f"JOIN streams ON streams.item = items.key WHERE {condition} ORDER BY streams.key",
+            values,
+        )
+        return {m: np.array([key for key, own in rows if own == m], np.int64) for m in Modality}
+
+    def first(self, keys: NDArray[np.int64], *, limit: int) -> list[int]:
+        """Return at most ``limit`` of the stream keys, in the order of ids, then modalities."""
+        return [key for (key,) in self._rows(FIRST, (json.dumps(keys.tolist()), limit))]
+
+    def equal(self, item_id: str) -> list[Duplicate]:
+        """Return the streams of other items with the codes of one of this item's, by id."""
+        found = [Duplicate(own, Modality(m)) for own, m in self._rows(EQUAL, (item_id,))]
+        return sorted(found, key=lambda own: (own.item_id, ORDER[own.modality]))
+
+    def code_batches(self) -> Iterator[CodeBatch]:
+        """Yield all streams, those of one modality and length in the order of their keys."""
+        last = 0
+        query = "SELECT key, modality, code_rows, codes FROM streams WHERE key > ? ORDER BY key"
+        while rows := self._rows(f"{query} LIMIT {BATCH}", (last,)):
+            kinds: dict[tuple[str, int, int], list[tuple[int, bytes]]] = defaultdict(list)
+            for key, modality, code_rows, blob in rows:
+                kinds[modality, code_rows, len(blob)].append((key, blob))
+            for (modality, code_rows, _), own in kinds.items():
+                keys = np.array([key for key, _ in own], np.int64)
+                codes = np.frombuffer(b"".join(blob for _, blob in own), "<i2")
+                codes = codes.astype(np.int16).reshape(len(own), code_rows, -1)
+                yield CodeBatch(Modality(modality), keys, codes)
+            last = rows[-1][0]
 
     def of_streams(self, keys: Sequence[int]) -> dict[int, StoredItem]:
         """Return the item of each stream key that there is."""
-        marks = ",".join("?" * len(keys))
-        where = f"WHERE items.key IN (SELECT item FROM streams WHERE key IN ({marks}))"
-        found = self._select(where, keys)
+        own = "SELECT item FROM streams WHERE key IN (SELECT value FROM json_each(?))"
+        found = self._select(f"WHERE items.key IN ({own})", (json.dumps(list(keys)),))
         return {key: stored for stored in found for key in stored.keys}
 
     def __len__(self) -> int:
@@ -160,21 +191,6 @@ class ItemDatabase:
         """Close the file."""
         self._reader.close()
         self._writer.close()
-
-    def _prepare(self, path: Path) -> None:
-        """Make the tables of a new file; check the version of an old one."""
-        db = self._writer
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA foreign_keys = ON")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            db.executescript(SCHEMA)
-        elif version != SCHEMA_VERSION:
-            raise StoreUnavailable(
-                f"{path} has version {version}, this srcid reads {SCHEMA_VERSION}: update srcid, "
-                "or choose another data directory (SRCID_DATA_DIR, --data-dir)"
-            )
 
     def _stamp(self, folder: Path, fingerprint: str, *, read_only: bool) -> None:
         """Hold the items to the checkpoint that made them."""
@@ -219,9 +235,12 @@ class ItemDatabase:
 
     def _select(self, where: str, values: Sequence[object]) -> list[StoredItem]:
         query = f"{SELECT} {where} ORDER BY items.id, streams.key"
-        with self._read_lock:
-            rows = self._reader.execute(query, values).fetchall()
+        rows = self._rows(query, values)
         return [_stored(list(own)) for _, own in groupby(rows, key=itemgetter(0))]
+
+    def _rows(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        with self._read_lock:
+            return self._reader.execute(query, values).fetchall()
 
 
 def _stored(rows: list[tuple[Any, ...]]) -> StoredItem:
@@ -240,8 +259,3 @@ def _unusable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
         f"{path} cannot be used ({error}): free its disk, restore it from a backup, or choose "
         "another data directory (SRCID_DATA_DIR, --data-dir)"
     )
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """Open in autocommit mode: transactions are begun where they are meant."""
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)

@@ -2,13 +2,15 @@
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import StoreUnavailable
+from app.errors import InvalidRequest, StoreUnavailable
 from app.filters import Where
 from app.store.base import (
     ANY_CODE,
@@ -21,17 +23,22 @@ from app.store.base import (
     Score,
     Store,
 )
-from app.store.items import ItemDatabase
-from app.store.likeness import DECIMALS, cosines, windows
+from app.store.code_index import CodeIndex
+from app.store.items import ORDER, Change, ItemDatabase, StoredItem
+from app.store.kernels import load_kernels
+from app.store.likeness import best_second, cosines
+from app.store.nearest import Nearest, joined
+from app.store.patterns import longest_run, places, tally
+from app.store.shared_lock import SharedLock
 from app.store.writer_lock import WriterLock
 from model.encoder import Vocabulary
 from model.modality import Modality
 
-ORDER = {modality: place for place, modality in enumerate(Modality)}
+Found = TypeVar("Found")
 
 
 class LocalStore(Store):
-    """Items in ``folder``, with one exact index for each modality and selection of layers.
+    """Items in ``folder``, with an index of the codes of each modality.
 
     Args:
         folder: Made where it is missing, unless ``read_only``.
@@ -50,11 +57,17 @@ class LocalStore(Store):
     ) -> None:
         self._vocabulary = vocabulary
         self._write_lock = threading.RLock()  # held over a commit and the indexes' following it
+        self._index_lock = SharedLock()
+        self._changes = 0  # odd while items and indexes do not agree
         self._lock = None if read_only else _lock(folder)
+        kernels = load_kernels()
+        self._indexes = {m: CodeIndex(vocabulary, kernels=kernels) for m in Modality}
         try:
             self._items = ItemDatabase(
                 _database(folder, read_only), fingerprint=fingerprint, read_only=read_only
             )
+            for batch in self._items.code_batches():
+                self._indexes[batch.modality].add(batch.keys, batch.codes)
         except BaseException:
             if self._lock:
                 self._lock.close()
@@ -63,9 +76,10 @@ class LocalStore(Store):
     def add(self, item: Item, *, replace: bool) -> None:
         """Keep ``item``; see ``Store.add``."""
         for stream in item.streams.values():
-            self._vocabulary.steps(stream.codes, (1,))  # codes outside the vocabulary raise
-        with self._write_lock:
-            self._items.put(item, replace=replace)
+            self._check(stream.codes)
+        with self._write_lock, self._changing():
+            change = self._items.put(item, replace=replace)
+            self._follow(change, item)
 
     def get(self, item_id: str) -> Item | None:
         """Return the item of that id, or None."""
@@ -77,8 +91,9 @@ class LocalStore(Store):
 
     def delete(self, item_id: str) -> bool:
         """Remove the item of that id; return whether there was one."""
-        with self._write_lock:
+        with self._write_lock, self._changing():
             change = self._items.delete(item_id)
+            self._follow(change, None)
         return bool(change.removed)
 
     def search(
@@ -95,90 +110,74 @@ class LocalStore(Store):
         curves: bool = False,
     ) -> list[Hit]:
         """Return the nearest streams; see ``Store.search``."""
-        hits = [
-            self._scored(item, modality, queries.astype(np.float64), layers, score, window, curves)
-            for item in self._all(where)
-            for modality in item.streams
-            if modality in targets
-        ]
-        kept = [hit for hit in hits if threshold is None or hit.score >= threshold]
-        return sorted(kept, key=lambda hit: (-hit.score, hit.item.id, ORDER[hit.modality]))[:k]
+        width = {"mean": None, "max": 1, "window": window}[score]
+
+        def find() -> tuple[Nearest, dict[int, StoredItem]]:
+            near = self._nearest(
+                queries,
+                layers=layers,
+                targets=targets,
+                k=k,
+                width=width,
+                least=-1.0 if threshold is None else threshold,
+                where=where,
+            )
+            return near, self._items.of_streams(near.keys.tolist())
+
+        near, stored = self._unchanged(find)
+        hits = []
+        for key, value, number in zip(*(column.tolist() for column in near), strict=True):
+            if key in stored:
+                item, modality = stored[key].item, stored[key].keys[key]
+                stream = item.streams[modality]
+                steps = self._vocabulary.steps(stream.codes, layers).astype(np.float64)
+                query = queries[number].astype(np.float64)
+                has_time = stream.duration_seconds is not None
+                second = best_second(steps, query, width=width or 1) if has_time else None
+                curve = cosines(steps, query).astype(np.float32) if curves else None
+                hits.append(Hit(item, modality, value, second, curve, query=number))
+        return sorted(hits, key=lambda hit: (-hit.score, hit.item.id, ORDER[hit.modality]))
 
     def occurrences(
         self, pattern: NDArray[np.int16], *, targets: Sequence[Modality], k: int
     ) -> list[Occurrence]:
         """Return where a pattern of codes stands; see ``Store.occurrences``."""
-        found = []
-        for item in self._all(None):
-            for modality in (m for m in Modality if m in item.streams and m in targets):
-                codes = item.streams[modality].codes
-                for second in range(codes.shape[1] - pattern.shape[1] + 1):
-                    part = codes[:, second : second + pattern.shape[1]]
-                    if ((pattern == ANY_CODE) | (part == pattern)).all():
-                        found.append(Occurrence(item, modality, second))
-        return found[:k]
+        rows = len(self._vocabulary.tables)
+        if pattern.shape[0] != rows or (pattern == ANY_CODE).all():
+            raise InvalidRequest(
+                f"the pattern has {pattern.shape[0]} rows of {pattern.shape[1]} codes: give "
+                f"{rows} rows, one a row of the codes, with at least one code that is not "
+                f"{ANY_CODE} (any)"
+            )
+
+        def find() -> list[Occurrence]:
+            with self._index_lock.shared():
+                found = [places(self._indexes[m], pattern) for m in dict.fromkeys(targets)]
+            keys = np.concatenate([own.keys for own in found])
+            steps = np.concatenate([own.steps for own in found])
+            first = self._items.first(np.unique(keys), limit=k)
+            stored = self._items.of_streams(first)
+            return [
+                Occurrence(stored[key].item, stored[key].keys[key], step)
+                for key in first
+                for step in sorted(steps[keys == key].tolist())
+                if key in stored
+            ][:k]
+
+        return self._unchanged(find)
 
     def duplicates(self, item_id: str) -> list[Duplicate]:
         """Return the streams with the same codes; see ``Store.duplicates``."""
-        own = self.get(item_id)
-        return [
-            Duplicate(item.id, modality)
-            for item in self._all(None)
-            for modality in Modality
-            if own and item.id != item_id and modality in own.streams and modality in item.streams
-            if np.array_equal(own.streams[modality].codes, item.streams[modality].codes)
-        ]
+        return self._items.equal(item_id)
 
     def card(self, row: int, code: int, *, k: int) -> CodeCard:
         """Return what one code stands for; see ``Store.card``."""
-        layer = int(self._vocabulary.layers[row])
-        query = self._vocabulary.tables[row, code][None]
-        counts: dict[Modality, int] = {}
-        companions: Counter[tuple[int, int]] = Counter()
-        best = []
-        for modality in Modality:
-            hits = self.search(query, layers=(layer,), targets=[modality], k=len(self))
-            with_code = [hit for hit in hits if code in hit.item.streams[modality].codes[row]]
-            for hit in with_code:
-                codes = hit.item.streams[modality].codes
-                at = codes[:, codes[row] == code]
-                counts[modality] = counts.get(modality, 0) + at.shape[1]
-                companions.update(
-                    (r, c) for r in range(len(at)) if r != row for c in at[r].tolist()
-                )
-            best += [
-                Occurrence(
-                    h.item, modality, h.item.streams[modality].codes[row].tolist().index(code)
-                )
-                for h in with_code[:k]
-            ]
-        common = sorted(companions.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
-        return CodeCard(counts, best, [Companion(r, c, count) for (r, c), count in common])
-
-    def _all(self, where: Where | None) -> list[Item]:
-        return [stored.item for stored in self._items.passing(where)]
-
-    def _scored(
-        self,
-        item: Item,
-        modality: Modality,
-        queries: NDArray[np.float64],
-        layers: Sequence[int],
-        score: Score,
-        window: int,
-        curves: bool,
-    ) -> Hit:
-        stream = item.streams[modality]
-        steps = self._vocabulary.steps(stream.codes, layers).astype(np.float64)
-        parts = windows(steps, score=score, window=window)
-        scores = np.stack([cosines(parts, query) for query in queries])  # [N, W]
-        query, best = np.unravel_index(scores.argmax(), scores.shape)
-        curve = cosines(steps, queries[query])
-        if score == "mean":
-            best = curve.argmax()
-        second = None if stream.duration_seconds is None else int(best)
-        value = float(scores.max().round(DECIMALS))
-        return Hit(item, modality, value, second, curve.astype(np.float32) if curves else None)
+        rows, size = self._vocabulary.tables.shape[:2]
+        if not (0 <= row < rows and 0 <= code < size):
+            raise InvalidRequest(
+                f"row {row} has no code {code}: there are {rows} rows, from 0, of {size} codes"
+            )
+        return self._unchanged(lambda: self._card(row, code, k))
 
     def __len__(self) -> int:
         return len(self._items)
@@ -189,6 +188,108 @@ class LocalStore(Store):
             self._items.close()
             if self._lock:
                 self._lock.close()
+
+    def _card(self, row: int, code: int, k: int) -> CodeCard:
+        counts: dict[Modality, int] = {}
+        beside: Counter[tuple[int, int]] = Counter()
+        best: list[Occurrence] = []
+        layers = (int(self._vocabulary.layers[row]),)
+        for modality, index in self._indexes.items():
+            with self._index_lock.shared():
+                own = tally(index, row, code)
+                if not own.steps:
+                    continue
+                query = self._vocabulary.tables[row, code]
+                with_code = np.sort(own.keys)
+                near = index.search(query, layers=layers, k=k, allowed=with_code)
+            counts[modality] = own.steps
+            beside.update(own.beside)
+            top = self._best(Nearest(near.keys, near.scores, np.zeros_like(near.keys)), k)
+            stored = self._items.of_streams(top.keys.tolist())
+            scores = dict(zip(top.keys.tolist(), top.scores.tolist(), strict=True))
+            for key in sorted(
+                stored.keys() & scores, key=lambda own: (-scores[own], stored[own].item.id)
+            ):
+                item = stored[key].item
+                codes = item.streams[modality].codes[row]
+                best.append(Occurrence(item, modality, longest_run(codes, code)))
+        common = sorted(beside.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
+        return CodeCard(counts, best, [Companion(r, c, count) for (r, c), count in common])
+
+    def _nearest(
+        self,
+        queries: NDArray[np.float32],
+        *,
+        layers: Sequence[int],
+        targets: Sequence[Modality],
+        k: int,
+        width: int | None,
+        least: float,
+        where: Where | None,
+    ) -> Nearest:
+        """Return the ``k`` best streams, each with the query that it is most like."""
+        allowed = self._items.passing(where) if where else None
+        found = []
+        with self._index_lock.shared():
+            for modality in dict.fromkeys(targets):
+                candidates = self._indexes[modality].search_many(
+                    queries,
+                    layers=layers,
+                    k=k,
+                    width=width,
+                    least=least,
+                    allowed=allowed[modality] if allowed else None,
+                )
+                found += [
+                    Nearest(own.keys, own.scores, np.full(len(own.keys), number))
+                    for number, own in enumerate(candidates)
+                ]
+        everything = joined(found)
+        order = np.lexsort([everything.queries, -everything.scores])
+        _, first = np.unique(everything.keys[order], return_index=True)
+        return self._best(everything.only(order[first]), k)
+
+    def _best(self, found: Nearest, k: int) -> Nearest:
+        """Return the ``k`` best; of those that tie with the last, the first by id."""
+        if len(found.keys) <= k:
+            return found
+        last = np.partition(found.scores, -k)[-k]
+        better, tied = found.scores > last, found.scores == last
+        first = self._items.first(found.keys[tied], limit=k - int(better.sum()))
+        chosen = better | np.isin(found.keys, np.array(first, np.int64))
+        return found.only(chosen)
+
+    def _follow(self, change: Change, item: Item | None) -> None:
+        """Bring the indexes up to date with a committed change."""
+        with self._index_lock.exclusive():
+            for key, modality in change.removed.items():
+                self._indexes[modality].remove(key)
+            for key, modality in change.added.items():
+                assert item is not None
+                codes = item.streams[modality].codes
+                self._indexes[modality].add(np.array([key]), codes[None])
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        self._changes += 1
+        try:
+            yield
+        finally:
+            self._changes += 1
+
+    def _unchanged(self, find: Callable[[], Found]) -> Found:
+        """Return what ``find`` does while no item changes, so that it sees each item whole."""
+        before = self._changes
+        found = find()
+        if before % 2 == 0 and before == self._changes:
+            return found
+        with self._write_lock:
+            return find()
+
+    def _check(self, codes: NDArray[np.int16]) -> None:
+        rows, size = self._vocabulary.tables.shape[:2]
+        if len(codes) != rows or codes.min() < 0 or codes.max() >= size:
+            raise IndexError(f"codes of {rows} rows below {size} are kept, not {codes}")
 
 
 def _database(folder: Path, read_only: bool) -> Path:

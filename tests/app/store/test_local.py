@@ -153,9 +153,9 @@ def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path) -> None:
 def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     open_store(tmp_path).close()
     with sqlite3.connect(tmp_path / "items.sqlite3") as database:
-        database.execute("PRAGMA user_version = 2")
+        database.execute("PRAGMA user_version = 3")
     database.close()
-    with pytest.raises(StoreUnavailable, match="has version 2, this srcid reads 1"):
+    with pytest.raises(StoreUnavailable, match="has version 3, this srcid reads 2"):
         open_store(tmp_path)
 
 
@@ -177,11 +177,11 @@ def test_a_full_disk_refuses_the_item_and_loses_nothing(
 ) -> None:
     def connect_to_a_full_disk(path: Path) -> sqlite3.Connection:
         connection = connect(path)
-        connection.execute("PRAGMA max_page_count = 12")
+        connection.execute("PRAGMA max_page_count = 13")
         return connection
 
-    connect = items._connect
-    monkeypatch.setattr(items, "_connect", connect_to_a_full_disk)
+    connect = items.connect
+    monkeypatch.setattr(items, "connect", connect_to_a_full_disk)
     with open_store(tmp_path) as store:
         store.add(make_item("a"), replace=False)
         heavy = replace(make_item("a"), metadata={"x": "y" * 100_000})

@@ -1,0 +1,75 @@
+"""What of the codes a search compares, and with what: the rows of some layers, and a query.
+
+Shape letters: C code rows, L codebook size, D hidden dim, K layers that are compared, Q rows of
+these, P pairs of these that belong to one layer, S columns of a block.
+"""
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.store.blocks import Layers, Packing
+from app.store.likeness import unit
+from app.store.lookups import Doubles, Floats, Ints
+from model.encoder import Vocabulary
+
+LARGEST_NORM = 65_000  # of a mean, as it is kept: the longest that the vocabulary allows
+
+
+class Comparison:
+    """The rows of a selection of layers and all that follows from their codebooks."""
+
+    def __init__(self, vocabulary: Vocabulary, layers: Layers) -> None:
+        self.layers = layers
+        self.tables: Floats = vocabulary.tables  # [C, L, D]
+        place = {layer: part for part, layer in enumerate(layers)}
+        self.parts: Ints = np.array(  # [C] which of the layers a row belongs to, or -1
+            [place.get(layer, -1) for layer in vocabulary.layers.tolist()], np.int64
+        )
+        self.rows: Ints = np.flatnonzero(self.parts >= 0)  # [Q]
+
+    @cached_property
+    def norm_unit(self) -> float:
+        """What a length of a mean is counted in."""
+        longest = np.linalg.norm(self._exact, axis=-1).max(1)  # [Q]
+        layers = [longest[self.parts[self.rows] == part].sum() for part in range(len(self.layers))]
+        return float(np.linalg.norm(layers)) / LARGEST_NORM or 1.0
+
+    @cached_property
+    def pairs(self) -> Ints:
+        """``[P, 2]`` the pairs of compared rows, by their place, that are of one layer."""
+        own = self.parts[self.rows]
+        return np.argwhere(own[:, None] == own)
+
+    @cached_property
+    def grams(self) -> Floats:
+        """``[P, L, L]`` the dot products of two rows' codes."""
+        found = [self._exact[one] @ self._exact[other].T for one, other in self.pairs]
+        return np.ascontiguousarray(np.stack(found), np.float32)
+
+    def towards(self, query: NDArray[np.float32]) -> Doubles:
+        """Return ``query`` ``[K * D]`` scaled to length 1; zeros stay zeros."""
+        return unit(query.astype(np.float64))
+
+    def lut(self, towards: Doubles) -> Doubles:
+        """Return the dot product of each compared code with the query, ``[Q, L]``."""
+        own = towards.reshape(len(self.layers), -1)  # [K, D]
+        return np.stack(
+            [
+                table @ own[part]
+                for table, part in zip(self._exact, self.parts[self.rows], strict=True)
+            ]
+        )
+
+    def columns(self, packing: Packing) -> Ints:
+        """Return ``[S]`` the place of each column's row, Q where it is not compared."""
+        places = np.full(packing.columns, len(self.rows), np.int64)
+        for place, row in enumerate(self.rows):
+            places[row * packing.steps : (row + 1) * packing.steps] = place
+        return places
+
+    @cached_property
+    def _exact(self) -> Doubles:
+        """The codebooks of the compared rows in float64, ``[Q, L, D]``."""
+        return self.tables[self.rows].astype(np.float64)

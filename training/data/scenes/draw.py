@@ -30,8 +30,8 @@ SIZES = (0.55, 1.0)  # of a photo on its panel
 ZOOMS = (0.6, 1.0)
 LEVELS = (-32.0, -20.0)  # dB, of events
 NOISE = (-46.0, -34.0)  # dB
-CLOSE = (0.3, 0.55)  # zoom of `cuts`
-MURMURS, MURMUR = 2, -6.0  # of `sounds`: how many, and dB relative to the event
+CLOSE = (0.2, 0.4)  # zoom of `cuts`
+MURMURS, MURMUR = 2, -15.0  # of `sounds`: how many, and dB relative to the event
 
 Draw = np.random.Generator
 

@@ -1,5 +1,6 @@
 """Settings in, the service or the ASGI app out."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -8,18 +9,26 @@ import torch
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
 
-from app.api import encode, health, items, metrics, middleware, problems, search
+from app.api import codes, encode, health, items, metrics, middleware, problems, search
 from app.engine.engine import Engine
+from app.engine.observer import EngineObserver
+from app.media_folder import MediaFolder
 from app.metrics import Metrics
 from app.service import RetrievalService
 from app.settings import Settings
 from app.store.local import LocalStore
 from app.tracing import trace
+from model.calibration import read_calibration
+from model.checkpoint import locate
 from model.encoder import Encoder
 
 
-def open_engine(settings: Settings) -> Engine:
+def open_engine(settings: Settings, *, observer: EngineObserver | None = None) -> Engine:
     """Load the checkpoint.
+
+    Args:
+        settings: Which one, and where it runs.
+        observer: Told how the engine works.
 
     Raises:
         CheckpointError: It is missing, damaged or does not fit.
@@ -29,14 +38,18 @@ def open_engine(settings: Settings) -> Engine:
     device = settings.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return Engine(Encoder.from_pretrained(settings.checkpoint, device=device), settings)
+    encoder = Encoder.from_pretrained(settings.checkpoint, device=device)
+    return Engine(encoder, settings, observer=observer)
 
 
-def open_service(settings: Settings, *, read_only: bool = False) -> RetrievalService:
+def open_service(
+    settings: Settings, *, read_only: bool = False, observer: EngineObserver | None = None
+) -> RetrievalService:
     """Load the checkpoint and open the index.
 
     Args:
         settings: Which ones.
+        observer: Told how the engine works.
         read_only: Only search, beside another process that may write.
 
     Raises:
@@ -44,14 +57,19 @@ def open_service(settings: Settings, *, read_only: bool = False) -> RetrievalSer
         IndexMismatch: The index was built with another checkpoint.
         StoreUnavailable: Another process writes to the data directory, or it cannot be opened.
     """
-    engine = open_engine(settings)
+    engine = open_engine(settings, observer=observer)
     store = LocalStore(
         settings.data_dir,
         engine.encoder.vocabulary,
         fingerprint=engine.encoder.fingerprint,
         read_only=read_only,
     )
-    return RetrievalService(engine, store)
+    return RetrievalService(
+        engine,
+        store,
+        media=MediaFolder(settings.data_dir / "media"),
+        calibration=read_calibration(locate(settings.checkpoint)),
+    )
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -65,11 +83,13 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = app.state.service = open_service(settings)
+        service = app.state.service = open_service(settings, observer=measured)
         measured.describe(version=app.version, fingerprint=service.engine.encoder.fingerprint)
         measured.items.set_function(lambda: len(service.store))
-        with service.store:
+        with service.store, service.engine:
+            sweeping = asyncio.create_task(asyncio.to_thread(service.items.sweep))
             yield
+            await sweeping
         if tracer:
             tracer.shutdown()
 
@@ -83,7 +103,7 @@ def create_app(settings: Settings) -> FastAPI:
     middleware.install(app, settings, metrics=measured)
     tracer = trace(app) if settings.tracing else None
     problems.install(app)
-    for part in (encode, search, items, health, metrics):
+    for part in (encode, search, items, codes, health, metrics):
         app.include_router(part.router)
 
     @app.get("/", include_in_schema=False)

@@ -42,6 +42,19 @@ class Settings(BaseSettings):
     tracing: bool = Field(
         False, description="Send OpenTelemetry traces (needs `pip install 'srcid[tracing]'`)"
     )
+    keep_media: bool = Field(
+        False, description="Keep the media of items that are added, for GET /items/{id}/media"
+    )
+    media_root: Path | None = Field(
+        None, description="Folder that POST /jobs/index may read; no jobs where it is not set"
+    )
+    cors_origins: tuple[str, ...] = Field(
+        (), description='Web origins that may call, as JSON: ["https://example.org"]; ["*"] is all'
+    )
+    root_path: str = Field(
+        "", pattern=r"^(/[^/?#]+)*$", description="Prefix that a proxy strips off, such as /srcid"
+    )
+    max_live: PositiveInt = Field(8, description="Sounds that /live encodes at the same time")
     max_upload_bytes: PositiveInt = Field(64 * 2**20, description="Largest request body")
     max_text_characters: PositiveInt = Field(2000, description="Longest sentence")
     max_metadata_bytes: PositiveInt = Field(2**16, description="Largest metadata of an item")
@@ -53,6 +66,28 @@ class Settings(BaseSettings):
     max_decodes: PositiveInt = Field(
         default_factory=lambda: os.cpu_count() or 1,
         description="Media files decoded at the same time; as many as processors by default",
+    )
+    max_decode_seconds: PositiveInt = Field(
+        30, description="Seconds that decoding one media file may take"
+    )
+    max_decode_memory_bytes: PositiveInt = Field(
+        2**31, description="Memory that decoding one media file may take"
+    )
+    network_threads: PositiveInt = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        description="Items that the network encodes at the same time on a CPU; as many as "
+        "processors by default",
+    )
+    max_batch: PositiveInt = Field(
+        16, description="Items that the network encodes at the same time on a GPU"
+    )
+    max_run_seconds: PositiveInt = Field(
+        60, description="Seconds after which a batch that is late counts as hanging"
+    )
+    max_queue: PositiveInt = Field(
+        128,
+        description="Media files, and as many sentences, that may wait to be encoded; more are "
+        "refused with 503",
     )
 
 

@@ -1,80 +1,189 @@
-"""A clip or sentence in, the codes of its streams out."""
+"""A clip or sentence in, the codes of its streams out.
+
+Media goes through two stages, each with threads and a queue of its own: decoding, in worker
+processes, and the network. A sentence goes straight to the network. Nothing waits while the
+stage before it is idle, and what is more than may wait is refused at once.
+"""
 
 import asyncio
 import threading
-from collections.abc import Mapping
+import weakref
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from types import TracebackType
+from typing import Self
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from app.errors import InvalidMedia, TooLarge
+from app.engine.admission import Admission
+from app.engine.batcher import MicroBatcher, Probe
+from app.engine.decode_messages import DecodeLimits
+from app.engine.decode_pool import DecodePool
+from app.engine.decoding import Decoding, Upload
+from app.engine.network import Encoded as Encoded
+from app.engine.network import Network, Work, as_service_errors
+from app.engine.observer import EngineObserver, Unobserved
+from app.errors import EngineFailed, InvalidMedia, TooLarge
 from app.settings import Settings
 from model.encoder import Encoder
-from model.errors import MediaError, MediaTooLarge
-from model.feature_file import is_feature_file, read_features
-from model.media import Clip, DecodeConfig, read_clip
+from model.media import Clip, DecodeConfig
 from model.modality import Modality
 from model.sampling import jpeg
 
 # Media as bytes, file or decoded; features as the bytes of a feature file; a sentence as text.
 Source = bytes | Path | Clip | str
+
+SENTENCES, MEDIA = "sentences", "media files"  # the two kinds that queue up apart
 THUMBNAIL_PIXELS = 240  # the shorter side
-
-
-class Encoded(NamedTuple):
-    """The streams of one clip or sentence."""
-
-    codes: Mapping[Modality, NDArray[np.int16]]  # [C, T] each
-    duration_seconds: float | None  # of the media; None for a picture or a sentence
+START_SECONDS = 60.0  # for the network's threads to have shown that they work
 
 
 class Engine:
     """Decodes and encodes. Methods may be called from any thread.
 
-    At most ``settings.max_decodes`` media files are decoded at once, others wait; the network
-    runs in one thread at a time. A sentence waits for no decoding.
+    Threads and processes start when they are first needed, or by ``start``; they end by
+    ``close``, or when nobody holds the engine any more. As a context manager it does both.
+
+    Codes do not depend on what else is encoded at the same time, in which order or thread: on a
+    CPU the network takes one item at a time, in as many threads as ``settings`` says.
+
+    Args:
+        encoder: The checkpoint.
+        settings: Sizes and limits.
+        observer: Told what happens.
     """
 
-    def __init__(self, encoder: Encoder, settings: Settings) -> None:
+    def __init__(
+        self, encoder: Encoder, settings: Settings, *, observer: EngineObserver | None = None
+    ) -> None:
         self.encoder = encoder
         self.settings = settings
-        self._decoding = threading.BoundedSemaphore(settings.max_decodes)
-        self._device = threading.Lock()
-        self._limits = DecodeConfig(
-            max_steps=settings.max_steps,
-            frames_per_step=encoder.frames_per_step,
-            max_seconds=settings.max_media_seconds,
-            max_bytes=settings.max_media_bytes,
+        observer = observer or Unobserved()
+        self._pool = DecodePool(
+            settings.max_decodes,
+            config=DecodeConfig(
+                max_steps=settings.max_steps,
+                frames_per_step=encoder.frames_per_step,
+                max_seconds=settings.max_media_seconds,
+                max_bytes=settings.max_media_bytes,
+            ),
+            limits=DecodeLimits(
+                memory_bytes=settings.max_decode_memory_bytes, seconds=settings.max_decode_seconds
+            ),
+            observer=observer,
         )
+        on_cpu = encoder.device.type == "cpu"
+        network = Network(encoder)
+        self._network: MicroBatcher[Work, Encoded] = MicroBatcher(
+            network.run,
+            part="device",
+            probes=[Probe(work, _lane(work), work.num_steps) for work in network.probes()],
+            threads=settings.network_threads if on_cpu else 1,
+            max_batch=1 if on_cpu else settings.max_batch,
+            max_run_seconds=settings.max_run_seconds,
+            observer=observer,
+        )
+        # Decoded media is large: no more of it than keeps the network busy.
+        self._ahead = threading.Semaphore(2 * settings.max_decodes + settings.max_batch)
+        self._decoding: MicroBatcher[Upload, Work] = MicroBatcher(
+            Decoding(self._pool, encoder, max_steps=settings.max_steps).run,
+            part="decoder",
+            threads=settings.max_decodes,
+            max_run_seconds=2 * settings.max_decode_seconds + START_SECONDS,
+            gate=self._ahead,
+        )
+        self._admissions = {
+            kind: Admission(settings.max_queue, what=kind) for kind in (SENTENCES, MEDIA)
+        }
+        self._close = weakref.finalize(self, _close, self._decoding, self._network, self._pool)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start all threads and processes; return when the network works.
+
+        Raises:
+            EngineFailed: It does not.
+        """
+        self._pool.start()
+        self._decoding.start()
+        self._network.start()
+        if not self._network.wait_until_ready(START_SECONDS):
+            raise EngineFailed(f"{self._network.trouble}: the log says why")
+
+    def close(self) -> None:
+        """End all threads and processes. What waits fails with ``EngineFailed``."""
+        self._close()
+
+    def check(self) -> None:
+        """Return if requests can be served. Never waits.
+
+        Raises:
+            EngineFailed: A part is broken down or hangs; the message says which, and how.
+        """
+        hanging = self.settings.max_decode_seconds + self.settings.max_run_seconds
+        reasons = [self._network.trouble, self._decoding.trouble, self._pool.trouble]
+        reasons += [own.trouble(hanging) for own in self._admissions.values()]
+        if reason := next(filter(None, reasons), None):
+            raise EngineFailed(reason)
+
+    @property
+    def num_waiting(self) -> int:
+        """How many requests have been accepted and not yet answered."""
+        return sum(own.num_in for own in self._admissions.values())
 
     def encode(self, source: Source, modality: Modality | None = None) -> Encoded:
         """Return the codes of ``source``.
 
         Args:
-            source: Media, or a sentence.
+            source: Media, features, or a sentence.
             modality: The only stream wanted of a clip; all that it has by default.
 
         Raises:
             InvalidMedia: Not decodable, empty, or without that stream.
             TooLarge: Longer or heavier than the settings allow.
+            Overloaded: As many wait as may.
+            EngineFailed: A part broke down meanwhile.
         """
-        try:
-            if isinstance(source, str):
-                return self._encode_sentence(source)
-            if isinstance(source, bytes) and is_feature_file(source):
-                return self._encode_features(source, modality)
-            return self._encode_media(source, modality)
-        except MediaTooLarge as error:
-            raise TooLarge(str(error)) from error
-        except MediaError as error:
-            raise InvalidMedia(str(error)) from error
+        return self.submit(source, modality).result()
 
     async def encode_async(self, source: Source, modality: Modality | None = None) -> Encoded:
         """Return the codes of ``source``; see ``encode``. Cancelling drops what has not begun."""
-        return await asyncio.to_thread(self.encode, source, modality)
+        return await asyncio.wrap_future(self.submit(source, modality))
+
+    def submit(self, source: Source, modality: Modality | None = None) -> Future[Encoded]:
+        """Return a future of the codes of ``source``; see ``encode``. Never waits.
+
+        Raises:
+            InvalidMedia: The sentence is empty.
+            TooLarge: The sentence is too long.
+            Overloaded: As many wait as may.
+        """
+        if isinstance(source, str):
+            self._check_sentence(source)
+        admission = self._admissions[SENTENCES if isinstance(source, str) else MEDIA]
+        admission.enter()
+        try:
+            if isinstance(source, str):
+                work = Work(source)
+                found = self._network.submit(work, lane=_lane(work), cost=work.num_steps)
+            else:
+                found = self._submit_media(Upload(source, modality))
+        except BaseException:
+            admission.leave()
+            raise
+        found.add_done_callback(lambda _: admission.leave())
+        return found
 
     def thumbnail(self, source: bytes | Path) -> bytes | None:
         """Return a small JPEG of a clip's first second or of a picture; None where there is none.
@@ -84,57 +193,78 @@ class Engine:
             TooLarge: Longer or heavier than the settings allow.
         """
         limits = {"max_steps": 1, "frames_per_step": 1, "short_side": THUMBNAIL_PIXELS}
-        try:
-            with self._decoding:
-                clip = read_clip(source, self._limits.model_copy(update=limits))
-        except MediaTooLarge as error:
-            raise TooLarge(str(error)) from error
-        except MediaError as error:
-            raise InvalidMedia(str(error)) from error
-        return None if clip.frames is None else jpeg(clip.frames[0, 0])
+        config = self._pool.config.model_copy(update=limits)
+        with as_service_errors(), self._pool.decoded(source, config) as clip:
+            return None if clip.frames is None else jpeg(clip.frames[0, 0])
 
-    def _encode_sentence(self, text: str) -> Encoded:
-        if len(text) > self.settings.max_text_characters:
+    def _check_sentence(self, text: str) -> None:
+        limit = self.settings.max_text_characters
+        if len(text) > limit:
             raise TooLarge(
-                f"the sentence has {len(text)} characters, at most "
-                f"{self.settings.max_text_characters} are taken: shorten it, or raise "
-                "SRCID_MAX_TEXT_CHARACTERS"
+                f"the sentence has {len(text)} characters, at most {limit} are taken: shorten it, "
+                "or raise SRCID_MAX_TEXT_CHARACTERS"
             )
         if not text.strip():
             raise InvalidMedia("the sentence is empty: send at least one word as text")
-        with self._device:
-            return Encoded({Modality.TEXT: self.encoder.encode_text(text)}, None)
 
-    def _encode_features(self, source: bytes, modality: Modality | None) -> Encoded:
-        features = read_features(
-            source, self.encoder.config, modality=modality, max_steps=self.settings.max_steps
-        )
-        items = [(own, torch.from_numpy(array)) for own, array in features.items()]
-        with self._device:
-            codes = self.encoder.encode_features(items)
-        is_text = features.keys() == {Modality.TEXT}
-        seconds = None if is_text else float(max(len(array) for array in features.values()))
-        return Encoded(dict(zip(features, codes, strict=True)), seconds)
-
-    def _encode_media(self, source: bytes | Path | Clip, modality: Modality | None) -> Encoded:
-        with self._decoding:
-            clip = source if isinstance(source, Clip) else read_clip(source, self._limits)
-            if modality:
-                clip = _only(clip, modality)
-            prepared = self.encoder.prepare(clip)
-        with self._device:
-            codes = self.encoder.encode(list(prepared.items()))
-        return Encoded(dict(zip(prepared, codes, strict=True)), clip.duration_seconds)
+    def _submit_media(self, upload: Upload) -> Future[Encoded]:
+        """Decode, then encode; the future that is returned stands for both."""
+        job: Future[Encoded] = Future()
+        decoded = self._decoding.submit(upload, lane=MEDIA)
+        job.add_done_callback(partial(_cancel, decoded))
+        decoded.add_done_callback(partial(_encode_next, self._network, self._ahead, job))
+        return job
 
 
-def _only(clip: Clip, modality: Modality) -> Clip:
-    """Leave one stream of the clip."""
-    wanted = {
-        Modality.AUDIO: clip._replace(frames=None),
-        Modality.VIDEO: clip._replace(waveform=None),
-    }.get(modality)
-    if wanted is None or (wanted.frames is None and wanted.waveform is None):
-        raise InvalidMedia(
-            f"the upload has no {modality} stream: name one that it has, or leave modality out"
-        )
-    return wanted
+def _encode_next(
+    network: MicroBatcher[Work, Encoded],
+    ahead: threading.Semaphore,
+    job: Future[Encoded],
+    decoded: Future[Work],
+) -> None:
+    """Send what is decoded to the network, unless nobody waits for it any more."""
+    if decoded.cancelled():
+        return
+    try:
+        work = decoded.result()
+        if job.cancelled():
+            ahead.release()
+            return
+        encoded = network.submit(work, lane=_lane(work), cost=work.num_steps)
+    except BaseException as error:
+        ahead.release()
+        with suppress(InvalidStateError):
+            job.set_exception(error)
+        return
+    encoded.add_done_callback(lambda _: ahead.release())
+    job.add_done_callback(partial(_cancel, encoded))
+    encoded.add_done_callback(partial(_settle, job))
+
+
+def _lane(work: Work) -> str:
+    return SENTENCES if isinstance(work.inputs, str) else MEDIA
+
+
+def _settle(job: Future[Encoded], encoded: Future[Encoded]) -> None:
+    with suppress(InvalidStateError):  # nobody waits for it any more
+        if encoded.cancelled():
+            return
+        if error := encoded.exception():
+            job.set_exception(error)
+        else:
+            job.set_result(encoded.result())
+
+
+def _cancel(part: "Future[Work] | Future[Encoded]", job: Future[Encoded]) -> None:
+    if job.cancelled():
+        part.cancel()
+
+
+def _close(
+    decoding: MicroBatcher[Upload, Work],
+    network: MicroBatcher[Work, Encoded],
+    pool: DecodePool,
+) -> None:
+    decoding.close()
+    network.close()
+    pool.close()

@@ -1,147 +1,315 @@
-"""What the engine promises about waiting: bounded decoding, one thread on the device."""
+"""What the engine promises: who waits for whom, who is refused, and the same codes always."""
 
+import asyncio
+import gc
 import threading
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pytest
-from torch import Tensor, zeros
+import torch
+from torch import Tensor
 
-from app.engine.engine import Engine
-from app.errors import InvalidMedia, TooLarge
+from app.engine.engine import Encoded, Engine
+from app.errors import EngineFailed, InvalidMedia, Overloaded, TooLarge
 from app.settings import Settings
 from model.encoder import Codes, Encoder
-from model.media import Clip
+from model.media import read_clip
 from model.modality import Modality
-from tests.media_maker import colours, make_video
+from tests.media_maker import colours, make_video, tone
+
+WAIT = 30  # seconds: far more than anything here takes
+MakeEngine = Callable[..., Engine]
 
 
-class Counted:
-    """How many threads are inside at once, at most."""
+class WatchedEncoder(Encoder):
+    """An encoder that works only while it may, and remembers what it was given."""
 
-    def __init__(self) -> None:
-        self.now = self.most = 0
-        self._lock = threading.Lock()
+    frames = 1
 
-    def __enter__(self) -> None:
-        with self._lock:
-            self.now += 1
-            self.most = max(self.most, self.now)
-        time.sleep(0.01)
+    def watch(self) -> None:
+        self.may_encode = threading.Event()
+        self.may_encode.set()
+        self.is_encoding = threading.Semaphore(0)
+        self.shapes: list[list[int]] = []
 
-    def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self.now -= 1
+    @property
+    def frames_per_step(self) -> int:
+        return self.frames
 
+    def features(self, prepared: Sequence[tuple[Modality, Tensor]]) -> list[Tensor]:
+        self.shapes += [list(tensor.shape) for _, tensor in prepared]
+        return super().features(prepared)
 
-class CountingEncoder:
-    """Stands in for ``Encoder``: counts who is inside instead of encoding."""
-
-    modalities = tuple(Modality)
-    frames_per_step = 1
-
-    def __init__(self) -> None:
-        self.preparing, self.on_device = Counted(), Counted()
-        self.prepared: list[Clip | str] = []
-        self.may_prepare = threading.Event()
-        self.may_prepare.set()
-
-    def prepare(self, item: Clip | str) -> dict[Modality, Tensor]:
-        self.prepared.append(item)
-        with self.preparing:
-            self.may_prepare.wait(10)
-            return {Modality.AUDIO: zeros(1, 8)}
-
-    def encode(self, prepared: Sequence[tuple[Modality, Tensor]]) -> list[Codes]:
-        with self.on_device:
-            return [np.zeros((2, 1), np.int16) for _ in prepared]
-
-    def encode_text(self, text: str) -> Codes:
-        with self.on_device:
-            return np.zeros((2, len(text.split())), np.int16)
+    def encode_features(self, items: Sequence[tuple[Modality, Tensor]]) -> list[Codes]:
+        self.is_encoding.release()
+        assert self.may_encode.wait(WAIT)
+        return super().encode_features(items)
 
 
 @pytest.fixture
-def encoder() -> CountingEncoder:
-    return CountingEncoder()
+def encoder(tiny_checkpoint: Path) -> WatchedEncoder:
+    encoder = WatchedEncoder.from_pretrained(tiny_checkpoint)
+    encoder.watch()
+    return encoder
 
 
 @pytest.fixture
-def make_engine(encoder: CountingEncoder) -> Callable[..., Engine]:
+def make_engine(encoder: WatchedEncoder) -> Iterator[MakeEngine]:
+    made = []
+
     def make(**settings: int) -> Engine:
-        return Engine(cast(Encoder, encoder), Settings.model_validate(settings))
+        defaults = {"max_decodes": 1, "network_threads": 1}
+        made.append(Engine(encoder, Settings.model_validate(defaults | settings)))
+        made[-1].start()
+        encoder.watch()  # anew, after the probes
+        return made[-1]
 
-    return make
+    yield make
+    encoder.may_encode.set()
+    for engine in made:
+        engine.close()
 
 
-@pytest.mark.parametrize("max_decodes", [1, 3])
-def test_no_more_files_are_decoded_at_once_than_the_setting_says(
-    make_engine: Callable[..., Engine], encoder: CountingEncoder, sound: bytes, max_decodes: int
+def codes_of(encoded: Encoded) -> dict[Modality, bytes]:
+    return {m: codes.tobytes() for m, codes in encoded.codes.items()}
+
+
+def test_media_has_the_codes_of_its_decoded_streams(
+    make_engine: MakeEngine, encoder: WatchedEncoder, clip: bytes, tmp_path: Path
 ) -> None:
-    engine = make_engine(max_decodes=max_decodes)
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(engine.encode, [sound] * 16))
-    assert encoder.preparing.most == max_decodes
-    assert encoder.on_device.most == 1
-
-
-def test_a_sentence_waits_for_no_decoding(
-    make_engine: Callable[..., Engine], encoder: CountingEncoder, sound: bytes
-) -> None:
-    engine = make_engine(max_decodes=1)
-    encoder.may_prepare.clear()
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(engine.encode, sound)
-        assert engine.encode("a dog").codes[Modality.TEXT].shape == (2, 2)
-        assert not waiting.done()
-        encoder.may_prepare.set()
-        assert waiting.result().codes.keys() == {Modality.AUDIO}
-
-
-def test_a_file_that_fails_leaves_its_place_to_others(
-    make_engine: Callable[..., Engine], sound: bytes
-) -> None:
-    engine = make_engine(max_decodes=1)
-    for _ in range(3):
-        with pytest.raises(InvalidMedia):
-            engine.encode(b"nonsense")
-    assert engine.encode(sound).codes
-
-
-def test_bytes_and_a_path_are_the_same_media(
-    make_engine: Callable[..., Engine], sound: bytes, tmp_path: Path
-) -> None:
-    path = tmp_path / "sound.wav"
-    path.write_bytes(sound)
     engine = make_engine()
-    assert engine.encode(path).duration_seconds == engine.encode(sound).duration_seconds
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(clip)
+    decoded = read_clip(clip)
+    expected = encoder.encode_clip(decoded)
+    for source in (clip, path, decoded):
+        encoded = engine.encode(source)
+        assert codes_of(encoded) == {m: codes.tobytes() for m, codes in expected.items()}
+        assert encoded.duration_seconds == decoded.duration_seconds
 
 
-def test_a_second_has_as_many_frames_as_the_backbones_look_at(
-    make_engine: Callable[..., Engine], encoder: CountingEncoder
-) -> None:
-    encoder.frames_per_step = 16
-    make_engine().encode(make_video(colours(2)))
-    (clip,) = encoder.prepared
-    assert isinstance(clip, Clip)
-    assert clip.frames is not None
-    assert clip.frames.shape[:2] == (2, 16)
+def test_a_sentence_has_a_code_a_word_and_no_duration(make_engine: MakeEngine) -> None:
+    encoded = make_engine().encode("a dog barks")
+    assert encoded.codes[Modality.TEXT].shape == (2, 3)
+    assert encoded.duration_seconds is None
 
 
-def test_media_over_a_limit_is_too_large(make_engine: Callable[..., Engine], sound: bytes) -> None:
-    with pytest.raises(TooLarge):
-        make_engine(max_media_seconds=2).encode(sound)
-    with pytest.raises(TooLarge):
-        make_engine(max_media_bytes=1000).encode(sound)
+def test_one_stream_can_be_asked_for(make_engine: MakeEngine, clip: bytes) -> None:
+    engine = make_engine()
+    both = engine.encode(clip)
+    assert both.codes.keys() == {Modality.AUDIO, Modality.VIDEO}
+    for modality in both.codes:
+        assert codes_of(engine.encode(clip, modality)) == {
+            modality: codes_of(both)[modality],
+        }
 
 
 @pytest.mark.parametrize("modality", [Modality.VIDEO, Modality.TEXT])
 def test_a_stream_that_the_media_does_not_have_is_named(
-    make_engine: Callable[..., Engine], sound: bytes, modality: Modality
+    make_engine: MakeEngine, sound: bytes, modality: Modality
 ) -> None:
     with pytest.raises(InvalidMedia, match=f"no {modality} stream"):
         make_engine().encode(sound, modality)
+
+
+def test_a_sentence_waits_for_no_decoding(
+    make_engine: MakeEngine, encoder: WatchedEncoder, sound: bytes
+) -> None:
+    engine = make_engine(network_threads=2)
+    encoder.may_encode.clear()
+    media = engine.submit(sound)
+    assert encoder.is_encoding.acquire(timeout=WAIT)
+    sentence = engine.submit("a dog")
+    assert encoder.is_encoding.acquire(timeout=WAIT)
+    encoder.may_encode.set()
+    assert sentence.result(WAIT).codes.keys() == {Modality.TEXT}
+    assert media.result(WAIT).codes.keys() == {Modality.AUDIO}
+
+
+def test_a_file_that_fails_leaves_its_place_to_others(
+    make_engine: MakeEngine, sound: bytes
+) -> None:
+    engine = make_engine(max_queue=1)
+    for _ in range(5):
+        with pytest.raises(InvalidMedia):
+            engine.encode(b"nonsense")
+    assert engine.encode(sound).codes
+    assert engine.num_waiting == 0
+
+
+def test_a_second_has_as_many_frames_as_the_backbones_look_at(
+    make_engine: MakeEngine, encoder: WatchedEncoder
+) -> None:
+    encoder.frames = 16
+    make_engine().encode(make_video(colours(2)))
+    assert [shape[:2] for shape in encoder.shapes] == [[2, 16]]
+
+
+def test_what_is_over_a_limit_is_too_large(make_engine: MakeEngine, sound: bytes) -> None:
+    with pytest.raises(TooLarge):
+        make_engine(max_media_seconds=2).encode(sound)
+    with pytest.raises(TooLarge):
+        make_engine(max_media_bytes=1000).encode(sound)
+    with pytest.raises(TooLarge, match="11 characters, at most 10"):
+        make_engine(max_text_characters=10).encode("a dog barks")
+
+
+@pytest.mark.parametrize("sentence", ["", " \n"])
+def test_a_sentence_without_words_is_invalid(make_engine: MakeEngine, sentence: str) -> None:
+    with pytest.raises(InvalidMedia, match="empty"):
+        make_engine().encode(sentence)
+
+
+def test_what_is_more_than_may_wait_is_refused_at_once(
+    make_engine: MakeEngine, encoder: WatchedEncoder, sound: bytes
+) -> None:
+    engine = make_engine(max_queue=3)
+    encoder.may_encode.clear()
+    accepted = [engine.submit(source) for source in [sound] * 3 + ["a dog"] * 3]
+    with pytest.raises(Overloaded, match="3 media files wait") as refused:
+        engine.submit(sound)
+    assert refused.value.retry_after_seconds
+    with pytest.raises(Overloaded, match="3 sentences wait"):
+        engine.submit("a dog")
+    assert engine.num_waiting == 6
+    encoder.may_encode.set()
+    wait(accepted, WAIT)
+    assert all(future.result().codes for future in accepted)
+    assert engine.num_waiting == 0
+    assert engine.encode("a dog").codes
+
+
+def test_decoding_does_not_run_far_ahead_of_the_network(
+    make_engine: MakeEngine, encoder: WatchedEncoder, picture: bytes
+) -> None:
+    engine = make_engine(max_batch=1, max_decodes=1)  # 3 clips between the stages
+    encoder.may_encode.clear()
+    futures = [engine.submit(picture) for _ in range(8)]
+    assert encoder.is_encoding.acquire(timeout=WAIT)
+    while engine._decoding.num_waiting > 5:
+        assert not futures[-1].done()
+    assert engine._decoding.num_waiting == 5
+    encoder.may_encode.set()
+    wait(futures, WAIT)
+    assert all(future.result().codes for future in futures)
+
+
+@pytest.mark.parametrize("kind", ["sound", "sentence"])
+def test_work_of_those_who_have_gone_is_dropped(
+    make_engine: MakeEngine, encoder: WatchedEncoder, sound: bytes, kind: str
+) -> None:
+    source = {"sound": sound, "sentence": "a dog"}[kind]
+    engine = make_engine()
+    encoder.may_encode.clear()
+    first = engine.submit("first")
+    assert encoder.is_encoding.acquire(timeout=WAIT)
+
+    async def go_away() -> None:
+        await asyncio.wait_for(engine.encode_async(source), 0.001)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(go_away())
+    encoder.may_encode.set()
+    assert first.result(WAIT).codes
+    assert engine.encode("last").codes
+    while engine._decoding.num_waiting or engine._network.num_waiting:
+        pass
+    assert engine.num_waiting == 0
+    assert encoder.shapes == [[1], [1]]  # of "first" and "last"
+
+
+def test_awaiting_gives_what_blocking_does(make_engine: MakeEngine, clip: bytes) -> None:
+    engine = make_engine()
+
+    async def together() -> list[Encoded]:
+        return await asyncio.gather(*map(engine.encode_async, [clip, "a dog", clip]))
+
+    encoded = asyncio.run(together())
+    expected = [engine.encode(clip), engine.encode("a dog"), engine.encode(clip)]
+    assert [codes_of(own) for own in encoded] == [codes_of(own) for own in expected]
+
+
+def test_an_engine_is_well_once_started(make_engine: MakeEngine) -> None:
+    with make_engine() as engine:
+        engine.check()
+    with pytest.raises(EngineFailed, match="stops"):
+        engine.encode("a dog")
+
+
+def test_a_broken_network_shows(
+    make_engine: MakeEngine, encoder: WatchedEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make_engine()
+    engine.start()
+
+    def die(items: object) -> list[Codes]:
+        raise SystemExit("dead")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(encoder, "encode_features", die)
+        with pytest.raises(EngineFailed, match="a thread died"):
+            engine.encode("a dog")
+        with pytest.raises(EngineFailed, match="device thread"):
+            engine.check()
+    assert engine.encode("a dog").codes
+
+
+def test_an_engine_that_nobody_holds_ends_its_processes(
+    make_engine: MakeEngine, encoder: WatchedEncoder, picture: bytes
+) -> None:
+    engine = Engine(encoder, Settings(max_decodes=1))
+    engine.encode(picture)
+    (pid,) = engine._pool.pids
+    assert Path(f"/proc/{pid}").exists()
+    del engine
+    gc.collect()
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_thumbnail_is_a_small_jpeg(make_engine: MakeEngine, clip: bytes, sound: bytes) -> None:
+    engine = make_engine()
+    jpeg = engine.thumbnail(clip)
+    assert jpeg is not None
+    assert jpeg.startswith(b"\xff\xd8")
+    assert engine.thumbnail(sound) is None
+    with pytest.raises(InvalidMedia):
+        engine.thumbnail(b"nonsense")
+
+
+def test_codes_are_the_same_in_every_company_order_and_thread(tmp_path: Path) -> None:
+    """With the shipped checkpoint: alone, 64 at once from 16 threads, and after a restart."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (3, 1, 64, 96, 3)).astype(np.uint8)
+    sources: list[bytes | str] = [
+        make_video(np.repeat(pixels[n], 10, 0), audio=tone(1 + n / 2, hertz=200.0 * (n + 1)))
+        for n in range(3)
+    ]
+    sources += ["dog", "a dog barks in the rain", "someone plays the piano, slowly and softly"]
+    encoder = Encoder.from_pretrained("compact")
+    settings = Settings(max_decodes=2, network_threads=2)
+    with Engine(encoder, settings) as engine:
+        alone = [codes_of(engine.encode(source)) for source in sources]
+        order = rng.permutation(np.repeat(np.arange(len(sources)), 11)).tolist()[:64]
+        with ThreadPoolExecutor(16) as pool:
+            together = list(pool.map(engine.encode, [sources[n] for n in order]))
+    assert [codes_of(own) for own in together] == [alone[n] for n in order]
+    with Engine(encoder, settings) as engine:
+        assert [codes_of(engine.encode(source)) for source in reversed(sources)] == alone[::-1]
+
+
+def test_a_cancelled_future_stays_cancelled(
+    make_engine: MakeEngine, encoder: WatchedEncoder, sound: bytes
+) -> None:
+    engine = make_engine()
+    encoder.may_encode.clear()
+    running = engine.submit(sound)
+    assert encoder.is_encoding.acquire(timeout=WAIT)
+    assert running.cancel()
+    encoder.may_encode.set()
+    with pytest.raises(CancelledError):
+        running.result(WAIT)
+    assert engine.encode(sound).codes
+    assert torch.get_num_threads() == 1

@@ -1,0 +1,280 @@
+"""Items that come one by one, run together: what waits when a thread gets free is its batch."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Generic, Literal, NamedTuple, TypeVar
+
+from app.engine.observer import EngineObserver, Unobserved
+from app.engine.pace import Pace
+from app.errors import EngineFailed
+
+logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+CHECK_SECONDS = 0.2  # between two looks at the threads
+RECOVERY_SECONDS = 2.0  # without a break-down, until all is called well again
+
+
+class Probe(NamedTuple, Generic[Item]):
+    """An item that must run without error in a thread before any other does."""
+
+    item: Item
+    lane: str
+    cost: float
+
+
+@dataclass
+class _Job(Generic[Item, Result]):
+    item: Item
+    lane: str
+    cost: float
+    future: "Future[Result]" = field(default_factory=Future)
+    submitted: float = field(default_factory=time.monotonic)
+
+
+class _Runner(Generic[Item, Result]):
+    """One thread, and what it is running."""
+
+    def __init__(self, main: Callable[["_Runner[Item, Result]"], None]) -> None:
+        self.is_ready = False  # has shown that it works
+        self.is_abandoned = False  # hangs: whatever it still does is of no interest
+        self.batch: list[_Job[Item, Result]] = []
+        self.since = time.monotonic()  # when it began with the batch, or to start
+        self.thread = threading.Thread(target=main, args=(self,), name="srcid-engine", daemon=True)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been at it."""
+        return time.monotonic() - self.since
+
+    @property
+    def cost(self) -> float:
+        """What it runs, in steps."""
+        return sum(job.cost for job in self.batch)
+
+
+class MicroBatcher(Generic[Item, Result]):
+    """Runs items in ``threads`` threads. An idle thread takes an item at once, nothing waits.
+
+    While all threads are busy, items queue up; the next free thread takes up to ``max_batch``
+    of one lane, and the lanes take turns, so that what is quick never waits behind all that is
+    slow. A batch that raises is run again item by item: only the item at fault fails. A future
+    that is cancelled before its turn is never run.
+
+    A thread that dies, or hangs, fails what it was running with ``EngineFailed`` and is replaced.
+
+    Args:
+        run: Maps a batch of one lane to its results, in order.
+        part: What observers call a thread.
+        probes: Run by each thread before anything else. Also tell how fast it ought to be:
+            without any, no batch counts as late.
+        threads: Batches that run at the same time.
+        max_batch: Most items in a batch.
+        max_run_seconds: After which a batch that is late counts as hanging.
+        observer: Told of each batch.
+        gate: Acquired by a thread before each batch, to be released by who takes the results.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Item]], Sequence[Result]],
+        *,
+        part: Literal["device", "decoder"],
+        threads: int,
+        max_run_seconds: float,
+        max_batch: int = 1,
+        probes: Sequence[Probe[Item]] = (),
+        observer: EngineObserver | None = None,
+        gate: threading.Semaphore | None = None,
+    ) -> None:
+        self.run = run
+        self.part = part
+        self.probes = probes
+        self.num_threads = threads
+        self.max_batch = max_batch
+        self.max_run_seconds = max_run_seconds
+        self.observer = observer or Unobserved()
+        self.gate = gate
+        self._wake = threading.Condition()  # guards all below
+        self._lanes: dict[str, deque[_Job[Item, Result]]] = {}
+        self._runners: list[_Runner[Item, Result]] = []
+        self._pace = Pace()
+        self._broke_down: tuple[float, str] | None = None  # when, and how, the last time
+        self._is_closed = False
+
+    def submit(self, item: Item, *, lane: str, cost: float = 1) -> "Future[Result]":
+        """Queue ``item`` and return its future.
+
+        Args:
+            item: What to run.
+            lane: Items of one lane may run as one batch; the lanes take turns.
+            cost: How much work it is, in any unit that is the same for the whole lane.
+        """
+        job: _Job[Item, Result] = _Job(item, lane, cost)
+        self.start()
+        with self._wake:
+            if self._is_closed:
+                raise EngineFailed("the service stops: try again")
+            self._lanes.setdefault(lane, deque()).append(job)
+            self._wake.notify()
+        return job.future
+
+    def start(self) -> None:
+        """Start the threads, without waiting for them."""
+        with self._wake:
+            if self._runners or self._is_closed:
+                return
+            self._runners = [_Runner(self._main) for _ in range(self.num_threads)]
+            for runner in self._runners:
+                runner.thread.start()
+            threading.Thread(target=self._supervise, name="srcid-watch", daemon=True).start()
+
+    def wait_until_ready(self, seconds: float) -> bool:
+        """Wait for all threads to have shown that they work; return whether they have."""
+        with self._wake:
+            return self._wake.wait_for(lambda: all(own.is_ready for own in self._runners), seconds)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why items may not be run; None where all is well."""
+        with self._wake:
+            for runner in self._runners:
+                if not runner.thread.is_alive():
+                    return f"a {self.part} thread has died"
+                if not runner.is_ready:
+                    return f"a {self.part} thread is starting"
+                if runner.batch and self._pace.is_late(
+                    runner.batch[0].lane, runner.cost, runner.seconds
+                ):
+                    return f"a {self.part} thread hangs: {runner.seconds:.0f} s at one batch"
+            if self._broke_down and time.monotonic() - self._broke_down[0] < RECOVERY_SECONDS:
+                return f"a {self.part} thread has just been replaced: {self._broke_down[1]}"
+        return None
+
+    @property
+    def num_waiting(self) -> int:
+        """How many items wait for a thread."""
+        with self._wake:
+            return sum(len(lane) for lane in self._lanes.values())
+
+    def close(self) -> None:
+        """Fail what waits, and let the threads end after what they run."""
+        with self._wake:
+            self._is_closed = True
+            waiting = [job for lane in self._lanes.values() for job in lane]
+            self._lanes.clear()
+            self._wake.notify_all()
+        _fail(waiting, "the service stops")
+
+    def _main(self, own: _Runner[Item, Result]) -> None:
+        try:
+            self._try(own)
+            with self._wake:
+                own.is_ready = True
+                self._wake.notify_all()
+            while batch := self._next(own):
+                self._run_batch(own, batch)
+        except BaseException:  # the supervisor replaces this thread
+            logger.exception("a %s thread died", self.part)
+
+    def _try(self, own: _Runner[Item, Result]) -> None:
+        for probe in self.probes:
+            started = time.monotonic()
+            self.run([probe.item])
+            with self._wake:
+                self._pace.note(probe.lane, probe.cost, time.monotonic() - started)
+
+    def _next(self, own: _Runner[Item, Result]) -> list[_Job[Item, Result]]:
+        """Wait for items and return those that run now; none when this thread is to end."""
+        if self.gate:
+            self.gate.acquire()
+        with self._wake:
+            while not own.is_abandoned:
+                if batch := self._taken():
+                    own.batch, own.since = batch, time.monotonic()
+                    return batch
+                if self._is_closed:
+                    break
+                self._wake.wait()
+        if self.gate:
+            self.gate.release()
+        return []
+
+    def _taken(self) -> list[_Job[Item, Result]]:
+        """Take up to ``max_batch`` items, of the lane whose turn it is."""
+        for name, lane in list(self._lanes.items()):
+            batch: list[_Job[Item, Result]] = []
+            while lane and len(batch) < self.max_batch:
+                job = lane.popleft()
+                if job.future.set_running_or_notify_cancel():
+                    batch.append(job)
+            self._lanes[name] = self._lanes.pop(name)  # to the end: the others' turn
+            if batch:
+                return batch
+        return []
+
+    def _run_batch(self, own: _Runner[Item, Result], batch: list[_Job[Item, Result]]) -> None:
+        for job in batch:
+            self.observer.waited(own.since - job.submitted)
+        try:
+            results = self.run([job.item for job in batch])
+        except Exception as error:
+            if len(batch) == 1:
+                with suppress(InvalidStateError):  # failed meanwhile, for hanging
+                    batch[0].future.set_exception(error)
+            else:
+                for job in batch:
+                    self._run_batch(own, [job])
+        else:
+            seconds = own.seconds
+            self.observer.ran(items=len(batch), seconds=seconds)
+            if self.probes:
+                with self._wake:
+                    self._pace.note(batch[0].lane, sum(job.cost for job in batch), seconds)
+            for job, result in zip(batch, results, strict=True):
+                with suppress(InvalidStateError):
+                    job.future.set_result(result)
+        with self._wake:
+            own.batch = []
+
+    def _supervise(self) -> None:
+        while not self._is_closed:
+            with self._wake:
+                for place, runner in enumerate(self._runners):
+                    if not runner.thread.is_alive():
+                        self._replace(place, "a thread died")
+                    elif runner.seconds > self.max_run_seconds and self._hangs(runner):
+                        self._replace(place, f"{runner.seconds:.0f} s at one batch")
+            time.sleep(CHECK_SECONDS)
+
+    def _hangs(self, runner: _Runner[Item, Result]) -> bool:
+        """Tell whether a thread is at it for longer than the work that it has explains."""
+        if not runner.batch:
+            return not runner.is_ready
+        late = self._pace.is_late(runner.batch[0].lane, runner.cost, runner.seconds)
+        return late or not self.probes
+
+    def _replace(self, place: int, reason: str) -> None:
+        old = self._runners[place]
+        old.is_abandoned = True
+        logger.error("a %s thread is replaced: %s", self.part, reason)
+        self._broke_down = time.monotonic(), reason
+        self.observer.restarted(self.part)
+        _fail(old.batch, reason)
+        self._runners[place] = _Runner(self._main)
+        self._runners[place].thread.start()
+
+
+def _fail(jobs: Sequence[_Job[Item, Result]], reason: str) -> None:
+    error = EngineFailed(f"{reason} while this was worked on, nothing of it was kept: try again")
+    for job in jobs:
+        with suppress(InvalidStateError):
+            job.future.set_exception(error)

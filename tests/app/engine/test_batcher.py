@@ -1,0 +1,297 @@
+"""Batches of what waits, cancelled items, threads that die or hang."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future, wait
+
+import pytest
+
+from app.engine import batcher
+from app.engine.batcher import MicroBatcher, Probe
+from app.engine.observer import Unobserved
+from app.errors import EngineFailed
+
+WAIT = 10  # seconds: far more than anything here takes
+Maker = Callable[..., "MicroBatcher[str, str]"]
+
+
+class Recording(Unobserved):
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.num_waited = 0
+        self.replaced: list[str] = []
+
+    def waited(self, seconds: float) -> None:
+        assert seconds >= 0
+        self.num_waited += 1
+
+    def ran(self, *, items: int, seconds: float) -> None:
+        self.sizes.append(items)
+
+    def restarted(self, part: str) -> None:
+        self.replaced.append(part)
+
+
+class Shouting:
+    """Answers in capitals, while ``may_run`` is set. "die" and "fail" are what they say."""
+
+    def __init__(self) -> None:
+        self.may_run = threading.Event()
+        self.may_run.set()
+        self.started = threading.Semaphore(0)
+        self.batches: list[list[str]] = []
+
+    def run(self, batch: Sequence[str]) -> list[str]:
+        self.batches.append(list(batch))
+        self.started.release()
+        assert self.may_run.wait(WAIT)
+        if "die" in batch:
+            raise SystemExit("dead")
+        if "fail" in batch:
+            raise ValueError("failed")
+        return [item.upper() for item in batch]
+
+
+@pytest.fixture
+def shouting() -> Shouting:
+    return Shouting()
+
+
+@pytest.fixture
+def observer() -> Recording:
+    return Recording()
+
+
+@pytest.fixture
+def make(shouting: Shouting, observer: Recording) -> Iterator[Maker]:
+    made: list[MicroBatcher[str, str]] = []
+
+    def maker(
+        *,
+        threads: int = 1,
+        max_batch: int = 8,
+        max_run_seconds: float = 60,
+        probes: Sequence[Probe[str]] = (),
+        gate: threading.Semaphore | None = None,
+    ) -> MicroBatcher[str, str]:
+        made.append(
+            MicroBatcher(
+                shouting.run,
+                part="device",
+                threads=threads,
+                max_batch=max_batch,
+                max_run_seconds=max_run_seconds,
+                probes=probes,
+                observer=observer,
+                gate=gate,
+            )
+        )
+        return made[-1]
+
+    yield maker
+    shouting.may_run.set()
+    for own in made:
+        own.close()
+
+
+def queued(
+    own: MicroBatcher[str, str], shouting: Shouting, *items: str, lane: str = "a"
+) -> list[Future[str]]:
+    """Let items queue up behind one that runs."""
+    shouting.may_run.clear()
+    first = own.submit("first", lane=lane)
+    assert shouting.started.acquire(timeout=WAIT)
+    return [first, *(own.submit(item, lane=lane) for item in items)]
+
+
+def test_an_idle_thread_takes_an_item_at_once_and_alone(
+    make: Maker, shouting: Shouting, observer: Recording
+) -> None:
+    own = make()
+    for item in ("one", "two"):
+        assert own.submit(item, lane="a").result(WAIT) == item.upper()
+    assert shouting.batches == [["one"], ["two"]]
+    assert observer.sizes == [1, 1]
+    assert observer.num_waited == 2
+
+
+def test_what_waits_when_a_thread_gets_free_is_one_batch(make: Maker, shouting: Shouting) -> None:
+    futures = queued(make(max_batch=3), shouting, *"bcdef")
+    shouting.may_run.set()
+    assert [own.result(WAIT) for own in futures] == ["FIRST", *"BCDEF"]
+    assert shouting.batches == [["first"], ["b", "c", "d"], ["e", "f"]]
+
+
+def test_lanes_take_turns_and_are_never_mixed(make: Maker, shouting: Shouting) -> None:
+    own = make(max_batch=1)
+    slow = queued(own, shouting, "slow 2", "slow 3", "slow 4")
+    quick = [own.submit(item, lane="b") for item in ("quick 1", "quick 2")]
+    shouting.may_run.set()
+    wait([*slow, *quick], WAIT)
+    assert [batch[0] for batch in shouting.batches] == [
+        "first",
+        "slow 2",
+        "quick 1",
+        "slow 3",
+        "quick 2",
+        "slow 4",
+    ]
+
+
+def test_only_the_item_at_fault_fails(make: Maker, shouting: Shouting) -> None:
+    futures = queued(make(), shouting, "b", "fail", "d")
+    shouting.may_run.set()
+    with pytest.raises(ValueError, match="failed"):
+        futures[2].result(WAIT)
+    assert [futures[n].result(WAIT) for n in (0, 1, 3)] == ["FIRST", "B", "D"]
+
+
+def test_what_is_cancelled_before_its_turn_is_never_run(make: Maker, shouting: Shouting) -> None:
+    own = make(max_batch=1)
+    futures = queued(own, shouting, "b", "c")
+    assert futures[1].cancel()
+    assert not futures[0].cancel()
+    shouting.may_run.set()
+    assert futures[2].result(WAIT) == "C"
+    assert shouting.batches == [["first"], ["c"]]
+
+
+def test_threads_run_side_by_side(make: Maker, shouting: Shouting) -> None:
+    own = make(threads=3, max_batch=1)
+    shouting.may_run.clear()
+    futures = [own.submit(item, lane="a") for item in "abc"]
+    for _ in futures:
+        assert shouting.started.acquire(timeout=WAIT)
+    shouting.may_run.set()
+    assert [future.result(WAIT) for future in futures] == ["A", "B", "C"]
+
+
+def test_a_thread_that_dies_fails_its_batch_and_is_replaced(
+    make: Maker, shouting: Shouting, observer: Recording
+) -> None:
+    own = make(max_batch=1)
+    futures = queued(own, shouting, "die", "next")
+    shouting.may_run.set()
+    with pytest.raises(EngineFailed, match=r"a thread died .* try again"):
+        futures[1].result(WAIT)
+    assert futures[2].result(WAIT) == "NEXT"
+    assert observer.replaced == ["device"]
+    assert own.trouble is not None
+    assert "just been replaced" in own.trouble
+
+
+def test_trouble_is_over_when_nothing_has_broken_down_for_a_while(
+    make: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = make()
+    assert own.trouble is None
+    with pytest.raises(EngineFailed):
+        own.submit("die", lane="a").result(WAIT)
+    assert own.trouble is not None
+    monkeypatch.setattr(batcher, "RECOVERY_SECONDS", 0)
+    assert own.submit("next", lane="a").result(WAIT) == "NEXT"
+    assert own.trouble is None
+
+
+def test_a_thread_that_hangs_fails_its_batch_and_is_replaced(
+    make: Maker, shouting: Shouting, observer: Recording
+) -> None:
+    own = make(max_run_seconds=0.05)
+    shouting.may_run.clear()
+    hanging = own.submit("hangs", lane="a")
+    with pytest.raises(EngineFailed, match="0 s at one batch"):
+        hanging.result(WAIT)
+    assert observer.replaced == ["device"]
+    shouting.may_run.set()  # what the old thread still answers is of no interest
+    assert own.submit("next", lane="a").result(WAIT) == "NEXT"
+
+
+def test_a_batch_that_takes_far_longer_than_usual_is_trouble(
+    make: Maker, shouting: Shouting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.engine.pace.LATE_SECONDS", 0)
+    own = make(probes=[Probe("probe", "a", 1.0)])
+    own.start()
+    assert own.wait_until_ready(WAIT)
+    assert own.trouble is None
+    (runner,) = own._runners
+    shouting.may_run.clear()
+    late = own.submit("late", lane="a", cost=1e-9)
+    shouting.started.acquire(timeout=WAIT)  # of the probe
+    shouting.started.acquire(timeout=WAIT)
+    assert runner.batch
+    assert own.trouble is not None
+    assert "hangs" in own.trouble
+    shouting.may_run.set()
+    assert late.result(WAIT) == "LATE"
+
+
+def test_long_work_is_not_taken_for_hanging(
+    make: Maker, shouting: Shouting, observer: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batcher, "CHECK_SECONDS", 0.001)
+    own = make(probes=[Probe("probe", "a", 1e-9)])
+    own.start()
+    assert own.wait_until_ready(WAIT)
+    assert shouting.started.acquire(timeout=WAIT)  # of the probe
+    futures = queued(own, shouting)
+    monkeypatch.setattr(own, "max_run_seconds", 0.001)
+    looks = threading.Semaphore(0)
+    hangs = own._hangs
+    monkeypatch.setattr(own, "_hangs", lambda runner: (looks.release(), hangs(runner))[1])
+    for _ in range(3):
+        assert looks.acquire(timeout=WAIT)
+    shouting.may_run.set()
+    assert futures[0].result(WAIT) == "FIRST"
+    assert observer.replaced == []
+
+
+def test_a_thread_that_fails_its_probe_takes_no_item(make: Maker, shouting: Shouting) -> None:
+    own = make(probes=[Probe("fail", "a", 1.0)])
+    own.start()
+    assert not own.wait_until_ready(0.05)
+    assert own.trouble is not None
+    future = own.submit("one", lane="a")
+    own.close()
+    with pytest.raises(EngineFailed, match="stops"):
+        future.result(WAIT)
+    assert ["one"] not in shouting.batches
+
+
+def test_a_gate_holds_threads_back_until_it_is_released(make: Maker, shouting: Shouting) -> None:
+    gate = threading.Semaphore(1)
+    own = make(max_batch=1, gate=gate)
+    first, second = (own.submit(item, lane="a") for item in "ab")
+    assert first.result(WAIT) == "A"
+    assert not gate.acquire(blocking=False)
+    assert own.num_waiting == 1
+    gate.release()
+    assert second.result(WAIT) == "B"
+
+
+def test_closing_fails_what_waits_and_ends_the_threads(make: Maker, shouting: Shouting) -> None:
+    own = make(max_batch=1, threads=2)
+    shouting.may_run.clear()
+    running = [own.submit(item, lane="a") for item in "ab"]
+    for _ in running:
+        assert shouting.started.acquire(timeout=WAIT)
+    waiting = own.submit("c", lane="a")
+    own.close()
+    with pytest.raises(EngineFailed, match="stops"):
+        waiting.result(WAIT)
+    shouting.may_run.set()
+    assert [future.result(WAIT) for future in running] == ["A", "B"]
+    for runner in own._runners:
+        runner.thread.join(WAIT)
+        assert not runner.thread.is_alive()
+    with pytest.raises(EngineFailed, match="stops"):
+        own.submit("d", lane="a")
+
+
+def test_a_future_cancelled_after_closing_is_no_error(make: Maker, shouting: Shouting) -> None:
+    own = make(max_batch=1)
+    futures = queued(own, shouting, "b")
+    futures[1].cancel()
+    own.close()
+    with pytest.raises(CancelledError):
+        futures[1].result(WAIT)

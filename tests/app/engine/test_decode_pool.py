@@ -1,0 +1,288 @@
+"""Worker processes that decode: what breaks one, and that it breaks nothing else."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.engine import decoder
+from app.engine.decode_messages import DecodeLimits
+from app.engine.decode_pool import DecodePool
+from app.engine.observer import Unobserved
+from app.errors import EngineFailed
+from model.errors import MediaError, MediaTooLarge
+from model.media import DecodeConfig, read_clip
+from tests.media_maker import colours, make_picture, make_video
+
+MakePool = Callable[..., DecodePool]
+CONFIG = DecodeConfig(max_steps=4)
+
+
+class Counting(Unobserved):
+    def __init__(self) -> None:
+        self.num_decoded = 0
+        self.replaced: list[str] = []
+
+    def decoded(self, seconds: float) -> None:
+        assert seconds > 0
+        self.num_decoded += 1
+
+    def restarted(self, part: str) -> None:
+        self.replaced.append(part)
+
+
+@pytest.fixture
+def observer() -> Counting:
+    return Counting()
+
+
+@pytest.fixture
+def make_pool(observer: Counting) -> Iterator[MakePool]:
+    made = []
+
+    def make(size: int = 1, *, config: DecodeConfig = CONFIG, **limits: float) -> DecodePool:
+        pool = DecodePool(
+            size, config=config, limits=DecodeLimits.model_validate(limits), observer=observer
+        )
+        made.append(pool)
+        return pool
+
+    yield make
+    for pool in made:
+        pool.close()
+
+
+def warmed(pool: DecodePool, picture: bytes) -> int:
+    """Let the only worker of ``pool`` start; return its process id."""
+    with pool.decoded(picture):
+        pass
+    (pid,) = pool.pids
+    return pid
+
+
+def test_a_worker_decodes_what_the_process_itself_would(make_pool: MakePool, clip: bytes) -> None:
+    own = read_clip(clip, CONFIG)
+    assert own.frames is not None
+    assert own.waveform is not None
+    with make_pool().decoded(clip) as theirs:
+        np.testing.assert_array_equal(theirs.frames, own.frames)
+        np.testing.assert_array_equal(theirs.waveform, own.waveform)
+        assert theirs.duration_seconds == own.duration_seconds
+
+
+def test_a_path_is_read_by_the_worker(make_pool: MakePool, sound: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "n\udcffme.wav"  # a name that is no Unicode
+    path.write_bytes(sound)
+    with make_pool().decoded(path) as theirs:
+        np.testing.assert_array_equal(theirs.waveform, read_clip(sound, CONFIG).waveform)
+        assert theirs.frames is None
+
+
+def test_less_can_be_asked_for(make_pool: MakePool, clip: bytes) -> None:
+    config = CONFIG.model_copy(update={"max_steps": 1, "short_side": 32})
+    with make_pool().decoded(clip, config) as theirs:
+        assert theirs.frames is not None
+        assert theirs.frames.shape == (1, 1, 32, 48, 3)
+
+
+def test_media_larger_than_any_clip_fits_through(make_pool: MakePool) -> None:
+    config = CONFIG.model_copy(update={"max_steps": 1, "short_side": 8})
+    pixels = np.random.default_rng(0).integers(0, 255, (300, 300, 3)).astype(np.uint8)
+    picture = make_picture(pixels)
+    with make_pool(config=config).decoded(picture) as theirs:
+        assert len(picture) > 250_000
+        np.testing.assert_array_equal(theirs.frames, read_clip(picture, config).frames)
+
+
+def test_what_is_wrong_with_a_file_is_told_as_ever(make_pool: MakePool, clip: bytes) -> None:
+    pool = make_pool()
+    for source in (b"", b"nonsense"):
+        with pytest.raises(MediaError) as own:
+            read_clip(source, CONFIG)
+        with pytest.raises(MediaError) as theirs, pool.decoded(source):
+            pass
+        assert str(theirs.value) == str(own.value)
+    config = CONFIG.model_copy(update={"max_seconds": 1})
+    with (
+        pytest.raises(MediaTooLarge, match=r"3\.0 seconds, of at most 1"),
+        pool.decoded(clip, config),
+    ):
+        pass
+
+
+def test_workers_never_import_torch(make_pool: MakePool, clip: bytes) -> None:
+    names = "import app.engine.decode_worker, sys; print('torch' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", names], capture_output=True, text=True)
+    assert ran.stdout.strip() == "False", ran.stderr
+    pool = make_pool()
+    with pool.decoded(clip):
+        (pid,) = pool.pids
+        assert "torch" not in Path(f"/proc/{pid}/maps").read_text()
+
+
+def test_a_worker_may_write_no_file_and_has_an_end_of_memory(
+    make_pool: MakePool, picture: bytes
+) -> None:
+    pid = warmed(make_pool(memory_bytes=2**28), picture)
+    text = Path(f"/proc/{pid}/limits").read_text()
+    limits = {line[:25].strip(): line[25:].split()[0] for line in text.splitlines()[1:]}
+    assert limits["Max file size"] == "0"
+    assert limits["Max core file size"] == "0"
+    assert 2**28 < int(limits["Max address space"]) < 2**31
+    assert int(limits["Max cpu time"]) <= 60
+
+
+def test_a_picture_that_takes_too_much_memory_fails_alone(
+    make_pool: MakePool, picture: bytes, observer: Counting
+) -> None:
+    bomb = make_picture(np.zeros((6000, 6000, 3), np.uint8))
+    pool = make_pool(memory_bytes=48 * 2**20)
+    before = warmed(pool, picture)
+    with pytest.raises(MediaError, match="too much memory"), pool.decoded(bomb):
+        pass
+    assert warmed(pool, picture) != before
+    assert observer.replaced == ["decoder"]
+
+
+def test_a_file_that_hangs_its_worker_fails_after_the_time_limit(
+    make_pool: MakePool, picture: bytes
+) -> None:
+    pool = make_pool(seconds=0.1)
+    pid = warmed(pool, picture)
+    os.kill(pid, signal.SIGSTOP)
+    told = r"over 0\.1 seconds.*SRCID_MAX_DECODE_SECONDS"
+    with pytest.raises(MediaError, match=told), pool.decoded(picture):
+        pass
+    assert warmed(pool, picture) != pid
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_processor_time_is_limited_by_the_kernel() -> None:
+    code = (
+        "from app.engine.decode_worker import allow_processor_seconds\n"
+        "allow_processor_seconds(0.1)\n"
+        "while True: pass"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], timeout=60)
+    assert ran.returncode == -signal.SIGXCPU
+
+
+@pytest.mark.parametrize("fatal", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+def test_a_file_that_crashes_its_worker_fails_alone(
+    make_pool: MakePool, picture: bytes, observer: Counting, fatal: signal.Signals
+) -> None:
+    pool = make_pool()
+    pid = warmed(pool, picture)
+    os.kill(pid, signal.SIGSTOP)  # so that it dies with the file in its hands
+    with ThreadPoolExecutor(1) as executor:
+        poisoned = executor.submit(warmed, pool, picture)
+        while not is_sent(pool):
+            time.sleep(0.001)
+        os.kill(pid, fatal)
+        os.kill(pid, signal.SIGCONT)
+        with pytest.raises(MediaError, match=f"broke down on this file .{fatal.name}"):
+            poisoned.result()
+    for _ in range(100):
+        warmed(pool, picture)
+    assert observer.replaced == ["decoder"]
+
+
+def test_a_worker_that_dies_idle_harms_nobody(
+    make_pool: MakePool, picture: bytes, observer: Counting
+) -> None:
+    pool = make_pool()
+    pid = warmed(pool, picture)
+    kill(pid)
+    assert warmed(pool, picture) != pid
+    assert observer.replaced == ["decoder"]
+
+
+def test_no_more_are_decoded_at_once_than_there_are_workers(
+    make_pool: MakePool, picture: bytes
+) -> None:
+    pool = make_pool(2)
+    pool.start()
+    lent = threading.Semaphore(2)
+
+    def decode(_: int) -> None:
+        with pool.decoded(picture):
+            assert lent.acquire(blocking=False)
+            assert len(pool.pids) <= 2
+            lent.release()
+
+    with ThreadPoolExecutor(8) as executor:
+        list(executor.map(decode, range(32)))
+
+
+def test_memory_that_a_large_clip_took_is_given_back(make_pool: MakePool) -> None:
+    pool = make_pool(config=CONFIG.model_copy(update={"short_side": 2000}))
+    large = make_video(colours(2))
+    with pool.decoded(large) as clip:
+        assert clip.frames is not None
+        assert clip.frames.nbytes > decoder.KEPT_BYTES
+        (worker,) = pool._leased
+        assert os.fstat(worker._arena).st_blocks * 512 > decoder.KEPT_BYTES
+    assert os.fstat(worker._arena).st_blocks == 0
+    with pool.decoded(large) as again:
+        np.testing.assert_array_equal(again.frames, clip.frames)
+
+
+def fds() -> list[str]:
+    return sorted(path.name for path in Path("/proc/self/fd").iterdir())
+
+
+def test_nothing_is_left_behind(make_pool: MakePool, picture: bytes) -> None:
+    before = fds()
+    pool = make_pool(2)
+    pool.start()
+    for _ in range(3):
+        with pool.decoded(picture):
+            pid = next(own.pid for own in pool._leased)
+        kill(pid)
+    pids = pool.pids
+    pool.close()
+    assert pool.pids == []
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert fds() == before
+    with pytest.raises(EngineFailed, match="stops"), pool.decoded(picture):
+        pass
+
+
+def is_sent(pool: DecodePool) -> bool:
+    """Whether a message lies in the socket of the one worker that is at work."""
+    for worker in tuple(pool._leased):
+        count = fcntl.ioctl(worker._channel.fileno(), termios.TIOCOUTQ, bytes(4))
+        return any(count)
+    return False
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+def test_workers_that_do_not_start_are_told_of(
+    make_pool: MakePool, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_pool()
+    with monkeypatch.context() as patch:
+        patch.setattr(decoder, "PROJECT", Path("/nowhere"))
+        patch.setenv("PYTHONHOME", "/nowhere")
+        with pytest.raises(EngineFailed, match="do not start"), pool.decoded(picture):
+            pass
+        assert pool.trouble is not None
+        assert "do not start" in pool.trouble
+        (broken,) = pool._idle
+        broken._process.wait()
+    warmed(pool, picture)
+    assert pool.trouble is None

@@ -1,57 +1,102 @@
 """THE service: encode, add, search, get, page, delete. The API and the commands come in here."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-import numpy as np
 from pydantic import JsonValue
 
+from app.code_explorer import CodeExplorer
+from app.engine.engine import Encoded as Encoded
 from app.engine.engine import Engine
-from app.errors import InvalidRequest, ItemExists, NotFound, TooLarge
+from app.filters import Where
+from app.item_keeper import ItemKeeper
+from app.item_keeper import Source as Source
+from app.item_keeper import sha256 as sha256
+from app.media_folder import MediaFolder
+from app.queries import Query
 from app.schemas import (
     EncodeResponse,
     ItemPage,
     ItemResponse,
+    Layers,
     ModalityInfo,
     ModelInfo,
-    SearchHit,
+    Score,
+    SearchOptions,
     SearchResponse,
     StreamCodes,
+    StreamVectors,
 )
-from app.store.base import Hit, Item, Store, Stream
+from app.schemas.sources import ItemReference
+from app.searcher import Searcher
+from app.store.base import Store
+from model.calibration import Calibration
 from model.modality import Modality
-
-Source = bytes | Path | str
 
 
 class RetrievalService:
-    """Encodes media and sentences, keeps them, finds them. Methods block, from any thread.
+    """Encodes media and sentences, keeps them, finds them. Methods may be called from any thread.
+
+    ``encode``, ``add`` and ``search`` block while the engine works. Who would rather wait
+    without a thread awaits ``encoded_async`` and hands the codes to ``answer``, ``items.keep``
+    or ``searcher.find``, which are the second halves of the three.
 
     Nothing is kept of a request that fails; what a method has returned from survives a crash.
+
+    Attributes:
+        engine: Encodes.
+        store: Keeps the codes.
+        items: The store's items with their media.
+        searcher: Finds streams.
+        codes: Says what codes mean.
     """
 
-    def __init__(self, engine: Engine, store: Store) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        store: Store,
+        *,
+        media: MediaFolder,
+        calibration: Calibration | None = None,
+    ) -> None:
         self.engine = engine
         self.store = store
+        self.items = ItemKeeper(engine, store, media)
+        self.searcher = Searcher(engine.encoder, store, calibration, has_media=self.items.has_media)
+        self.codes = CodeExplorer(engine.encoder, store, calibration)
+        self._is_calibrated = calibration is not None
 
-    def encode(self, source: Source, modality: Modality | None = None) -> EncodeResponse:
-        """Return the codes of media or of a sentence.
+    def encode(
+        self, source: Source, modality: Modality | None = None, *, floats: bool = False
+    ) -> EncodeResponse:
+        """Return the codes of media or of a sentence; with ``floats``, what they stand for.
 
         Raises:
             InvalidMedia: Not decodable, empty, or without that stream.
             TooLarge: Longer or heavier than the settings allow.
         """
-        return encode_response(self.engine, source, modality)
+        return answer(self.engine, self.engine.encode(source, modality), floats=floats)
+
+    async def encoded_async(
+        self, source: Source | ItemReference, modality: Modality | None = None
+    ) -> Encoded:
+        """Return the codes of media or of a sentence, or those that an item has.
+
+        Raises:
+            InvalidMedia: Not decodable, empty, or without that stream.
+            TooLarge: Longer or heavier than the settings allow.
+            NotFound: There is no such item.
+            Overloaded: Too much is waiting already.
+        """
+        if isinstance(source, ItemReference):
+            return self.items.codes(source.item_id, modality)
+        return await self.engine.encode_async(source, modality)
+
+    def answer(self, encoded: Encoded, *, floats: bool = False) -> EncodeResponse:
+        """Return codes as they are sent; with ``floats``, also what they stand for."""
+        return answer(self.engine, encoded, floats=floats)
 
     def add(
-        self,
-        item_id: str,
-        source: Source,
-        *,
-        metadata: Mapping[str, JsonValue],
-        replace: bool,
+        self, item_id: str, source: Source, *, metadata: Mapping[str, JsonValue], replace: bool
     ) -> ItemResponse:
         """Encode and keep an item; return it.
 
@@ -60,19 +105,29 @@ class RetrievalService:
             TooLarge: Longer or heavier than the settings allow.
             ItemExists: The id exists and ``replace`` is false.
         """
-        self._check_metadata(metadata)
-        if not replace and self.store.get(item_id):  # before the work of encoding
-            raise ItemExists(item_id)
+        self.items.check(item_id, metadata=metadata, replace=replace)
         encoded = self.engine.encode(source)
-        item = Item(
-            id=item_id,
-            streams={m: Stream(c, encoded.duration_seconds) for m, c in encoded.codes.items()},
-            metadata=metadata,
-            text=source if isinstance(source, str) else None,
-            sha256=sha256(source),
-        )
-        self.store.add(item, replace=replace)
-        return self._response(item)
+        return self.items.keep(item_id, source, encoded, metadata=metadata, replace=replace)
+
+    def get(self, item_id: str) -> ItemResponse:
+        """Return an item.
+
+        Raises:
+            NotFound: There is none of that id.
+        """
+        return self.items.get(item_id)
+
+    def page(self, *, after: str = "", limit: int) -> ItemPage:
+        """Return at most ``limit`` items by id, from the first whose id is above ``after``."""
+        return self.items.page(after=after, limit=limit)
+
+    def delete(self, item_id: str) -> None:
+        """Remove an item and the media that were kept of it.
+
+        Raises:
+            NotFound: There is none of that id.
+        """
+        self.items.delete(item_id)
 
     def search(
         self,
@@ -80,8 +135,13 @@ class RetrievalService:
         *,
         targets: Sequence[Modality] | None = None,
         k: int = 10,
-        layers: str = "both",
+        layers: Layers = "both",
         modality: Modality | None = None,
+        score: Score = "mean",
+        window: int = 3,
+        where: Where | None = None,
+        threshold: float | None = None,
+        curves: bool = False,
     ) -> SearchResponse:
         """Return the ``k`` streams most like media or a sentence, best first.
 
@@ -92,50 +152,30 @@ class RetrievalService:
             k: Most hits.
             layers: "1", "2" or "both": which rows of the codes are compared.
             modality: The only stream of the query to use.
+            score: What of a stream is compared: "mean", "max" or "window" (``Store.search``).
+            window: Steps of a window.
+            where: Which items are searched, by their metadata.
+            threshold: The least score of a hit.
+            curves: Whether each hit tells its likeness by the second.
 
         Raises:
             InvalidMedia: The query is not decodable, empty, or without that stream.
             InvalidRequest: A target or layer that the checkpoint does not have.
             TooLarge: The query is longer or heavier than the settings allow.
         """
-        chosen, wanted = self._layers(layers), self._targets(targets)
-        encoded = self.engine.encode(source, modality)
-        pooled = self.engine.encoder.vocabulary.pooled
-        queries = np.stack([pooled(codes, chosen) for codes in encoded.codes.values()])
-        hits = self.store.search(queries, layers=chosen, targets=wanted, k=k)
-        return SearchResponse(
-            fingerprint=self.engine.encoder.fingerprint,
-            nothing_matches=None,
-            hits=[_hit(hit) for hit in hits],
+        options = SearchOptions(
+            targets=list(targets) if targets else None,
+            k=k,
+            layers=layers,
+            score=score,
+            window=window,
+            where=where,
+            threshold=threshold,
+            curves=curves,
         )
-
-    def get(self, item_id: str) -> ItemResponse:
-        """Return an item.
-
-        Raises:
-            NotFound: There is none of that id.
-        """
-        item = self.store.get(item_id)
-        if item is None:
-            raise _no_item(item_id)
-        return self._response(item)
-
-    def page(self, *, after: str = "", limit: int) -> ItemPage:
-        """Return at most ``limit`` items by id, from the first whose id is above ``after``."""
-        items = self.store.page(after=after, limit=limit + 1)
-        return ItemPage(
-            items=[self._response(item) for item in items[:limit]],
-            next_cursor=items[limit - 1].id if len(items) > limit else None,
-        )
-
-    def delete(self, item_id: str) -> None:
-        """Remove an item.
-
-        Raises:
-            NotFound: There is none of that id.
-        """
-        if not self.store.delete(item_id):
-            raise _no_item(item_id)
+        self.searcher.check(options)
+        query = Query(self.engine.encode(source, modality).codes)
+        return self.searcher.find(query, options)
 
     def describe(self) -> ModelInfo:
         """Return what is served, and within which limits."""
@@ -150,95 +190,35 @@ class RetrievalService:
             },
             code_layers=encoder.vocabulary.layers.tolist(),
             codebook_sizes=[tables.shape[1]] * len(tables),
-            is_calibrated=False,
-            keeps_media=False,
+            is_calibrated=self._is_calibrated,
+            keeps_media=settings.keep_media,
             num_items=len(self.store),
             limits={name: value for name, value in settings if name.startswith("max_")},
         )
 
-    def _response(self, item: Item) -> ItemResponse:
-        durations = [stream.duration_seconds for stream in item.streams.values()]
-        return ItemResponse(
-            id=item.id,
-            fingerprint=self.engine.encoder.fingerprint,
-            duration_seconds=max((d for d in durations if d is not None), default=None),
-            streams={m: StreamCodes(codes=own.codes.tolist()) for m, own in item.streams.items()},
-            text=item.text,
-            sha256=item.sha256,
-            metadata=dict(item.metadata),
-            has_media=False,
-            has_thumbnail=False,
-        )
 
-    def _check_metadata(self, metadata: Mapping[str, JsonValue]) -> None:
-        try:
-            size = len(json.dumps(dict(metadata), allow_nan=False))
-        except ValueError:
-            raise InvalidRequest(
-                "the metadata holds a number too large for JSON's readers: send it as text"
-            ) from None
-        limit = self.engine.settings.max_metadata_bytes
-        if size > limit:
-            raise TooLarge(
-                f"the metadata has {size} bytes as JSON, at most {limit} are kept: shorten it, or "
-                "raise SRCID_MAX_METADATA_BYTES"
+def answer(engine: Engine, encoded: Encoded, *, floats: bool = False) -> EncodeResponse:
+    """Return codes as they are sent; with ``floats``, also what they stand for."""
+    vocabulary = engine.encoder.vocabulary
+    layers = sorted(set(vocabulary.layers.tolist()))
+    streams = {}
+    for m, codes in encoded.codes.items():
+        vectors = None
+        if floats:
+            vectors = StreamVectors(
+                pooled=vocabulary.pooled(codes, layers).tolist(),
+                steps=vocabulary.steps(codes, layers).tolist(),
             )
-
-    def _layers(self, wanted: str) -> list[int]:
-        known = sorted(set(self.engine.encoder.vocabulary.layers.tolist()))
-        chosen = known if wanted == "both" else [layer for layer in known if str(layer) == wanted]
-        if not chosen:
-            raise InvalidRequest(
-                f"layers is {wanted!r}, but this checkpoint has {known}: ask for one of them, or "
-                'for "both"'
-            )
-        return chosen
-
-    def _targets(self, wanted: Sequence[Modality] | None) -> Sequence[Modality]:
-        known = self.engine.encoder.modalities
-        for modality in wanted or ():
-            if modality not in known:
-                raise InvalidRequest(
-                    f"targets names {modality!r}, but this checkpoint has {', '.join(known)}: "
-                    "ask for some of them"
-                )
-        return wanted or known
+        streams[m] = StreamCodes(codes=codes.tolist(), vectors=vectors)
+    return EncodeResponse(
+        fingerprint=engine.encoder.fingerprint,
+        duration_seconds=encoded.duration_seconds,
+        streams=streams,
+    )
 
 
 def encode_response(
     engine: Engine, source: Source, modality: Modality | None = None
 ) -> EncodeResponse:
-    """Return the codes of media or of a sentence; see ``RetrievalService.encode``."""
-    encoded = engine.encode(source, modality)
-    return EncodeResponse(
-        fingerprint=engine.encoder.fingerprint,
-        duration_seconds=encoded.duration_seconds,
-        streams={m: StreamCodes(codes=codes.tolist()) for m, codes in encoded.codes.items()},
-    )
-
-
-def sha256(source: Source) -> str:
-    """Return the hex digest of media or of a sentence."""
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    data = source.encode() if isinstance(source, str) else source
-    return hashlib.sha256(data).hexdigest()
-
-
-def _hit(hit: Hit) -> SearchHit:
-    return SearchHit(
-        id=hit.item.id,
-        modality=hit.modality,
-        score=hit.score,
-        best_second=hit.best_second,
-        text=hit.item.text,
-        metadata=dict(hit.item.metadata),
-        probability=None,
-        has_media=False,
-        has_thumbnail=False,
-    )
-
-
-def _no_item(item_id: str) -> NotFound:
-    return NotFound(f"there is no item {item_id!r}: GET /items lists those that there are")
+    """Return the codes of media or of a sentence, without an index; see ``encode``."""
+    return answer(engine, engine.encode(source, modality))

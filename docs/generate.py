@@ -94,7 +94,9 @@ def _bodies(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the calls take, by name: FastAPI keeps these beside the calls."""
     calls = [call for path in document["paths"].values() for call in path.values()]
     contents = [call.get("requestBody", {}).get("content", {}).values() for call in calls]
-    return {own["schema"]["title"]: own["schema"] for content in contents for own in content}
+    schemas = [own["schema"] for content in contents for own in content]
+    bodies = [body for schema in schemas for body in schema.get("anyOf", [schema])]
+    return {body["title"]: body for body in bodies if "properties" in body}
 
 
 def _call(title: str, call: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from app.request_context import current_request
 from app.schemas import Problem
 
 MEDIA_TYPE = "application/problem+json"
+KIND = "urn:srcid:"
 
 
 def documents(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
@@ -44,12 +45,16 @@ def install(app: FastAPI) -> None:
 
 def problem(error: ServiceError) -> JSONResponse:
     """Return the answer that ``error`` is given as."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).capitalize()
     wait = error.retry_after_seconds
     headers = {} if wait is None else {"Retry-After": str(math.ceil(wait))}
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 wants it said how
-    return _answer(error.status, words, str(error), headers)
+    return _answer(error.status, _title(error), str(error), headers)
+
+
+def describe(error: ServiceError) -> Problem:
+    """Return what is said of ``error`` where it concerns a part of the request only."""
+    return _problem(error.status, _title(error), str(error))
 
 
 def invalid(errors: list[Any]) -> InvalidRequest:
@@ -95,13 +100,21 @@ async def _our_mistake(request: Request, error: Exception) -> JSONResponse:
 def _answer(
     status: int, title: str, detail: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    kind = title.lower().replace(" ", "-")
-    body = Problem(type=f"urn:srcid:{kind}", title=title, status=status, detail=detail)
+    body = _problem(status, title, detail)
     headers = dict(headers or {})
     if (request := current_request.get()) is not None:
-        body.request_id, request.problem = request.id, kind
+        body.request_id, request.problem = request.id, body.type.removeprefix(KIND)
         headers["X-Request-ID"] = request.id  # which no middleware adds to a 500
     return JSONResponse(body.model_dump(), status, headers, media_type=MEDIA_TYPE)
+
+
+def _problem(status: int, title: str, detail: str) -> Problem:
+    kind = title.lower().replace(" ", "-")
+    return Problem(type=f"{KIND}{kind}", title=title, status=status, detail=detail)
+
+
+def _title(error: ServiceError) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).capitalize()
 
 
 def _sentence(error: Mapping[str, Any]) -> str:

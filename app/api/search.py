@@ -1,33 +1,63 @@
-"""POST /search: a sentence or a clip in, the streams most like it out."""
+"""POST /search: a sentence, a clip or an item in, the streams most like it out."""
 
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from starlette.concurrency import run_in_threadpool
 
-from app.api.deps import ServiceDep, body_schema, json_or_form
+from app.api.bodies import body_of, body_schema
+from app.api.deps import EncodingDep, ServiceDep
 from app.api.problems import documents
-from app.errors import InvalidMedia, TooLarge, UnsupportedBody
-from app.schemas import SearchResponse, SearchSentence, SearchUpload
+from app.errors import InvalidMedia, NotFound, Overloaded, TooLarge, UnsupportedBody
+from app.queries import Query, QueryPart
+from app.schemas import (
+    SearchLike,
+    SearchMedia,
+    SearchResponse,
+    SearchSentence,
+    SearchUpload,
+)
+from app.schemas.sources import Part
+from app.service import Encoded
 
 router = APIRouter(tags=["search"])
-Body = Annotated[SearchSentence | SearchUpload, Depends(json_or_form(SearchSentence, SearchUpload))]
+SENT: dict[str, type[SearchSentence | SearchMedia | SearchLike]] = {
+    "text": SearchSentence,
+    "media": SearchMedia,
+    "item": SearchLike,
+}
+Body = Annotated[
+    SearchSentence | SearchMedia | SearchLike | SearchUpload,
+    Depends(body_of(SENT, SearchUpload)),
+]
 
 
 @router.post(
     "/search",
-    openapi_extra=body_schema(SearchSentence, SearchUpload),
-    responses=documents(InvalidMedia, TooLarge, UnsupportedBody),
+    openapi_extra=body_schema(SENT, SearchUpload),
+    responses=documents(InvalidMedia, TooLarge, UnsupportedBody, NotFound, Overloaded),
 )
-def search(service: ServiceDep, body: Body) -> SearchResponse:
-    """Find the streams most like a sentence or a clip, best first.
+async def search(service: ServiceDep, encoding: EncodingDep, body: Body) -> SearchResponse:
+    """Find the streams most like a sentence, a clip or an item of the index, best first.
 
     A clip with picture and sound asks with both: a hit's score is the better of the two, unless
-    `modality` names one.
+    `modality` names one. `plus`, `minus` and `exclude` change the query: "like this clip, but
+    without a dog" is the clip with `exclude: ["a dog"]`.
     """
-    return service.search(
-        body.source,
-        targets=body.targets,
-        k=body.k,
-        layers=body.layers,
-        modality=body.modality,
+    service.searcher.check(body)
+    encoded = iter(await encoding.all([body, *body.plus, *body.minus, *body.exclude]))
+    query = Query(
+        next(encoded).codes,
+        plus=_weighted(body.plus, encoded),
+        minus=_weighted(body.minus, encoded),
+        exclude=_weighted(body.exclude, encoded),
     )
+    return await run_in_threadpool(service.searcher.find, query, body)
+
+
+def _weighted(parts: Sequence[Part], encoded: Iterator[Encoded]) -> list[QueryPart]:
+    """Take the codes of ``parts`` from the front of ``encoded``."""
+    own = list(islice(encoded, len(parts)))
+    return [QueryPart(codes.codes, part.weight) for part, codes in zip(parts, own, strict=True)]

@@ -37,6 +37,13 @@ def test_more_scenes_of_one_set_leave_the_others_as_they_are(
     assert all(known[scene.name] == scene for scene in scenes)
 
 
+def test_no_two_scenes_share_their_chance_unless_they_are_of_one_group(
+    scenes: list[Scene],
+) -> None:
+    seeds = {(scene.noise_seed, scene.noise_level) for scene in scenes}
+    assert len(seeds) == len(scenes) - SMALL.groups * (SMALL.group_size - 1)
+
+
 def test_as_many_scenes_are_made_as_the_counts_say(scenes: list[Scene]) -> None:
     for name in SETS:
         for split in SPLITS:

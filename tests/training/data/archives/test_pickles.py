@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,8 @@ EMPTY = b"cnumpy._core.multiarray\n_reconstruct\n" + NDARRAY + b"K\x00\x85C\x01b
 DOUBLES = DTYPE + b"X\x02\x00\x00\x00f8\x89\x88\x87R"
 LITTLE = b"(K\x03X\x01\x00\x00\x00<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
 
+MIXED = LITTLE.replace(b"X\x01\x00\x00\x00<", b"X\x04\x00\x00\x00i4,<")
+
 
 @pytest.mark.parametrize(
     ("parts", "reason"),
@@ -106,6 +109,7 @@ LITTLE = b"(K\x03X\x01\x00\x00\x00<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
         ((ENCODE, b"N}\x86b"), "fields for a class"),
         ((ENCODE, b"X\x01\x00\x00\x00aX\x03\x00\x00\x00zip\x86R"), "another encoding"),
         ((DOUBLES, LITTLE.replace(b"<", b"Z")), "an order of bytes that is none"),
+        ((EMPTY, b"(K\x01K\x01\x85", DOUBLES, MIXED, b"\x89C\x0c", bytes(12), b"tb"), "fields"),
         ((b"B\xff\xff\xff\x7fx",), "more bytes than there are"),
         ((b"Nr\xff\xff\xff\xff",), "a place in the memory of 4 thousand million"),
         ((b"\x82\x01",), "an extension"),
@@ -116,6 +120,16 @@ LITTLE = b"(K\x03X\x01\x00\x00\x00<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
 def test_an_assembled_pickle_is_refused(parts: tuple[bytes, ...], reason: str) -> None:
     with pytest.raises(pickle.UnpicklingError):
         unpickle_array(assembled(*parts))
+
+
+def test_a_number_in_a_pickle_allocates_nothing() -> None:
+    far = (2**22).to_bytes(4, "little")
+    tracemalloc.start()
+    with pytest.raises(pickle.UnpicklingError):
+        unpickle_array(assembled(b"Nr", far))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
 
 
 def test_the_parts_of_these_pickles_make_an_array_when_they_fit() -> None:

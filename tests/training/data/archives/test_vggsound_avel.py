@@ -1,5 +1,6 @@
 """The paper's training data: every clip once an epoch, read when it is asked for."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -163,16 +164,32 @@ def test_missing_files_of_both_modalities_are_one_error(root: Path, network: SRC
     assert str(caught.value).count(".zip") == 3
 
 
-def test_a_network_of_two_modalities_takes_no_text(root: Path, network: SRCIDConfig) -> None:
-    modalities = {m: own for m, own in network.modalities.items() if m is not TEXT}
+@pytest.mark.parametrize("left_out", Modality)
+def test_what_a_network_does_not_take_is_not_read(
+    root: Path, network: SRCIDConfig, left_out: Modality
+) -> None:
+    modalities = {m: own for m, own in network.modalities.items() if m is not left_out}
+    if left_out is not TEXT:
+        shutil.rmtree(root / AVEL / "feature" / left_out)
     two = network.model_copy(update={"modalities": modalities})
-    assert open_vggsound_avel(root, config(two))[0].features.keys() == {AUDIO, VIDEO}
+    assert open_vggsound_avel(root, config(two))[0].features.keys() == modalities.keys()
 
 
 def test_a_network_on_other_features_is_refused(whole: Path, tiny_config: SRCIDConfig) -> None:
     message = r"own takes audio features of tiny-audio \(8,\), but .* vggish \(128,\): train a"
     with pytest.raises(ConfigError, match=message):
         open_vggsound_avel(whole, config(tiny_config))
+
+
+def test_a_network_on_features_of_another_shape_is_refused(
+    whole: Path, network: SRCIDConfig
+) -> None:
+    sound = network.modalities[AUDIO].model_copy(update={"feature_shape": (64,)})
+    narrow = network.model_copy(update={"modalities": {**network.modalities, AUDIO: sound}})
+    with pytest.raises(
+        ConfigError, match=r"of vggish \(64,\), but the archive holds those of vggish"
+    ):
+        open_vggsound_avel(whole, config(narrow))
 
 
 def test_validation_is_refused(whole: Path, network: SRCIDConfig) -> None:

@@ -17,7 +17,7 @@ from app.store.blocks import CHUNK, Block, Chunk, Codes, Layers, Norms, Packing
 from app.store.comparison import Comparison
 from app.store.kernels import Kernels
 from app.store.lookups import Doubles, Floats
-from app.store.ranking import Candidates, Ranking
+from app.store.shortlist import Candidates, Entries, Pending, Shortlist, best
 from model.encoder import Vocabulary
 
 FIRST_TILE = 256  # streams that are scored before there is a score to beat
@@ -28,7 +28,15 @@ MANY_TILE = 2048  # streams whose sums for many queries stay in the second-level
 class _Query(NamedTuple):
     towards: Doubles  # [K * D] of length 1, or zeros
     lut: Doubles  # [Q, L] dot products with the compared codes
-    ranking: Ranking
+    shortlist: Shortlist
+
+
+class _Search(NamedTuple):
+    comparison: Comparison
+    queries: list[_Query]
+    k: int
+    width: int | None  # steps in a row; None: the whole stream
+    allowed: NDArray[np.int64] | None  # the keys of the only streams that count, rising
 
 
 class CodeIndex:
@@ -103,21 +111,19 @@ class CodeIndex:
     ) -> list[Candidates]:
         """Return what ``search`` would for each of ``queries`` ``[N, K * D]``, in less time."""
         comparison = self.comparison(tuple(layers))
-        towards = [comparison.towards(query) for query in queries]
-        luts = [comparison.lut(own) for own in towards]
-        own = [
-            _Query(q, lut, Ranking(k, least=least)) for q, lut in zip(towards, luts, strict=True)
-        ]
+        own = [_query(query, comparison, k, least) for query in queries]
+        search = _Search(comparison, own, k, width, allowed)
+        chunks: list[Chunk] = []
         for block in self.blocks.values():
             block.prepare(comparison.layers)
             if width is not None and width < block.packing.steps:
-                for query in own:
-                    self._scan_windows(block, comparison, query, width, allowed)
+                self._scan_windows(search, block, width, len(chunks))
             elif len(own) == 1:
-                self._scan(block, comparison, own[0], allowed)
+                self._scan(search, block, len(chunks))
             else:
-                self._scan_many(block, comparison, own, allowed)
-        return [query.ranking.candidates() for query in own]
+                self._scan_many(search, block, len(chunks))
+            chunks += block.chunks
+        return self._settle(search, chunks, least)
 
     def comparison(self, layers: Layers) -> Comparison:
         """Return what follows from the codebooks of those layers."""
@@ -129,83 +135,85 @@ class CodeIndex:
         own = self.comparison(layers)
         return self._kernels.lengths(codes, own.tables, own.parts, len(layers)) / own.norm_unit
 
-    def _scan(
-        self,
-        block: Block,
-        comparison: Comparison,
-        query: _Query,
-        allowed: NDArray[np.int64] | None,
-    ) -> None:
-        """Offer the streams of a block by their means."""
+    def _scan(self, search: _Search, block: Block, place: int) -> None:
+        """Note the streams of a block by their means, for the only query."""
+        (query,), comparison = search.queries, search.comparison
         lut, error = _scaled(query.lut, comparison, block.packing)
         columns = comparison.columns(block.packing)
         sums, rows = np.empty(CHUNK, np.float32), np.empty(CHUNK, np.int32)
-        for chunk, norms, tile in _tiles(block, comparison.layers, query.ranking.k, allowed):
-            found = sums[: tile.stop - tile.start]
+        for number, tile, norms in _tiles(block, search, CHUNK):
+            chunk = block.chunks[number]
+            found = sums[: len(norms)]
             self._kernels.sums(chunk.low[:, tile], chunk.high[:, tile], columns, lut, found)
-            least = query.ranking.least
-            count = self._kernels.passing(found, norms[tile], least, error, rows)
-            self._offer(chunk, rows[:count] + tile.start, comparison, query, chunk.packing.steps)
+            count = self._kernels.passing(found, norms, query.shortlist.least, error, rows)
+            if count:
+                good = rows[:count]
+                lower, upper = _bounds(found[good], norms[good], error)
+                places = np.full(count, place + number)
+                query.shortlist.note(Entries(places, good + tile.start, lower, upper))
 
-    def _scan_many(
-        self,
-        block: Block,
-        comparison: Comparison,
-        queries: list[_Query],
-        allowed: NDArray[np.int64] | None,
-    ) -> None:
-        """Offer the streams of a block by their means to many queries."""
-        scaled = [_scaled(query.lut, comparison, block.packing) for query in queries]
+    def _scan_many(self, search: _Search, block: Block, place: int) -> None:
+        """Note the streams of a block by their means, for many queries at once."""
+        scaled = [_scaled(own.lut, search.comparison, block.packing) for own in search.queries]
         lut = np.ascontiguousarray(np.stack([own for own, _ in scaled], axis=-1))  # [Q + 1, L, N]
         errors = np.array([error for _, error in scaled], np.float32)
-        columns = comparison.columns(block.packing)
-        sums = np.empty((MANY_TILE, len(queries)), np.float32)
+        columns = search.comparison.columns(block.packing)
+        shortlists = [query.shortlist for query in search.queries]
+        sums = np.empty((MANY_TILE, len(shortlists)), np.float32)
         rows, which = np.empty((2, sums.size), np.int32)
-        k = queries[0].ranking.k
-        for chunk, norms, tile in _tiles(block, comparison.layers, k, allowed, MANY_TILE):
-            found = sums[: tile.stop - tile.start]
+        pending = Pending(shortlists)
+        for number, tile, norms in _tiles(block, search, MANY_TILE):
+            chunk = block.chunks[number]
+            found = sums[: len(norms)]
             self._kernels.sums_of_many(chunk.low[:, tile], chunk.high[:, tile], columns, lut, found)
-            least = np.array([query.ranking.least for query in queries], np.float32)
-            count = self._kernels.passing_of_many(found, norms[tile], least, errors, rows, which)
-            for number in np.unique(which[:count]):
-                own = rows[:count][which[:count] == number] + tile.start
-                self._offer(chunk, own, comparison, queries[number], chunk.packing.steps)
+            least = np.array([own.least for own in shortlists], np.float32)
+            count = self._kernels.passing_of_many(found, norms, least, errors, rows, which)
+            good, own = rows[:count], which[:count]
+            lower, upper = _bounds(found[good, own], norms[good], errors[own])
+            places = np.full(count, place + number)
+            pending.append(own, Entries(places, good + tile.start, lower, upper))
+        pending.flush()
 
-    def _scan_windows(
-        self,
-        block: Block,
-        comparison: Comparison,
-        query: _Query,
-        width: int,
-        allowed: NDArray[np.int64] | None,
-    ) -> None:
-        """Offer the streams of a block by their best ``width`` steps in a row."""
-        lut = query.lut.astype(np.float32)
-        scores = np.empty(CHUNK, np.float32)
-        for chunk, norms, tile in _tiles(block, comparison.layers, query.ranking.k, allowed):
-            rows = np.flatnonzero(norms[tile]) + tile.start
-            codes = np.ascontiguousarray(chunk.codes(rows)[:, comparison.rows])
-            found = scores[: len(rows)]
-            self._kernels.window_scores(
-                codes, lut, comparison.grams, comparison.pairs, width, found
-            )
-            good = rows[found >= query.ranking.least - WINDOW_ERROR]
-            self._offer(chunk, good, comparison, query, width)
+    def _scan_windows(self, search: _Search, block: Block, width: int, place: int) -> None:
+        """Note the streams of a block by their best ``width`` steps in a row."""
+        comparison, scores = search.comparison, np.empty(CHUNK, np.float32)
+        luts = [query.lut.astype(np.float32) for query in search.queries]
+        for number, tile, norms in _tiles(block, search, CHUNK):
+            rows = np.flatnonzero(norms) + tile.start
+            codes = block.chunks[number].codes(rows)[:, comparison.rows]
+            codes, found = np.ascontiguousarray(codes), scores[: len(rows)]
+            for query, lut in zip(search.queries, luts, strict=True):
+                self._kernels.window_scores(
+                    codes, lut, comparison.grams, comparison.pairs, width, found
+                )
+                own = found[found >= query.shortlist.least - WINDOW_ERROR].astype(np.float64)
+                good = rows[found >= query.shortlist.least - WINDOW_ERROR]
+                lower = np.where(np.isinf(own), -1.0, own - WINDOW_ERROR)
+                places = np.full(len(good), place + number)
+                query.shortlist.note(Entries(places, good, lower, own + WINDOW_ERROR))
 
-    def _offer(
-        self,
-        chunk: Chunk,
-        rows: NDArray[np.integer],
-        comparison: Comparison,
-        query: _Query,
-        width: int,
-    ) -> None:
-        """Score some streams from their vectors and rank them."""
-        if len(rows):
-            codes = chunk.codes(rows)
-            tables, parts = comparison.tables, comparison.parts
-            scores = self._kernels.exact(codes, tables, parts, query.towards, width)
-            query.ranking.offer(chunk.keys[rows], scores)
+    def _settle(self, search: _Search, chunks: list[Chunk], least: float) -> list[Candidates]:
+        """Score what is on the shortlists from the vectors."""
+        entries = [query.shortlist.entries() for query in search.queries]
+        which = np.repeat(np.arange(len(entries)), [len(own.rows) for own in entries])
+        places = np.concatenate([own.places for own in entries])
+        rows = np.concatenate([own.rows for own in entries])
+        towards = np.stack([query.towards for query in search.queries])
+        keys, scores = np.empty(len(rows), np.int64), np.empty(len(rows))
+        tables, parts = search.comparison.tables, search.comparison.parts
+        for place in np.unique(places).tolist():
+            chunk, its = chunks[place], places == place
+            steps = chunk.packing.steps
+            codes, width = chunk.codes(rows[its]), min(search.width or steps, steps)
+            keys[its] = chunk.keys[rows[its]]
+            scores[its] = self._kernels.exact(codes, tables, parts, towards, which[its], width)
+        own = [which == number for number in range(len(entries))]
+        return [best(keys[its], scores[its], k=search.k, least=least) for its in own]
+
+
+def _query(query: NDArray[np.float32], comparison: Comparison, k: int, least: float) -> _Query:
+    towards = comparison.towards(query)
+    return _Query(towards, comparison.lut(towards), Shortlist(k, least=least))
 
 
 def _scaled(lut: Doubles, comparison: Comparison, packing: Packing) -> tuple[Floats, float]:
@@ -217,26 +225,28 @@ def _scaled(lut: Doubles, comparison: Comparison, packing: Packing) -> tuple[Flo
     return table, float(np.finfo(np.float32).eps) * (terms * largest + 4 * 2**16)
 
 
-def _tiles(
-    block: Block,
-    layers: Layers,
-    k: int,
-    allowed: NDArray[np.int64] | None,
-    largest: int = CHUNK,
-) -> Iterator[tuple[Chunk, Norms, slice]]:
+def _bounds(sums: Floats, norms: Norms, error: float | Floats) -> tuple[Doubles, Doubles]:
+    """Return what scores are at least and at most. Norms may be up to 1 smaller than they say."""
+    up = norms.astype(np.float64)
+    down = np.maximum(up - 1, 1e-9)
+    low, high = sums - error, sums + error
+    return low / np.where(low < 0, down, up), high / np.where(high > 0, down, up)
+
+
+def _tiles(block: Block, search: _Search, largest: int) -> Iterator[tuple[int, slice, Norms]]:
     """Yield the streams in small parts first, until there are scores to beat.
 
-    With each comes the chunk, and its norms, which are 0 where a stream does not count.
+    With each comes the number of its chunk, and its norms: 0 where a stream does not count.
     """
-    size = min(largest, max(FIRST_TILE, k))
-    for chunk in block.chunks:
-        norms = chunk.norms[layers]
-        if allowed is not None:
-            norms = norms * _mask(chunk, allowed)
+    size = min(largest, max(FIRST_TILE, search.k))
+    for number, chunk in enumerate(block.chunks):
+        norms = chunk.norms[search.comparison.layers]
+        if search.allowed is not None:
+            norms = norms * _mask(chunk, search.allowed)
         start = 0
         while start < chunk.count:
             end = min(start + size, chunk.count)
-            yield chunk, norms, slice(start, end)
+            yield number, slice(start, end), norms[start:end]
             start, size = end, min(largest, 8 * size)
 
 

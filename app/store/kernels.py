@@ -27,7 +27,7 @@ class Kernels:
     passing: Callable[[Floats, Norms, float, float, Rows], int]
     passing_of_many: Callable[[Floats, Norms, Floats, Floats, Rows, Rows], int]
     lengths: Callable[[NDArray[np.uint16], Floats, Ints, int], Doubles]
-    exact: Callable[[NDArray[np.uint16], Floats, Ints, Doubles, int], Doubles]
+    exact: Callable[[NDArray[np.uint16], Floats, Ints, Doubles, Ints, int], Doubles]
     window_scores: Callable[[NDArray[np.uint16], Floats, Floats, Ints, int, Floats], None]
 
 

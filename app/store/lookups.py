@@ -69,15 +69,21 @@ def lengths(codes: NDArray[np.uint16], tables: Floats, parts: Ints, num_parts: i
 
 
 def exact(
-    codes: NDArray[np.uint16], tables: Floats, parts: Ints, query: Doubles, width: int
+    codes: NDArray[np.uint16],
+    tables: Floats,
+    parts: Ints,
+    queries: Doubles,
+    which: NDArray[np.int64],
+    width: int,
 ) -> Doubles:
-    """Return ``[R]`` the best cosine of ``width`` steps in a row with ``query``, in float64."""
+    """Return ``[R]`` the best cosine of ``width`` steps in a row with a query, in float64."""
     found = np.empty(len(codes), np.float64)
-    num_parts = len(query) // tables.shape[-1]
+    num_parts = queries.shape[1] // tables.shape[-1]
     for start in range(0, len(codes), AT_ONCE):
         steps = _vectors(codes[start : start + AT_ONCE], tables, parts, num_parts)
         totals = sliding_window_view(steps, width, axis=1).sum(-1)  # [R, windows, K * D]
-        dots, length = totals @ query, np.linalg.norm(totals, axis=-1)
+        own = queries[which[start : start + AT_ONCE]]
+        dots, length = (totals * own[:, None]).sum(-1), np.linalg.norm(totals, axis=-1)
         cosines = np.divide(dots, length, out=np.zeros_like(dots), where=length > 0)
         found[start : start + AT_ONCE] = cosines.max(1)
     return found

@@ -21,15 +21,17 @@ Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 TILE = 4096  # sums of so many streams stay in the first-level cache
+# Sums are taken in the order that is fastest, the same one for every stream.
+ANY_ORDER = {"reassoc", "contract", "nsz"}
 NINTH = np.uint32(256)  # a code's ninth bit
 
 
 def compiled(loop: Loop) -> Loop:
     """Compile at first use, without the GIL; kept on disk where a folder for it can be written."""
     try:
-        return cast(Loop, numba.njit(nogil=True, cache=True)(loop))
+        return cast(Loop, numba.njit(nogil=True, fastmath=ANY_ORDER, cache=True)(loop))
     except RuntimeError:  # neither beside this file nor in the user's cache folder
-        return cast(Loop, numba.njit(nogil=True)(loop))
+        return cast(Loop, numba.njit(nogil=True, fastmath=ANY_ORDER)(loop))
 
 
 @compiled
@@ -176,28 +178,38 @@ def lengths(codes: NDArray[np.uint16], tables: Floats, parts: Ints, num_parts: i
                     vector = tables[row, codes[i, row, step]]
                     for d in range(dim):
                         own[d] += vector[d]
-        found[i] = np.sqrt((total * total).sum()) / num_steps
+        square = 0.0
+        for d in range(len(total)):
+            square += total[d] * total[d]
+        found[i] = np.sqrt(square) / num_steps
     return found
 
 
 @compiled
 def exact(
-    codes: NDArray[np.uint16], tables: Floats, parts: Ints, query: Doubles, width: int
+    codes: NDArray[np.uint16],
+    tables: Floats,
+    parts: Ints,
+    queries: Doubles,
+    which: NDArray[np.int64],
+    width: int,
 ) -> Doubles:
-    """Return ``[R]`` the best cosine of ``width`` steps in a row with ``query``, in float64.
+    """Return ``[R]`` the best cosine of ``width`` steps in a row with a query, in float64.
 
     Args:
         codes: ``[R, C, T]`` the streams.
         tables: ``[C, L, D]`` what the codes stand for.
         parts: ``[C]`` the place of a row's layer among those compared, or -1.
-        query: ``[K * D]`` of length 1, or zeros.
+        queries: ``[N, K * D]`` of length 1, or zeros.
+        which: ``[R]`` the query that each stream is compared with.
         width: At most T.
     """
     num_rows, num_steps = codes.shape[1:]
     dim = tables.shape[2]
     found = np.empty(len(codes), np.float64)
-    total = np.empty(len(query), np.float64)
+    total = np.empty(queries.shape[1], np.float64)
     for i in range(len(codes)):
+        query = queries[which[i]]
         total[:] = 0
         best = -2.0
         for step in range(num_steps):
@@ -212,11 +224,11 @@ def exact(
                         for d in range(dim):
                             own[d] -= left[d]
             if step >= width - 1:
-                square = (total * total).sum()
-                if square > 0:
-                    best = max(best, (total * query).sum() / np.sqrt(square))
-                else:
-                    best = max(best, 0.0)
+                square, dot = 0.0, 0.0
+                for d in range(len(total)):
+                    square += total[d] * total[d]
+                    dot += total[d] * query[d]
+                best = max(best, dot / np.sqrt(square) if square > 0 else 0.0)
         found[i] = best
     return found
 
@@ -240,26 +252,25 @@ def window_scores(
     num_rows, num_steps = codes.shape[1:]
     for i in range(len(out)):
         own = codes[i]
-        dot, square, scale, best = 0.0, 0.0, 0.0, -2.0
+        dot, square, squares, best = 0.0, 0.0, 0.0, -2.0
         for step in range(num_steps):
+            left = step - width
             for row in range(num_rows):
                 dot += lut[row, own[row, step]]
-            left = max(0, step - width)
+                if left >= 0:
+                    dot -= lut[row, own[row, left]]
             for p in range(len(pairs)):
-                a, b = own[pairs[p, 0]], own[pairs[p, 1]]
-                gram = grams[p]
+                a, b, gram = own[pairs[p, 0]], own[pairs[p, 1]], grams[p]
                 square += gram[a[step], b[step]]
-                scale = max(scale, gram[a[step], b[step]])
-                for other in range(max(0, step - width + 1), step):
+                squares += abs(gram[a[step], b[step]])
+                for other in range(max(0, left + 1), step):
                     square += 2 * gram[a[step], b[other]]
-                if step >= width:
+                if left >= 0:
                     square -= gram[a[left], b[left]]
+                    squares -= abs(gram[a[left], b[left]])
                     for other in range(left + 1, step):
                         square -= 2 * gram[a[left], b[other]]
-            if step >= width:
-                for row in range(num_rows):
-                    dot -= lut[row, own[row, left]]
             if step >= width - 1:
-                sure = square > 1e-3 * scale * width * width
+                sure = square > 1e-3 * width * squares
                 best = max(best, dot / np.sqrt(square)) if sure else np.inf
         out[i] = best

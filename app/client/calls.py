@@ -1,0 +1,276 @@
+"""Every call of the service as a value: what to send, and what the answer is read as."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Generic, TypedDict, TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel, JsonValue
+
+from app.schemas import (
+    BatchResponse,
+    CodeResponse,
+    CompareResponse,
+    DuplicatesResponse,
+    EmbeddingsResponse,
+    EncodeResponse,
+    Health,
+    ItemPage,
+    ItemResponse,
+    Job,
+    JobList,
+    Layers,
+    ModelInfo,
+    PatternResponse,
+    Score,
+    SearchResponse,
+)
+from app.schemas.sources import ItemReference
+from model.modality import Modality
+
+Answer = TypeVar("Answer", bound=BaseModel)
+Media = bytes | Path  # a video, sound, picture or features: as bytes, or a file that is streamed
+Source = Media | str | ItemReference  # text is a sentence
+Part = str | Mapping[str, JsonValue]  # of a query: a sentence, or what the API takes
+
+
+class SearchOptions(TypedDict, total=False):
+    """How to search; see ``POST /search`` in docs/api.md for each."""
+
+    targets: Sequence[Modality | str] | None
+    k: int
+    layers: Layers
+    modality: Modality | str | None
+    score: Score
+    window: int
+    where: Mapping[str, JsonValue] | None
+    threshold: float | None
+    curves: bool
+    plus: Sequence[Part]
+    minus: Sequence[Part]
+    exclude: Sequence[Part]
+
+
+@dataclass(frozen=True)
+class Call(Generic[Answer]):
+    """One request."""
+
+    method: str
+    path: str
+    answer: type[Answer] | None  # None: the answer has no body, or is not JSON
+    fields: Mapping[str, object] = field(default_factory=dict)  # None values are left out
+    file: Media | None = None  # with one, the fields are those of a form
+    is_repeatable: bool = True  # harmless when it arrives twice
+
+    def read(self, content: bytes) -> Answer:
+        """Return the answer from its body."""
+        assert self.answer is not None
+        return self.answer.model_validate_json(content)
+
+    @contextmanager
+    def opened(self) -> Iterator[dict[str, Any]]:
+        """Yield the arguments of httpx2's ``build_request``, with the file open."""
+        given = {name: value for name, value in self.fields.items() if value is not None}
+        if self.method in {"GET", "DELETE"}:
+            yield {"params": given}
+        elif self.file is None:
+            yield {"json": given}
+        elif isinstance(self.file, Path):
+            with self.file.open("rb") as file:
+                yield {"data": _form(given), "files": {"file": ("media", file)}}
+        else:
+            yield {"data": _form(given), "files": {"file": ("media", self.file)}}
+
+
+def encode(
+    source: Source, *, modality: Modality | str | None, floats: bool
+) -> Call[EncodeResponse]:
+    """Return the call that encodes one thing."""
+    return _about(source, "POST", "/encode", EncodeResponse, modality=modality, floats=floats)
+
+
+def encode_batch(sources: Sequence[Media | str], *, floats: bool) -> Call[BatchResponse]:
+    """Return the call that encodes several things."""
+    items = [_subject(source) for source in sources]
+    return Call("POST", "/encode/batch", BatchResponse, {"items": items, "floats": floats})
+
+
+def embed(inputs: str | Sequence[str]) -> Call[EmbeddingsResponse]:
+    """Return the call that turns sentences and ``data:`` URIs into vectors."""
+    given = inputs if isinstance(inputs, str) else list(inputs)
+    return Call("POST", "/v1/embeddings", EmbeddingsResponse, {"input": given})
+
+
+def search(source: Source, options: SearchOptions) -> Call[SearchResponse]:
+    """Return the call that searches."""
+    return _about(source, "POST", "/search", SearchResponse, **options)
+
+
+def search_codes(
+    pattern: Sequence[Sequence[int | None]],
+    *,
+    row: int | None,
+    targets: Sequence[Modality | str] | None,
+    k: int,
+) -> Call[PatternResponse]:
+    """Return the call that finds codes in a row."""
+    fields = {"pattern": [list(own) for own in pattern], "row": row, "targets": targets, "k": k}
+    return Call("POST", "/search/codes", PatternResponse, fields)
+
+
+def compare(a: Source, b: Source, *, layers: Layers) -> Call[CompareResponse]:
+    """Return the call that compares two things by the second."""
+    fields = {"a": _subject(a), "b": _subject(b), "layers": layers}
+    return Call("POST", "/compare", CompareResponse, fields)
+
+
+def code(layer: int, code: int, *, row: int | None) -> Call[CodeResponse]:
+    """Return the call that asks what a code means."""
+    return Call("GET", f"/codes/{layer}/{code}", CodeResponse, {"row": row})
+
+
+def add(item_id: str, source: Media | str, metadata: Mapping[str, JsonValue]) -> Call[ItemResponse]:
+    """Return the call that adds an item. Arrived twice, the second is told that it exists."""
+    return _about(source, "POST", "/items", ItemResponse, id=item_id, metadata=metadata)
+
+
+def put(item_id: str, source: Media | str, metadata: Mapping[str, JsonValue]) -> Call[ItemResponse]:
+    """Return the call that adds or replaces an item."""
+    return _about(source, "PUT", _item(item_id), ItemResponse, metadata=metadata)
+
+
+def get(item_id: str) -> Call[ItemResponse]:
+    """Return the call that looks at an item."""
+    return Call("GET", _item(item_id), ItemResponse)
+
+
+def delete(item_id: str) -> Call[BaseModel]:
+    """Return the call that removes an item."""
+    return Call("DELETE", _item(item_id), None)
+
+
+def page(*, after: str, limit: int) -> Call[ItemPage]:
+    """Return the call that lists items, a page of them."""
+    return Call("GET", "/items", ItemPage, {"cursor": after, "limit": limit})
+
+
+def media(item_id: str) -> Call[BaseModel]:
+    """Return the call that downloads what was kept of an item."""
+    return Call("GET", f"{_item(item_id)}/media", None)
+
+
+def thumbnail(item_id: str) -> Call[BaseModel]:
+    """Return the call that downloads the picture of an item."""
+    return Call("GET", f"{_item(item_id)}/thumbnail", None)
+
+
+def duplicates(item_id: str) -> Call[DuplicatesResponse]:
+    """Return the call that finds items with the same codes."""
+    return Call("GET", f"{_item(item_id)}/duplicates", DuplicatesResponse)
+
+
+def start_job(folder: str, *, manifest: str | None, metadata: Mapping[str, JsonValue]) -> Call[Job]:
+    """Return the call that starts to index a folder. Arrived twice, it would run twice."""
+    fields = {"folder": folder, "manifest": manifest, "metadata": metadata}
+    return Call("POST", "/jobs/index", Job, fields, is_repeatable=False)
+
+
+def jobs() -> Call[JobList]:
+    """Return the call that lists jobs."""
+    return Call("GET", "/jobs", JobList)
+
+
+def job(job_id: str) -> Call[Job]:
+    """Return the call that looks at a job."""
+    return Call("GET", _job(job_id), Job)
+
+
+def cancel_job(job_id: str) -> Call[Job]:
+    """Return the call that stops a job."""
+    return Call("DELETE", _job(job_id), Job)
+
+
+def job_events(job_id: str) -> Call[Job]:
+    """Return the call that follows a job, as server-sent events."""
+    return Call("GET", f"{_job(job_id)}/events", Job)
+
+
+def model() -> Call[ModelInfo]:
+    """Return the call that asks what is served."""
+    return Call("GET", "/model", ModelInfo)
+
+
+def ready() -> Call[Health]:
+    """Return the call that asks whether the service can serve."""
+    return Call("GET", "/readyz", Health)
+
+
+def is_of(item: ItemResponse, source: Media | str, metadata: Mapping[str, JsonValue]) -> bool:
+    """Tell whether an item was made of these: it is then what a lost answer was about."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    else:
+        data = source.encode() if isinstance(source, str) else source
+        digest = hashlib.sha256(data).hexdigest()
+    return item.sha256 == digest and item.metadata == metadata
+
+
+def event_data(line: str) -> bytes | None:
+    """Return what a line of server-sent events carries, if it carries something."""
+    name, _, value = line.partition(":")
+    return value.strip().encode() if name == "data" else None
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file that becomes ``path`` at the end, or vanishes with an error."""
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        with aside.open("wb") as file:
+            yield file
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _about(
+    source: Source, method: str, path: str, answer: type[Answer], **fields: object
+) -> Call[Answer]:
+    if isinstance(source, bytes | Path):
+        return Call(method, path, answer, fields, file=source)
+    return Call(method, path, answer, {**fields, **_subject(source)})
+
+
+def _subject(source: Source) -> dict[str, str]:
+    """Return a source as it stands in JSON."""
+    if isinstance(source, str):
+        return {"text": source}
+    if isinstance(source, ItemReference):
+        return {"item": source.item_id}
+    data = source.read_bytes() if isinstance(source, Path) else source
+    return {"media": base64.b64encode(data).decode()}
+
+
+def _form(fields: Mapping[str, object]) -> dict[str, object]:
+    """Return fields as those of a form: text, lists of text, or JSON where they hold objects."""
+
+    def text(name: str, value: object) -> object:
+        if name == "targets" and isinstance(value, Sequence) and not isinstance(value, str):
+            return list(value)
+        return value if isinstance(value, str) else json.dumps(value)
+
+    return {name: text(name, value) for name, value in fields.items()}
+
+
+def _item(item_id: str) -> str:
+    return f"/items/{quote(item_id, safe='')}"
+
+
+def _job(job_id: str) -> str:
+    return f"/jobs/{quote(job_id, safe='')}"

@@ -87,6 +87,7 @@ def test_a_sample_is_a_clip_with_the_sentence_of_its_class(
         )
         words = text.extract([text.preprocess(f"this is {category}, and how")])[0]
         assert torch.equal(sample.features[TEXT], words)
+        assert not sample.features[TEXT].is_inference()  # autograd would refuse it
         assert len(words) == 7  # all of them, of which the published list would drop most
         assert AVEL_CLASSES[sample.label] == category
     assert seen == set(range(len(AVEL_ROWS)))

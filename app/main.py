@@ -9,10 +9,12 @@ import torch
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
 
-from app.api import codes, encode, health, items, metrics, middleware, problems, search
+from app.api import codes, encode, health, items, jobs, metrics, middleware, problems, search
 from app.engine.engine import Engine
 from app.engine.observer import EngineObserver
+from app.jobs import IndexJobs
 from app.media_folder import MediaFolder
+from app.media_root import MediaRoot
 from app.metrics import Metrics
 from app.service import RetrievalService
 from app.settings import Settings
@@ -72,6 +74,16 @@ def open_service(
     )
 
 
+def open_jobs(service: RetrievalService, settings: Settings) -> IndexJobs:
+    """Return the jobs of a service, to be entered."""
+    return IndexJobs(
+        service,
+        settings.data_dir / "jobs",
+        root=MediaRoot(settings.media_root) if settings.media_root else None,
+        at_once=settings.max_decodes + 1,  # one is hashed or written while others are decoded
+    )
+
+
 def create_app(settings: Settings) -> FastAPI:
     """Return the app. It opens the service when it starts and closes it when it stops.
 
@@ -88,7 +100,8 @@ def create_app(settings: Settings) -> FastAPI:
         measured.items.set_function(lambda: len(service.store))
         with service.store, service.engine:
             sweeping = asyncio.create_task(asyncio.to_thread(service.items.sweep))
-            yield
+            with open_jobs(service, settings) as app.state.jobs:
+                yield
             await sweeping
         if tracer:
             tracer.shutdown()
@@ -103,7 +116,7 @@ def create_app(settings: Settings) -> FastAPI:
     middleware.install(app, settings, metrics=measured)
     tracer = trace(app) if settings.tracing else None
     problems.install(app)
-    for part in (encode, search, items, codes, health, metrics):
+    for part in (encode, search, items, codes, jobs, health, metrics):
         app.include_router(part.router)
 
     @app.get("/", include_in_schema=False)

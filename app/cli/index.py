@@ -1,7 +1,6 @@
 """``srcid index``: a folder of media into the local index."""
 
-import os
-from collections.abc import Iterator
+import threading
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.options import CheckpointOption, DataDirOption, DeviceOption, JsonOption
-from app.errors import ItemExists, NotFound, ServiceError
 from app.settings import load_settings
 
 if TYPE_CHECKING:  # loads torch, which `srcid --help` should not
-    from app.service import RetrievalService
+    from app.indexing import Outcome
 
 SOME_FAILED = 1  # exit code: the rest is indexed
 
@@ -46,14 +44,18 @@ def index(
 
     from tqdm import tqdm
 
+    from app.indexing import files_below, index_files
     from app.main import open_service
 
-    paths = list(_files(folder))
+    files = list(files_below(folder))
     service = open_service(settings)
     report = Report()
     with service.store:
-        for path in tqdm(paths, unit="file", disable=as_json):
-            _index_file(service, folder, path, report)
+        outcomes = index_files(
+            service, files, at_once=settings.max_decodes + 1, stop=threading.Event()
+        )
+        for outcome in tqdm(outcomes, total=len(files), unit="file", disable=as_json):
+            _count(outcome, report)
     if as_json:
         import json
 
@@ -64,44 +66,13 @@ def index(
         raise typer.Exit(SOME_FAILED)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield the files below ``folder`` in a fixed order, but hidden ones. Links to folders rest.
-
-    A pipe, whose reading would wait for ever, is no file; a broken link is one that fails.
-    """
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths = (Path(parent, name) for name in sorted(names) if not name.startswith("."))
-        yield from (path for path in paths if path.is_file() or not path.exists())
-
-
-def _index_file(service: "RetrievalService", folder: Path, path: Path, report: Report) -> None:
-    from pydantic import TypeAdapter, ValidationError
-
-    from app.schemas import ItemId
-    from app.service import sha256
-
-    relative = path.relative_to(folder)
-    try:
-        item_id = TypeAdapter(ItemId).validate_python(":".join(relative.parts))
-        if item_id in report.indexed or item_id in report.unchanged:
-            raise ItemExists(item_id)
-        if _is_indexed(service, item_id, sha256(path)):
-            report.unchanged.append(item_id)
-            return
-        service.add(item_id, path, metadata={"path": str(relative)}, replace=True)
-        report.indexed.append(item_id)
-    except ValidationError as error:
-        report.failed[str(relative)] = f"its path cannot be an id: {error.errors()[0]['msg']}"
-    except (ServiceError, OSError) as error:
-        report.failed[str(relative)] = str(error)
-
-
-def _is_indexed(service: "RetrievalService", item_id: str, digest: str) -> bool:
-    try:
-        return service.get(item_id).sha256 == digest
-    except NotFound:
-        return False
+def _count(outcome: "Outcome", report: Report) -> None:
+    if outcome.kind == "failed":
+        report.failed[outcome.file.label] = outcome.detail
+    else:
+        (report.indexed if outcome.kind == "indexed" else report.unchanged).append(
+            outcome.file.item_id
+        )
 
 
 def _print(report: Report) -> None:

@@ -19,6 +19,7 @@ def settings(tiny_checkpoint: Path, tmp_path: Path) -> Settings:
         data_dir=tmp_path / "data",
         device="cpu",
         max_upload_bytes=2**20,
+        max_decodes=1,  # a process each, started anew for each app
     )
 
 

@@ -79,7 +79,7 @@ def test_what_does_not_decode_is_reported_and_the_rest_is_indexed(
         "farm/b ü.png",
         f"{'x' * 200}/{'y' * 100}",
     }
-    assert "an item 'farm:b ü.png' exists" in report["failed"]["farm/b ü.png"]
+    assert "another file of this run has its id" in report["failed"]["farm/b ü.png"]
     assert "at most 255" in report["failed"][f"{'x' * 200}/{'y' * 100}"]
     told = run("index", folder)
     assert told.code == 1

@@ -14,6 +14,7 @@
   + StoreUnavailable      503  the data directory is in use, damaged or not writable
   + Overloaded            503  as much waits as may wait; Retry-After says when to come back
   + EngineFailed          503  decoding or encoding broke down; it is being repaired
+  + Stopping              503  the service is being stopped
 
 The message says what was wrong, with the value, and what to do.
 """
@@ -119,3 +120,10 @@ class EngineFailed(ServiceError):
 
     status = 503
     retry_after_seconds = 2
+
+
+class Stopping(ServiceError):
+    """The service is being stopped: it answers what it has, and is to be given no more."""
+
+    status = 503
+    retry_after_seconds = 10

@@ -7,6 +7,7 @@ from pydantic import JsonValue
 from app.code_explorer import CodeExplorer
 from app.engine.engine import Encoded as Encoded
 from app.engine.engine import Engine
+from app.errors import Stopping
 from app.filters import Where
 from app.item_keeper import ItemKeeper
 from app.item_keeper import Source as Source
@@ -64,6 +65,7 @@ class RetrievalService:
         self.searcher = Searcher(engine.encoder, store, calibration, has_media=self.items.has_media)
         self.codes = CodeExplorer(engine.encoder, store, calibration)
         self._is_calibrated = calibration is not None
+        self._is_draining = False
 
     def encode(
         self, source: Source, modality: Modality | None = None, *, floats: bool = False
@@ -176,6 +178,23 @@ class RetrievalService:
         self.searcher.check(options)
         query = Query(self.engine.encode(source, modality).codes)
         return self.searcher.find(query, options)
+
+    def check(self) -> None:
+        """Return if requests can be served: network and decoders work, the index is readable.
+
+        Raises:
+            EngineFailed: A part of the engine is broken down or hangs.
+            StoreUnavailable: The index cannot be read.
+            Stopping: ``drain`` was called.
+        """
+        if self._is_draining:
+            raise Stopping("the service is being stopped: ask another")
+        self.engine.check()
+        self.store.page(after="", limit=1)
+
+    def drain(self) -> None:
+        """Say from now on that no more is to be sent here. What comes is still answered."""
+        self._is_draining = True
 
     def describe(self) -> ModelInfo:
         """Return what is served, and within which limits."""

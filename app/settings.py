@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model.errors import ConfigError
@@ -88,6 +88,13 @@ class Settings(BaseSettings):
         128,
         description="Media files, and as many sentences, that may wait to be encoded; more are "
         "refused with 503",
+    )
+    max_inflight_bytes: PositiveInt = Field(
+        2**29, description="Bytes of all requests together that are held; more are refused with 503"
+    )
+    drain_seconds: NonNegativeFloat = Field(
+        1.0,
+        description="Seconds from SIGTERM, when /readyz turns 503, until no connection is taken",
     )
 
 

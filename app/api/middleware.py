@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from app.api.auth import Auth, anonymous_policy
 from app.api.body_limit import BodyLimit
+from app.api.inflight import InflightBytes
 from app.api.observe import Observe
 from app.keys import KeyFile
 from app.metrics import Metrics
@@ -19,6 +20,7 @@ def install(app: FastAPI, settings: Settings, *, metrics: Metrics) -> None:
     """
     keys = KeyFile(settings.data_dir)
     # The one that is added last is the first that a request meets.
+    app.add_middleware(InflightBytes, max_bytes=settings.max_inflight_bytes)
     app.add_middleware(
         Auth,
         keys=keys,

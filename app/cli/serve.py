@@ -63,6 +63,7 @@ def run(
     """
     import uvicorn
 
+    from app.cli.draining import DrainingServer
     from app.main import create_app
 
     logs.configure(settings.log_format, level=log_level)
@@ -74,7 +75,7 @@ def run(
         access_log=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-    server = uvicorn.Server(config)
+    server = DrainingServer(config, app, seconds=settings.drain_seconds)
 
     async def serve_app() -> None:
         # Not left to uvicorn, which would log a traceback where a sentence says it all.
@@ -83,7 +84,7 @@ def run(
                 await before(app.state.service)
             await server.serve(sockets=[listener])
 
-    # uvicorn drains and then raises the signal again: being told to stop is no failure.
+    # Once drained, uvicorn raises the signal again: being told to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(serve_app())

@@ -20,6 +20,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 CHECK_SECONDS = 0.2  # between two looks at the threads
+RETRY_SECONDS = 1.0  # between two attempts to start a thread
 RECOVERY_SECONDS = 2.0  # without a break-down, until all is called well again
 
 
@@ -250,7 +251,8 @@ class MicroBatcher(Generic[Item, Result]):
             with self._wake:
                 for place, runner in enumerate(self._runners):
                     if not runner.thread.is_alive():
-                        self._replace(place, "a thread died")
+                        if runner.is_ready or runner.seconds > RETRY_SECONDS:
+                            self._replace(place, "a thread died")
                     elif runner.seconds > self.max_run_seconds and self._hangs(runner):
                         self._replace(place, f"{runner.seconds:.0f} s at one batch")
             time.sleep(CHECK_SECONDS)

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from app.engine.admission import Admission
+from app.admission import Admission
 from app.engine.batcher import MicroBatcher, Probe
 from app.engine.decode_messages import DecodeLimits
 from app.engine.decode_pool import DecodePool
@@ -93,7 +93,8 @@ class Engine:
             gate=self._ahead,
         )
         self._admissions = {
-            kind: Admission(settings.max_queue, what=kind) for kind in (SENTENCES, MEDIA)
+            kind: Admission(settings.max_queue, what=kind, setting="SRCID_MAX_QUEUE")
+            for kind in (SENTENCES, MEDIA)
         }
         self._close = weakref.finalize(self, _close, self._decoding, self._network, self._pool)
 

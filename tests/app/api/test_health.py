@@ -1,13 +1,62 @@
 """/livez, /readyz, /model, /docs and the schema."""
 
+import threading
+import time
+from typing import cast
+
+import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from app.api import health
 from app.settings import Settings
 
 
 def test_the_service_is_alive_and_ready(client: TestClient) -> None:
     assert client.get("/livez").json() == {"status": "alive"}
     assert client.get("/readyz").json() == {"status": "ready"}
+
+
+def test_ready_tells_within_two_seconds_that_the_network_died_and_is_repaired(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*arguments: object) -> None:
+        raise SystemExit("dead")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("model.encoder.Encoder.encode_features", die)
+        failed = client.post("/encode", json={"text": "a dog"})
+        assert failed.status_code == 503
+        assert failed.headers["Retry-After"] == "2"
+        assert "device thread" in client.get("/readyz").json()["detail"]
+    assert client.post("/encode", json={"text": "a dog"}).status_code == 200
+    monkeypatch.setattr("app.engine.batcher.RECOVERY_SECONDS", 0)
+    deadline = time.monotonic() + 30
+    while client.get("/readyz").status_code != 200:
+        assert time.monotonic() < deadline
+
+
+def test_a_service_that_is_told_to_stop_is_alive_and_answers_but_is_not_ready(
+    client: TestClient,
+) -> None:
+    app = cast(FastAPI, client.app)
+    app.state.service.drain()
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+    assert client.get("/livez").status_code == 200
+    assert client.post("/encode", json={"text": "a dog"}).status_code == 200
+
+
+def test_an_index_that_does_not_answer_is_not_ready(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    monkeypatch.setattr("app.store.local.LocalStore.page", lambda *_, **__: released.wait(10))
+    monkeypatch.setattr(health, "CHECK_SECONDS", 0.01)
+    answer = client.get("/readyz")
+    released.set()
+    assert answer.status_code == 503
+    assert "index does not answer" in answer.json()["detail"]
 
 
 def test_the_model_tells_what_is_served(client: TestClient, settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """Batches of what waits, cancelled items, threads that die or hang."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, wait
 
@@ -256,6 +257,22 @@ def test_a_thread_that_fails_its_probe_takes_no_item(make: Maker, shouting: Shou
     with pytest.raises(EngineFailed, match="stops"):
         future.result(WAIT)
     assert ["one"] not in shouting.batches
+
+
+def test_starting_is_tried_again_but_not_in_a_loop(
+    make: Maker, shouting: Shouting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batcher, "CHECK_SECONDS", 0.001)
+    monkeypatch.setattr(batcher, "RETRY_SECONDS", 0.2)
+    own = make(probes=[Probe("die", "a", 1.0)])
+    started = time.monotonic()
+    own.start()
+    for _ in range(3):
+        assert shouting.started.acquire(timeout=WAIT)
+    assert time.monotonic() - started >= 0.4
+    own.probes = [Probe("live", "a", 1.0)]
+    assert own.wait_until_ready(WAIT)
+    assert own.submit("one", lane="a").result(WAIT) == "ONE"
 
 
 def test_a_gate_holds_threads_back_until_it_is_released(make: Maker, shouting: Shouting) -> None:

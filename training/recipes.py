@@ -205,7 +205,7 @@ def on_scenes(config: TrainConfig) -> TrainConfig:
     embedded = embedded_network()
     common = ("modalities", "transformer_layers", "feedforward_dim")
     network = {name: getattr(embedded, name) for name in common} | {"max_steps": 10}
-    data = {"steps": 10, "clips_per_epoch": 2400, "text_layout": "spread"}
+    data = {"steps": 10, "clips_per_epoch": 1920, "text_layout": "spread"}
     return config.model_copy(
         update={
             "model": config.model.model_copy(update=network),

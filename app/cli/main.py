@@ -16,6 +16,7 @@ from app.cli.extract import extract
 from app.cli.index import index
 from app.cli.keys import keys
 from app.cli.recipes import config, recipes
+from app.cli.reproduce import reproduce
 from app.cli.scenes import scenes
 from app.cli.search import search
 from app.cli.serve import serve
@@ -24,7 +25,21 @@ from app.errors import ServiceError
 from model.errors import SRCIDError
 
 # A new command: one import above, one name here.
-COMMANDS = (demo, serve, encode, index, search, extract, scenes, train, evaluate, recipes, config, convert)
+COMMANDS = (
+    demo,
+    serve,
+    encode,
+    index,
+    search,
+    extract,
+    scenes,
+    train,
+    evaluate,
+    reproduce,
+    recipes,
+    config,
+    convert,
+)
 GROUPS = (keys,)  # commands of several words
 
 cli = typer.Typer(

@@ -1,0 +1,87 @@
+"""``srcid reproduce``: a table of the paper, trained and evaluated, a row a recipe."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from training.config import TrainConfig
+    from training.reproduce import Progress
+
+SEEDS = (43, 1, 2, 3, 4)  # then 5, 6, ...
+
+
+def reproduce(
+    data: Annotated[Path, typer.Option(help="Composed scenes, or the root of the archives.")],
+    out: Annotated[Path, typer.Option(help="Where the runs are kept, a folder each.")],
+    table: Annotated[int, typer.Option(min=1, max=3, help="Of the paper: 1 or 2.")] = 2,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each row.")] = 5,
+    rows: Annotated[
+        str | None, typer.Option(help="Recipes instead of the table's, such as srcid,dcid.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs side by side, a process each.")] = 1,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override a field of every recipe, such as epochs=3."),
+    ] = None,
+    form: Annotated[
+        Literal["text", "markdown", "csv"], typer.Option("--format", help="Of the tables.")
+    ] = "text",
+) -> None:
+    """Train and evaluate all rows of a table; the same command goes on where it was stopped."""
+    from training.evaluation.benchmarks import open_benchmark
+    from training.evaluation.results import all_tables
+    from training.evaluation.rows import recipe_rows, table_rows
+    from training.evaluation.tables import render
+    from training.reproduce import ceiling, plan, read_figures
+    from training.reproduce import reproduce as run
+
+    chosen = recipe_names(rows) if rows else [row.recipe for row in table_rows(table)]
+    configs = _configs(list(dict.fromkeys(chosen)), data, setting or [])
+    benchmark = open_benchmark(data, configs[0].model)
+    numbers = [*SEEDS, *range(5, seeds)][:seeds]
+    runs = plan(configs, numbers, out)
+    for progress in run(runs, jobs=jobs):
+        print(_line(progress), file=sys.stderr, flush=True)
+    found = {
+        config.name: [
+            kept.figures
+            for own in runs
+            if own.config.name == config.name and (kept := read_figures(own.folder))
+        ]
+        for config in configs
+    }
+    shown = recipe_rows(configs) if rows else table_rows(table)
+    tables = all_tables(shown, found, benchmark.suite, ceiling=ceiling(benchmark, out))
+    print("\n\n".join(render(table, form) for table in tables if table.rows))
+
+
+def recipe_names(rows: str) -> list[str]:
+    """Return the recipes of a list with commas."""
+    return [name.strip().replace("-", "_") for name in rows.split(",") if name.strip()]
+
+
+def _configs(names: list[str], data: Path, settings: list[str]) -> "list[TrainConfig]":
+    from app.cli.settings_pairs import parse_pairs
+    from training.data.scenes.folder import is_scenes
+    from training.recipes import on_scenes, override, recipe
+
+    configs = [recipe(name) for name in names]
+    if is_scenes(data):
+        configs = [on_scenes(config) for config in configs]
+    fields = parse_pairs(settings) | {"data.folder": str(data.absolute())}
+    return [override(config, fields) for config in configs]
+
+
+def _line(progress: "Progress") -> str:
+    spent = f"so far {_clock(progress.seconds_spent)} of computing"
+    left = "" if progress.seconds_left is None else f", about {_clock(progress.seconds_left)} left"
+    last = f"{progress.last.folder.name} done; " if progress.last else ""
+    return f"[{progress.done}/{progress.total}] {last}{spent}{left}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

@@ -1,0 +1,16 @@
+"""A small network whose codebook is in use."""
+
+import pytest
+import torch
+
+from model.config import SRCIDConfig
+from model.srcid import SRCID
+
+
+@pytest.fixture
+def coded(tiny_config: SRCIDConfig) -> SRCID:
+    torch.manual_seed(0)
+    network = SRCID(tiny_config.model_copy(update={"max_steps": 4})).eval()
+    for layer in network.stages:
+        layer.quantizer.codebook.vectors.normal_()
+    return network

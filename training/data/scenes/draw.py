@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,12 +27,24 @@ SHIFTED = 0.3  # of the edges of what is seen differ by a second from those of w
 NUM_EVENTS = (0.2, 0.45, 0.35)  # of `many`: one, two, three
 KINDS = ("both", "seen", "heard")
 KIND_SHARES = (0.6, 0.2, 0.2)
-SIZES = (0.55, 1.0)  # of a photo on its panel
-ZOOMS = (0.6, 1.0)
 LEVELS = (-32.0, -20.0)  # dB, of events
 NOISE = (-46.0, -34.0)  # dB
-CLOSE = (0.2, 0.4)  # zoom of `cuts`
-MURMURS, MURMUR = 2, -15.0  # of `sounds`: how many, and dB relative to the event
+MURMURS = {"single": -18.0, "sounds": -15.0}  # dB relative to the event; other sets have none
+NUM_MURMURS = 2
+
+
+class Look(NamedTuple):
+    """How photos are shown; the smaller, the harder to tell."""
+
+    sizes: tuple[float, float]  # on the panel
+    zooms: tuple[float, float]
+
+
+LOOKS = {
+    "single": Look((0.4, 0.9), (0.25, 0.6)),
+    "many": Look((0.55, 1.0), (0.6, 1.0)),
+    "cuts": Look((1.0, 1.0), (0.2, 0.4)),
+}
 
 Draw = np.random.Generator
 
@@ -89,7 +102,7 @@ def _scene(name: str, draw: Draw, *, supply: Supply, told: int, group: int | Non
     events = [maker(label, supply, draw, told) for label in labels]
     if group is not None:  # the one that will be another has to show in every caption
         events[0] = _one_of_many(labels[0], supply, draw, told, kind="both")
-    murmur = _murmur(labels[0], events[0], supply, draw) if kind == "sounds" else ()
+    murmur = _murmur(kind, events[0], supply, draw) if kind in MURMURS else ()
     backdrop = _choose(supply.photos[_choose(supply.classes, draw)], draw)
     noise_seed = int(draw.integers(2**32))
     return Scene(
@@ -145,7 +158,7 @@ def _single(label: str, supply: Supply, draw: Draw, told: int) -> Event:
     return Event(
         label=label,
         sentences=_sentences(label, supply, draw, told),
-        shots=_shots(supply.photos[label], _shifted(span, draw), draw),
+        shots=_shots(supply.photos[label], _shifted(span, draw), draw, LOOKS["single"]),
         sound=_sound(supply.recordings[label], _shifted(span, draw), draw),
     )
 
@@ -156,7 +169,7 @@ def _one_of_many(
     span = _span(draw, shortest=3, longest=8)
     drawn = str(draw.choice(KINDS, p=KIND_SHARES))
     kind = kind or drawn
-    shots = _shots(supply.photos[label], _shifted(span, draw), draw)
+    shots = _shots(supply.photos[label], _shifted(span, draw), draw, LOOKS["many"])
     sound = _sound(supply.recordings[label], _shifted(span, draw), draw)
     return Event(
         label=label,
@@ -177,8 +190,8 @@ def _cuts(label: str, supply: Supply, draw: Draw, told: int) -> Event:
             size=1.0,
             x=0.5,
             y=0.5,
-            start=_pose(draw, CLOSE),
-            end=_pose(draw, CLOSE),
+            start=_pose(draw, LOOKS["cuts"].zooms),
+            end=_pose(draw, LOOKS["cuts"].zooms),
         ),
         sound=None,
     )
@@ -193,25 +206,25 @@ def _sound_alone(label: str, supply: Supply, draw: Draw, told: int) -> Event:
     )
 
 
-def _murmur(label: str, event: Event, supply: Supply, draw: Draw) -> tuple[Sound, ...]:
+def _murmur(kind: str, event: Event, supply: Supply, draw: Draw) -> tuple[Sound, ...]:
     """Return sounds of other classes, all along and softer than the event."""
     assert event.sound is not None
-    others = [name for name in supply.classes if name != label]
-    chosen = [others[n] for n in draw.permutation(len(others))[:MURMURS]]
+    others = [name for name in supply.classes if name != event.label]
+    chosen = [others[n] for n in draw.permutation(len(others))[:NUM_MURMURS]]
     sounds = [_sound(supply.recordings[name], (0, SECONDS), draw) for name in chosen]
-    level = event.sound.level + MURMUR
+    level = event.sound.level + MURMURS[kind]
     return tuple(sound.model_copy(update={"level": level}) for sound in sounds)
 
 
-def _shots(photos: Sequence[str], span: Span, draw: Draw) -> Shots:
+def _shots(photos: Sequence[str], span: Span, draw: Draw, look: Look) -> Shots:
     return Shots(
         photos=(_choose(photos, draw),),
         span=span,
-        size=draw.uniform(*SIZES),
+        size=draw.uniform(*look.sizes),
         x=draw.random(),
         y=draw.random(),
-        start=_pose(draw, ZOOMS),
-        end=_pose(draw, ZOOMS),
+        start=_pose(draw, look.zooms),
+        end=_pose(draw, look.zooms),
     )
 
 

@@ -103,7 +103,7 @@ def test_each_set_is_of_its_kind(plenty: list[Scene]) -> None:
     for scene in plenty:
         labels = [event.label for event in scene.events]
         assert len(set(labels)) == len(labels)
-        assert bool(scene.murmur) == (scene.set == "sounds")
+        assert bool(scene.murmur) == (scene.set in ("single", "sounds"))
         assert all(not s.recording.startswith(f"{labels[0]}-") for s in scene.murmur)
     assert {len(scene.events) for scene in plenty if scene.set == "many"} == {1, 2, 3}
     assert {len(scene.events) for scene in plenty if scene.set != "many"} == {1}

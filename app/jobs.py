@@ -59,8 +59,8 @@ class IndexJobs:
 
     @property
     def is_closing(self) -> bool:
-        """Whether nothing more will happen in this process."""
-        return self._closing
+        """Whether this process is about to end."""
+        return self._closing or self._service.is_draining
 
     def __enter__(self) -> Self:
         self.start()

@@ -9,7 +9,19 @@ import torch
 from fastapi import FastAPI
 from fastapi.responses import RedirectResponse
 
-from app.api import codes, encode, health, items, jobs, metrics, middleware, problems, search
+from app.api import (
+    codes,
+    embeddings,
+    encode,
+    health,
+    items,
+    jobs,
+    live,
+    metrics,
+    middleware,
+    problems,
+    search,
+)
 from app.engine.engine import Engine
 from app.engine.observer import EngineObserver
 from app.jobs import IndexJobs
@@ -112,11 +124,12 @@ def create_app(settings: Settings) -> FastAPI:
         version=version("srcid"),
         lifespan=lifespan,
     )
+    app.state.live = live.LiveTurns(settings.max_live)
     app.state.metrics = measured
     middleware.install(app, settings, metrics=measured)
     tracer = trace(app) if settings.tracing else None
     problems.install(app)
-    for part in (encode, search, items, codes, jobs, health, metrics):
+    for part in (encode, search, items, codes, jobs, embeddings, live, health, metrics):
         app.include_router(part.router)
 
     @app.get("/", include_in_schema=False)

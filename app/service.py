@@ -2,23 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from app.code_explorer import CodeExplorer
 from app.engine.engine import Encoded as Encoded
 from app.engine.engine import Engine
-from app.errors import Stopping
+from app.errors import InvalidRequest, Stopping
 from app.filters import Where
 from app.item_keeper import ItemKeeper
 from app.item_keeper import Source as Source
 from app.item_keeper import sha256 as sha256
+from app.live_sound import LiveSound, SampleFormat, Sound
 from app.media_folder import MediaFolder
-from app.queries import Query
+from app.queries import Codes, Query, unit
 from app.schemas import (
     EncodeResponse,
     ItemPage,
     ItemResponse,
     Layers,
+    LiveStart,
     ModalityInfo,
     ModelInfo,
     Score,
@@ -31,6 +35,7 @@ from app.schemas.sources import ItemReference
 from app.searcher import Searcher
 from app.store.base import Store
 from model.calibration import Calibration
+from model.media import SAMPLE_RATE, Clip
 from model.modality import Modality
 
 
@@ -195,6 +200,54 @@ class RetrievalService:
     def drain(self) -> None:
         """Say from now on that no more is to be sent here. What comes is still answered."""
         self._is_draining = True
+
+    @property
+    def embedding_size(self) -> int:
+        """How many numbers ``embedding`` returns."""
+        vocabulary = self.engine.encoder.vocabulary
+        return len(set(vocabulary.layers.tolist())) * vocabulary.tables.shape[-1]
+
+    def embedding(self, encoded: Encoded) -> NDArray[np.float32]:
+        """Return ``[K * D]`` of length 1: what all codes together stand for."""
+        vocabulary = self.engine.encoder.vocabulary
+        layers = sorted(set(vocabulary.layers.tolist()))
+        pooled = [vocabulary.pooled(codes, layers) for codes in encoded.codes.values()]
+        return unit(unit(np.stack(pooled)).mean(0)).astype(np.float32)
+
+    def live_start(self) -> LiveStart:
+        """Return what a sender of live sound should know."""
+        encoder = self.engine.encoder
+        return LiveStart(
+            fingerprint=encoder.fingerprint,
+            sample_rate=SAMPLE_RATE,
+            code_layers=encoder.vocabulary.layers.tolist(),
+            piece_seconds=encoder.config.max_steps,
+        )
+
+    def live_sound(self, sample_format: SampleFormat) -> LiveSound:
+        """Return what encodes sound as it arrives.
+
+        Raises:
+            InvalidRequest: The checkpoint takes no sound.
+        """
+        if Modality.AUDIO not in self.engine.encoder.modalities:
+            raise InvalidRequest("this checkpoint takes no sound: serve another one")
+
+        async def encode(waveform: Sound) -> Codes:
+            clip = Clip(None, waveform, len(waveform) / SAMPLE_RATE)
+            return (await self.engine.encode_async(clip)).codes[Modality.AUDIO]
+
+        return LiveSound(
+            encode,
+            sample_format=sample_format,
+            piece_seconds=self.engine.encoder.config.max_steps,
+            max_seconds=self.engine.settings.max_media_seconds,
+        )
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether ``drain`` was called: what goes on for ever should come to an end."""
+        return self._is_draining
 
     def describe(self) -> ModelInfo:
         """Return what is served, and within which limits."""

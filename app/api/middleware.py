@@ -1,6 +1,7 @@
 """What every request passes before it comes to a route, in this order."""
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from app.api.auth import Auth, anonymous_policy
 from app.api.body_limit import BodyLimit
@@ -29,3 +30,11 @@ def install(app: FastAPI, settings: Settings, *, metrics: Metrics) -> None:
     )
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
     app.add_middleware(Observe, metrics=metrics)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["Location", "Retry-After", "X-Request-ID", "Content-Range"],
+        )

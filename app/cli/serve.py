@@ -73,6 +73,7 @@ def run(
         lifespan="off",
         log_config=None,  # ours holds for it too, and has a line for each request
         access_log=False,
+        root_path=settings.root_path,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     server = DrainingServer(config, app, seconds=settings.drain_seconds)

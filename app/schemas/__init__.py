@@ -44,6 +44,7 @@ from app.schemas.items import (
     PutUpload,
 )
 from app.schemas.jobs import FailedFile, IndexRequest, Job, JobList, JobState
+from app.schemas.live import LivePiece, LiveProblem, LiveSecond, LiveStart
 from app.schemas.searching import (
     SearchHit,
     SearchLike,
@@ -90,6 +91,10 @@ __all__ = [
     "JobList",
     "JobState",
     "Layers",
+    "LivePiece",
+    "LiveProblem",
+    "LiveSecond",
+    "LiveStart",
     "ModalityInfo",
     "ModelInfo",
     "PatternResponse",

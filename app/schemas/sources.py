@@ -84,6 +84,16 @@ class Like(_OneStream):
         return ItemReference(self.item)
 
 
+def is_address(text: str) -> bool:
+    """Return whether a text is a ``data:`` URI, or a URL and nothing else."""
+    own = text.strip()
+    return own[:5].lower() == "data:" or (_is_url(own) and not any(map(str.isspace, own)))
+
+
+def _is_url(text: str) -> bool:
+    return text[:8].lower().startswith(URLS)
+
+
 def decoded_media(text: str) -> bytes:
     """Return the bytes of base64 or of a ``data:`` URI.
 
@@ -91,7 +101,7 @@ def decoded_media(text: str) -> bytes:
         InvalidMedia: It is neither; a URL is named as what it is, since none is fetched.
     """
     payload = text.strip()
-    if payload[:8].lower().startswith(URLS):
+    if _is_url(payload):
         raise InvalidMedia(
             f"media is a URL ({payload[:40]!r}), and no URL is ever fetched: send the bytes "
             "themselves, as an upload, in base64 or as a data: URI"

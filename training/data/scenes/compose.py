@@ -5,15 +5,13 @@ Shape letters: H height, W width, S samples.
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from model.media import SAMPLE_RATE, Clip
 from model.modality import Modality
-from training.data.scenes.material import Material
+from training.data.scenes.material import SIDE, Material
 from training.data.scenes.script import SECONDS, SETS, Pose, Scene, Shots, Sound
 
-SIDE = 256  # pixels: what clips are decoded to
-BLUR = 48  # pixels of the backdrop's blur
 EDGE = 0.4  # seconds in which a picture appears and goes
 CROSSFADE = 1.0  # seconds, where pictures lie over one another
 SOUND_EDGE = 0.15  # seconds in which a sound rises and falls
@@ -43,7 +41,7 @@ def frame_at(scene: Scene, second: float, material: Material) -> NDArray[np.uint
     seen = [
         e.shots for e in scene.events if e.shots and e.shots.span[0] <= second < e.shots.span[1]
     ]
-    canvas = backdrop(material.photo(scene.backdrop))
+    canvas = material.backdrop(scene.backdrop).astype(np.float32)
     if scene.crossfade:
         shown = [_panel(shots, second, canvas, material) for shots in seen]
         weights = [_weight(shots.span, second, edge=CROSSFADE) for shots in seen]
@@ -56,12 +54,6 @@ def frame_at(scene: Scene, second: float, material: Material) -> NDArray[np.uint
         weight = _weight(shots.span, second, edge=EDGE)
         canvas[:, own] = (1 - weight) * under + weight * _panel(shots, second, under, material)
     return _pixels(canvas)
-
-
-def backdrop(photo: NDArray[np.uint8]) -> Picture:
-    """Return a photo's colours, ``[SIDE, SIDE, 3]``, with nothing in them to recognise."""
-    image = Image.fromarray(photo).resize((SIDE, SIDE)).filter(ImageFilter.GaussianBlur(BLUR))
-    return np.asarray(image, np.float32).copy()
 
 
 def _panel(shots: Shots, second: float, under: Picture, material: Material) -> Picture:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageFilter
 
 from model.errors import DataError, MediaError
 from model.media import SAMPLE_RATE, Clip, read_clip
@@ -14,6 +15,8 @@ from model.modality import Modality
 from training.data.bank import Bank, Entry
 from training.data.scenes.script import SPLITS
 
+SIDE = 256  # pixels: what clips are decoded to
+BLUR = 48  # pixels, of the backdrop
 BLOCK = SAMPLE_RATE // 20  # samples: 50 ms, whose loudness counts as one
 SILENCE = 0.01  # of the loudest block: -40 dB
 PAUSE = 5  # blocks of silence that are left between sounds
@@ -71,11 +74,12 @@ def _said(entry: Entry) -> str:
 
 
 class Material:
-    """Reads a bank's photos and recordings, and keeps those that were read last."""
+    """Reads a bank's photos and recordings, and keeps what was read last."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.photo = lru_cache(KEPT_IN_MEMORY)(self._photo)
+        self.backdrop = lru_cache(KEPT_IN_MEMORY)(self._backdrop)
         self.recording = lru_cache(KEPT_IN_MEMORY)(self._recording)
 
     def _photo(self, item: str) -> NDArray[np.uint8]:
@@ -84,6 +88,11 @@ class Material:
         if frames is None:
             raise DataError(f"{self.folder / item}: there is no picture in it")
         return frames[0, 0]
+
+    def _backdrop(self, item: str) -> NDArray[np.uint8]:
+        """Return a photo's colours, ``[SIDE, SIDE, 3]``, with nothing in them to recognise."""
+        image = Image.fromarray(self.photo(item)).resize((SIDE, SIDE))
+        return np.asarray(image.filter(ImageFilter.GaussianBlur(BLUR)))
 
     def _recording(self, item: str) -> NDArray[np.float32]:
         """Return a recording ``[S]`` without its longer silences."""

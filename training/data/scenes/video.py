@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from model.media import SAMPLE_RATE
 from model.modality import Modality
-from training.data.scenes.compose import SIDE, frame_at, sound_of
-from training.data.scenes.material import Material
+from training.data.scenes.compose import frame_at, sound_of
+from training.data.scenes.material import SIDE, Material
 from training.data.scenes.script import SECONDS, SETS, Scene
 
 FPS = 10  # so that a frame lies in the middle of each second, where features are taken

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from model.media import SAMPLE_RATE
 from model.modality import Modality
 from tests.media_maker import make_picture, make_sound, tone
-from training.data.scenes.compose import SIDE, compose, frame_at, sound_of
-from training.data.scenes.material import Material
+from training.data.scenes.compose import compose, frame_at, sound_of
+from training.data.scenes.material import SIDE, Material
 from training.data.scenes.script import (
     SECONDS,
     SETS,

@@ -18,6 +18,7 @@ from model.errors import ConfigError, DataError
 from model.srcid import SRCID
 from training.config import TrainConfig
 from training.data.processes import in_processes
+from training.errors import NonFiniteLoss
 from training.evaluation.benchmarks import open_benchmark
 from training.evaluation.figures import all_figures, ceiling_figures
 from training.evaluation.tasks import EvaluationData
@@ -46,6 +47,7 @@ class Progress(NamedTuple):
     """Where a reproduction is."""
 
     last: Run | None  # that was just finished
+    failure: str | None  # why it has no figures; the next call tries it again
     done: int
     total: int
     seconds_spent: float  # of all runs that are done, in this call or an earlier one
@@ -83,11 +85,11 @@ def reproduce(runs: Sequence[Run], *, jobs: int = 1) -> Iterator[Progress]:
     """
     waiting = [run for run in runs if read_figures(run.folder) is None]
     began = time.monotonic()
-    yield _progress(runs, len(waiting), len(waiting), began, None)
-    left = len(waiting)
-    for run in _done(waiting, jobs):
-        left -= 1
-        yield _progress(runs, len(waiting), left, began, run)
+    yield _progress(runs, left=len(waiting), pace=None)
+    for count, (run, failure) in enumerate(_done(waiting, jobs), start=1):
+        pace = (time.monotonic() - began) / count
+        now = _progress(runs, left=len(waiting) - count, pace=pace)
+        yield now._replace(last=run, failure=failure)
 
 
 def read_figures(folder: Path) -> RunFigures | None:
@@ -114,30 +116,36 @@ def ceiling(data: EvaluationData, out: Path) -> dict[str, float]:
     return RunFigures.model_validate_json(path.read_bytes()).figures
 
 
-def _done(runs: Sequence[Run], jobs: int) -> Iterator[Run]:
+def _done(runs: Sequence[Run], jobs: int) -> Iterator[tuple[Run, str | None]]:
+    """Yield each run when it is over, with what was wrong with it."""
     if jobs == 1:
         for run in runs:
-            _run(run)
-            yield run
+            yield run, _run(run) or None
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
     apart = [run._replace(threads=threads) for run in runs]
-    for run, done in in_processes(_run, apart, workers=jobs):
-        if done is None:
-            raise DataError(f"{run.folder}: its process was killed; begin again, and it goes on")
-        yield run
+    for run, failure in in_processes(_run, apart, workers=jobs):
+        yield run, "its process was killed" if failure is None else failure or None
 
 
-def _run(run: Run) -> bool:
-    """Train and evaluate one run; a process of its own keeps what it shows to itself."""
-    if run.threads is None:
-        _train_and_evaluate(run)
-        return True
-    torch.set_num_threads(run.threads)
+def _run(run: Run) -> str:
+    """Train and evaluate one run; return what was wrong, or nothing.
+
+    A run whose loss is not finite is no reason to end the others. In a process of its own it
+    keeps what it shows to itself.
+    """
+    if run.threads is not None:
+        torch.set_num_threads(run.threads)
     run.folder.mkdir(parents=True, exist_ok=True)
-    with (run.folder / PROGRESS).open("a") as file, contextlib.redirect_stderr(file):
-        _train_and_evaluate(run)
-    return True
+    with contextlib.ExitStack() as stack:
+        if run.threads is not None:
+            file = stack.enter_context((run.folder / PROGRESS).open("a", encoding="utf-8"))
+            stack.enter_context(contextlib.redirect_stderr(file))
+        try:
+            _train_and_evaluate(run)
+        except NonFiniteLoss as error:
+            return str(error)
+    return ""
 
 
 def _train_and_evaluate(run: Run) -> None:
@@ -152,16 +160,14 @@ def _train_and_evaluate(run: Run) -> None:
     aside.rename(run.folder / FIGURES)
 
 
-def _progress(
-    runs: Sequence[Run], begun_with: int, left: int, began: float, last: Run | None
-) -> Progress:
+def _progress(runs: Sequence[Run], *, left: int, pace: float | None) -> Progress:
+    """Return where ``runs`` are, with ``left`` to come at ``pace`` seconds each."""
     kept = [figures for run in runs if (figures := read_figures(run.folder))]
-    here = begun_with - left
-    pace = (time.monotonic() - began) / here if here else None
     return Progress(
-        last,
-        len(runs) - left,
-        len(runs),
-        sum(own.seconds for own in kept),
-        None if pace is None else pace * left,
+        last=None,
+        failure=None,
+        done=len(kept),
+        total=len(runs),
+        seconds_spent=sum(own.seconds for own in kept),
+        seconds_left=None if pace is None else pace * left,
     )

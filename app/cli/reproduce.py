@@ -78,7 +78,10 @@ def _configs(names: list[str], data: Path, settings: list[str]) -> "list[TrainCo
 def _line(progress: "Progress") -> str:
     spent = f"so far {_clock(progress.seconds_spent)} of computing"
     left = "" if progress.seconds_left is None else f", about {_clock(progress.seconds_left)} left"
-    last = f"{progress.last.folder.name} done; " if progress.last else ""
+    last = ""
+    if progress.last:
+        how = f"failed ({progress.failure})" if progress.failure else "done"
+        last = f"{progress.last.folder.name} {how}; "
     return f"[{progress.done}/{progress.total}] {last}{spent}{left}"
 
 

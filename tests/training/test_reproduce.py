@@ -14,6 +14,7 @@ from model.config import SRCIDConfig
 from model.errors import ConfigError, DataError
 from tests.training.data.scenes.conftest import bank_folder, scenes_folder  # noqa: F401  fixtures
 from training.config import TrainConfig
+from training.errors import NonFiniteLoss
 from training.evaluation.benchmarks import open_benchmark
 from training.evaluation.results import all_tables
 from training.evaluation.rows import recipe_rows
@@ -105,6 +106,7 @@ import torch
 torch.set_num_threads(1)
 import training.state
 from training.config import TrainConfig
+from training.errors import NonFiniteLoss
 from training.reproduce import Run, reproduce
 whole = training.state.save_state
 def dies(folder, step, stopping):
@@ -170,6 +172,24 @@ def test_seeds_go_round_all_rows_before_the_next(
     found = plan(configs, [43, 1], tmp_path)
     assert [run.folder.name for run in found] == ["dcid-43", "srcid-43", "dcid-1", "srcid-1"]
     assert [run.config.seed for run in found] == [43, 43, 1, 1]
+
+
+def test_a_loss_that_is_not_finite_fails_its_run_and_no_other(
+    runs: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = training.reproduce.train
+
+    def fails(config: TrainConfig, out: Path, **settings: bool) -> Path:
+        if config.name == "dcid":
+            raise NonFiniteLoss("step 3: total is nan")
+        return whole(config, out, **settings)  # type: ignore[arg-type]  # resume alone
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training.reproduce, "train", fails)
+        first = list(reproduce(runs))
+    assert [own.failure for own in first] == [None, "step 3: total is nan", None]
+    assert [own.done for own in first] == [0, 0, 1]
+    assert [own.done for own in reproduce(runs)] == [1, 2]
 
 
 def test_damaged_figures_say_what_to_do(tmp_path: Path) -> None:

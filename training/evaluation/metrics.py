@@ -48,3 +48,26 @@ def batched_precision_recall(logits: Tensor, labels: Tensor, *, batch: int) -> P
     figures = torch.tensor([tuple(own) for own, _ in parts], dtype=torch.float64)
     precision, recall = (weights @ figures / weights.sum()).tolist()
     return PrecisionRecall(precision, recall)
+
+
+def mean_average_precision(logits: Tensor, labels: Tensor) -> float:
+    """Return the mean over classes of the average precision of all seconds ``[N, T, C]``.
+
+    It needs no threshold, which a few codes cross or do not cross all at once. Seconds of equal
+    logits are taken in together; a class that never happens does not count.
+    """
+    scores, truth = logits.flatten(0, -2).T, labels.flatten(0, -2).T  # [C, N * T]
+    found = [_average_precision(*own) for own in zip(scores, truth, strict=True) if own[1].any()]
+    return sum(found) / max(len(found), 1)
+
+
+def _average_precision(scores: Tensor, truth: Tensor) -> float:
+    """Return the area under precision over recall as steps, one for each distinct score."""
+    order = scores.argsort(descending=True)
+    ranked = scores[order]
+    hits = truth[order].double().cumsum(0)
+    counts = torch.arange(1, len(hits) + 1, dtype=torch.float64)
+    ends = torch.cat([ranked[1:] != ranked[:-1], torch.tensor([True])])  # of equal scores
+    recall = hits[ends] / hits[-1]
+    gained = recall.diff(prepend=torch.zeros(1, dtype=torch.float64))
+    return float((gained * hits[ends] / counts[ends]).sum())

@@ -1,6 +1,7 @@
 """The tables of a benchmark: ours, mean and standard error over seeds, and the paper's."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from statistics import mean
 
 from training.evaluation.captions import DIRECTIONS
@@ -40,6 +41,7 @@ def all_tables(
         features = PaperRow("the frozen features", "features", "features", (), 0.0)
         within = {**runs, "features": [ceiling]}
         yield probe_table([*rows, features], within, suite, protocol=protocol, within=True)
+    yield localisation_table(rows, runs, suite)
     for task in suite.retrieval:
         for direction in DIRECTIONS:
             yield retrieval_table(rows, runs, column=task.name(direction))
@@ -76,6 +78,18 @@ def probe_table(
     where = "within a modality" if within else "across modalities"
     title = f"{suite.name}, {where}, protocol: {protocol}"
     return Table(title, (*(_column(task) for task in tasks), "mean"), tuple(lines))
+
+
+def localisation_table(
+    rows: Sequence[PaperRow], runs: Mapping[str, Sequence[Figures]], suite: Suite
+) -> Table:
+    """Return the tasks of localisation without a threshold: mean average precision."""
+    tasks = [replace(own, metric="map") for own in suite.across() if own.kind == "localisation"]
+    lines = [
+        (row.title, _cells(runs.get(row.recipe, ()), tasks, "proper", row.layers)) for row in rows
+    ]
+    columns = (*(_column(task) for task in tasks), "mean")
+    return Table(f"{suite.name}, localisation, protocol: proper", columns, tuple(lines))
 
 
 def paper_table(rows: Sequence[PaperRow], *, within: bool = False) -> Table:

@@ -18,7 +18,12 @@ from torch import Tensor
 
 from model.errors import DataError
 from training.evaluation.labelled_codes import ClipVectors, Labelled
-from training.evaluation.metrics import accuracy, batched_precision_recall, precision_recall
+from training.evaluation.metrics import (
+    accuracy,
+    batched_precision_recall,
+    mean_average_precision,
+    precision_recall,
+)
 from training.evaluation.probe import Probe, ProbeConfig, StepVectors, probe_epochs
 from training.evaluation.tasks import Kind, Side, Task
 
@@ -43,6 +48,9 @@ def run_probes(
     config: ProbeConfig | None = None,
 ) -> dict[Task, dict[str, float]]:
     """Return each task's figures in percent: accuracy; or precision, recall and f1.
+
+    With ``proper`` also mean average precision (``map``), which needs no threshold.
+
 
     Args:
         tasks: Of one suite.
@@ -116,11 +124,10 @@ def _figures(
         if batch is None
         else batched_precision_recall(logits, labels, batch=batch)
     )
-    return {
-        "precision": 100 * found.precision,
-        "recall": 100 * found.recall,
-        "f1": 100 * found.f1,
-    }
+    figures = {"precision": found.precision, "recall": found.recall, "f1": found.f1}
+    if batch is None:
+        figures["map"] = mean_average_precision(logits, labels)
+    return {name: 100 * value for name, value in figures.items()}
 
 
 def _classes(labels: Tensor) -> Tensor:

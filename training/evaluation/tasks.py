@@ -17,7 +17,7 @@ from model.modality import Modality
 from training.data.labelled import CaptionedClips, LabelledClips
 
 Kind = Literal["classification", "localisation"]
-Metric = Literal["accuracy", "precision", "recall", "f1"]
+Metric = Literal["accuracy", "precision", "recall", "f1", "map"]
 
 MODALITIES = (Modality.VIDEO, Modality.AUDIO)  # in the order of the tables
 LETTERS = {Modality.VIDEO: "V", Modality.AUDIO: "A"}

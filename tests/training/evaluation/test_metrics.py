@@ -3,7 +3,12 @@
 import pytest
 import torch
 
-from training.evaluation.metrics import accuracy, batched_precision_recall, precision_recall
+from training.evaluation.metrics import (
+    accuracy,
+    batched_precision_recall,
+    mean_average_precision,
+    precision_recall,
+)
 
 
 def test_accuracy_is_the_share_of_clips_that_are_right() -> None:
@@ -43,3 +48,26 @@ def test_the_published_average_is_over_batches_weighed_by_their_clips() -> None:
             (3 * values[0] + 3 * values[1] + values[2]) / 7
         )
     assert found != precision_recall(logits, labels)
+
+
+def test_average_precision_is_the_mean_over_classes_of_precision_at_each_hit() -> None:
+    torch.manual_seed(0)
+    logits, labels = torch.randn(7, 10, 5), torch.rand(7, 10, 5) < 0.3
+    labels[..., 4] = False  # never happens
+    by_class = []
+    for c in range(4):
+        pairs = zip(logits[..., c].flatten().tolist(), labels[..., c].flatten(), strict=True)
+        ranked = sorted(pairs, key=lambda pair: -pair[0])
+        at_hits = [
+            sum(bool(hit) for _, hit in ranked[: n + 1]) / (n + 1)
+            for n, (_, right) in enumerate(ranked)
+            if right
+        ]
+        by_class.append(sum(at_hits) / len(at_hits))
+    assert mean_average_precision(logits, labels) == pytest.approx(sum(by_class) / 4)
+
+
+def test_seconds_of_equal_logits_are_taken_in_together() -> None:
+    """All equal: precision is the share of what is true, whatever a sort would put first."""
+    labels = torch.tensor([True, True, False, False, False])[None, :, None]
+    assert mean_average_precision(torch.zeros(1, 5, 1), labels) == pytest.approx(0.4)

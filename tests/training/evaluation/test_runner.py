@@ -26,7 +26,7 @@ def test_what_both_modalities_share_is_found_across_them() -> None:
     for task, figures in found.items():
         assert figures[task.metric] > 90, task.name
         assert set(figures) == (
-            {"accuracy"} if task.kind == "classification" else {"precision", "recall", "f1"}
+            {"accuracy"} if task.kind == "classification" else {"precision", "recall", "f1", "map"}
         )
 
 
@@ -61,7 +61,7 @@ def test_published_counts_background_as_a_class(monkeypatch: pytest.MonkeyPatch)
     published = run_probes([task], vectors, protocol="published", config=FAST)[task]
     assert published == {"precision": 100, "recall": 100, "f1": 100}
     proper = run_probes([task], vectors, protocol="proper", config=FAST)[task]
-    assert proper == {"precision": 0, "recall": 0, "f1": 0}
+    assert proper == {"precision": 0, "recall": 0, "f1": 0, "map": 0}
 
 
 def test_published_keeps_the_best_epoch_and_proper_the_last(

@@ -31,6 +31,7 @@ class Query(NamedTuple):
     plus: Sequence[QueryPart] = ()
     minus: Sequence[QueryPart] = ()
     exclude: Sequence[QueryPart] = ()
+    errors: Mapping[Modality, float] | None = None  # of the streams, see Encoder.quantize
 
     @property
     def is_plain(self) -> bool:

@@ -6,7 +6,7 @@ from app.errors import InvalidRequest
 from app.queries import Query
 from app.schemas import SearchHit, SearchOptions, SearchResponse
 from app.store.base import Hit, Item, Store
-from model.calibration import Calibration
+from model.calibration import WINDOW, Calibration
 from model.encoder import Encoder
 from model.modality import Modality
 
@@ -105,9 +105,13 @@ class Searcher:
         """Return how likely a hit is about what was asked; arithmetic is not calibrated."""
         if self._calibration is None or not query.is_plain:
             return None
+        if options.score == "window" and options.window != WINDOW:
+            return None
+        modality = list(query.streams)[hit.query]
         chance = self._calibration.probability(
             hit.score,
-            query=list(query.streams)[hit.query],
+            error=query.errors[modality] if query.errors else None,
+            query=modality,
             target=hit.modality,
             layers=options.layers,
             kind=options.score,

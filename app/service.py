@@ -181,7 +181,8 @@ class RetrievalService:
             curves=curves,
         )
         self.searcher.check(options)
-        query = Query(self.engine.encode(source, modality).codes)
+        encoded = self.engine.encode(source, modality)
+        query = Query(encoded.codes, errors=encoded.errors)
         return self.searcher.find(query, options)
 
     def check(self) -> None:

@@ -16,6 +16,7 @@ from model.errors import CheckpointError
 from model.modality import Modality
 
 CALIBRATION = "calibration.json"
+WINDOW = 3  # steps: the only windows that are calibrated
 
 
 class Logistic(FrozenModel):
@@ -34,23 +35,38 @@ class Calibration(FrozenModel):
 
     # By "query > target, layers, score": "text > audio, both, mean".
     matches: dict[str, Logistic]
+    # By modality of a query: whether what lies so far from its codes is anything that the
+    # checkpoint knows (Encoder.quantize); it has codes either way.
+    familiar: dict[Modality, Logistic] = Field(default_factory=dict)
     # By layer ("1"), by pair ("audio ~ video"): how far the same code means the same in both.
     agreement: dict[str, dict[str, float]] = Field(default_factory=dict)
 
     def probability(
-        self, score: float, *, query: Modality, target: Modality, layers: str, kind: str
+        self,
+        score: float,
+        *,
+        error: float | None,
+        query: Modality,
+        target: Modality,
+        layers: str,
+        kind: str,
     ) -> float | None:
         """Return the probability that a hit is about what was asked; None where not fitted.
 
         Args:
             score: The hit's.
+            error: How far the query lay from its codes; None where that is not known, and it is
+                taken for something that the checkpoint knows.
             query: The modality of the query that it is most like.
             target: The modality of the stream that was found.
             layers: "1", "2" or "both".
             kind: "mean", "max" or "window": how streams were scored.
         """
         curve = self.matches.get(pair(query, target, layers=layers, kind=kind))
-        return None if curve is None else curve(score)
+        if curve is None:
+            return None
+        is_known = self.familiar.get(query)
+        return curve(score) * (1.0 if is_known is None or error is None else is_known(error))
 
 
 def pair(query: Modality, target: Modality, *, layers: str, kind: str) -> str:

@@ -47,6 +47,15 @@ class Vocabulary(NamedTuple):
         return self.steps(codes, layers).mean(0, dtype=np.float32)
 
 
+class Quantized(NamedTuple):
+    """An item as codes, and how well they say what it was."""
+
+    codes: Codes  # [C, T]
+    # Mean over steps of the distance from layer 1's general vector to its code's. What is unlike
+    # all that the checkpoint was trained on lies far from every code.
+    error: float
+
+
 class Encoder:
     """A checkpoint with its backbones: media and sentences in, codes out."""
 
@@ -57,7 +66,7 @@ class Encoder:
         self.backbones = dict(backbones)
         self.fingerprint = fingerprint
         self.device = next(model.parameters()).device
-        self.vocabulary = _vocabulary(model)
+        self.vocabulary = vocabulary_of(model)
 
     @classmethod
     def from_pretrained(cls, checkpoint: str | Path, *, device: str = "cpu") -> Self:
@@ -119,14 +128,18 @@ class Encoder:
         modalities = [m for m, _ in prepared]
         return self.encode_features(list(zip(modalities, self.features(prepared), strict=True)))
 
-    @torch.inference_mode()
     def encode_features(self, items: Sequence[tuple[Modality, Tensor]]) -> list[Codes]:
-        """Return the codes ``[C, T]`` of backbone features ``[T, *feature_shape]``.
+        """Return the codes ``[C, T]`` of backbone features ``[T, *feature_shape]``."""
+        return [own.codes for own in self.quantize(items)]
+
+    @torch.inference_mode()
+    def quantize(self, items: Sequence[tuple[Modality, Tensor]]) -> list[Quantized]:
+        """Return backbone features ``[T, *feature_shape]`` as codes, and how well these fit.
 
         Sound and video longer than the clips of training are cut into pieces of that length,
         so that a second's codes do not depend on what lies minutes away.
         """
-        codes: list[Codes] = [np.empty(0, np.int16)] * len(items)
+        quantized: dict[int, Quantized] = {}
         for m in self.modalities:
             members = [index for index, (own, _) in enumerate(items) if own == m]
             if not members:
@@ -136,12 +149,17 @@ class Encoder:
             lengths = torch.tensor([len(row) for row in rows], device=self.device)
             batch = pad_sequence(rows, batch_first=True)
             mask = torch.arange(batch.shape[1], device=self.device) < lengths[:, None]
-            encoded = self.model.encode({m: batch}, {m: mask})[m].to(torch.int16).cpu()
-            found = iter(zip(encoded, lengths.tolist(), strict=True))
+            layers = self.model({m: batch}, {m: mask}).layers
+            codes = torch.cat([out.codes[m] for out in layers], 1).to(torch.int16).cpu()
+            errors = (layers[0].general[m] - layers[0].quantized[m]).norm(dim=-1).cpu()  # [B, T]
+            found = iter(zip(codes, errors, lengths.tolist(), strict=True))
             for index, item in zip(members, pieces, strict=True):
-                own = [row[:, :length] for row, length in (next(found) for _ in item)]
-                codes[index] = torch.cat(own, 1).numpy()
-        return codes
+                own = [(row[:, :n], error[:n]) for row, error, n in (next(found) for _ in item)]
+                error = torch.cat([error for _, error in own]).mean()
+                quantized[index] = Quantized(
+                    torch.cat([row for row, _ in own], 1).numpy(), float(error)
+                )
+        return [quantized[index] for index in range(len(items))]
 
     def encode_clip(self, clip: Clip) -> dict[Modality, Codes]:
         """Return the codes of each stream of ``clip``."""
@@ -192,7 +210,8 @@ def _has(item: Clip | str, modality: Modality) -> bool:
     }[modality]
 
 
-def _vocabulary(model: SRCID) -> Vocabulary:
+def vocabulary_of(model: SRCID) -> Vocabulary:
+    """Return what the codes of ``model`` stand for."""
     tables = [layer.quantizer.tables().detach() for layer in model.stages]
     layers = [depth for depth, own in enumerate(tables, start=1) for _ in own]
     return Vocabulary(torch.cat(tables).float().cpu().numpy(), np.array(layers))

@@ -48,8 +48,10 @@ async def search(service: ServiceDep, encoding: EncodingDep, body: Body) -> Sear
     """
     service.searcher.check(body)
     encoded = iter(await encoding.all([body, *body.plus, *body.minus, *body.exclude]))
+    own = next(encoded)
     query = Query(
-        next(encoded).codes,
+        own.codes,
+        errors=own.errors,
         plus=_weighted(body.plus, encoded),
         minus=_weighted(body.minus, encoded),
         exclude=_weighted(body.exclude, encoded),

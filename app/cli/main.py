@@ -8,6 +8,7 @@ import sys
 
 import typer
 
+from app.cli.calibrate import calibrate
 from app.cli.convert import convert
 from app.cli.demo import demo
 from app.cli.encode import encode
@@ -35,6 +36,7 @@ COMMANDS = (
     scenes,
     train,
     evaluate,
+    calibrate,
     reproduce,
     recipes,
     config,

@@ -23,6 +23,8 @@ class Encoded(NamedTuple):
 
     codes: Mapping[Modality, NDArray[np.int16]]  # [C, T] each
     duration_seconds: float | None  # of the media; None for a picture or a sentence
+    # How far each stream lay from its codes (Encoder.quantize); None where that is not kept.
+    errors: Mapping[Modality, float] | None = None
 
 
 class Work(NamedTuple):
@@ -58,10 +60,15 @@ class Network:
         with as_service_errors():
             items = [self._items(work) for work in batch]
         features = self._features(batch, items)
-        codes = iter(self.encoder.encode_features(features))
+        quantized = iter(self.encoder.quantize(features))
+        found = [{m: next(quantized) for m, _ in own} for own in items]
         return [
-            Encoded({m: next(codes) for m, _ in own}, work.duration_seconds)
-            for work, own in zip(batch, items, strict=True)
+            Encoded(
+                {m: one.codes for m, one in own.items()},
+                work.duration_seconds,
+                {m: one.error for m, one in own.items()},
+            )
+            for work, own in zip(batch, found, strict=True)
         ]
 
     def probes(self) -> list[Work]:

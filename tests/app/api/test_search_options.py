@@ -165,3 +165,21 @@ def test_an_empty_index_has_nothing_that_matches(client: TestClient) -> None:
     found = client.post("/search", json={"text": "a dog"}).json()
     assert found["hits"] == []
     assert found["nothing_matches"] is True
+
+
+def test_what_is_like_nothing_the_checkpoint_knows_matches_nothing(
+    settings: Settings, tiny_checkpoint: Any, tmp_path: Any
+) -> None:
+    import shutil
+
+    folder = tmp_path / "strict"
+    shutil.copytree(tiny_checkpoint, folder)
+    key = pair(Modality.TEXT, Modality.TEXT, layers="both", kind="mean")
+    curve, never = Logistic(slope=0, bias=10), Logistic(slope=0, bias=-10)
+    calibration = Calibration(matches={key: curve}, familiar={Modality.TEXT: never})
+    write_calibration(folder, calibration)
+    with TestClient(create_app(settings.model_copy(update={"checkpoint": str(folder)}))) as client:
+        client.post("/items", json={"id": "a", "text": "a dog"})
+        assert client.post("/search", json={"text": "a dog"}).json()["nothing_matches"] is True
+        known = client.post("/search", json={"item": "a"}).json()  # whose codes are what is asked
+        assert known["nothing_matches"] is False

@@ -17,7 +17,9 @@ AT_ONCE = 8  # parts of one request that are encoded at the same time: others wa
 Result = TypeVar("Result")
 
 
-def get_service(request: Request) -> RetrievalService:
+# Dependencies are coroutines: FastAPI takes each that is not through a thread, of which it has
+# forty, so that a busy service would not tell whether it is ready.
+async def get_service(request: Request) -> RetrievalService:
     """Return the service that ``create_app`` made."""
     return cast(RetrievalService, request.app.state.service)
 
@@ -40,7 +42,7 @@ class About(Protocol):
 class Encoding:
     """Encodes what a request is about, and drops that when the client has gone."""
 
-    def __init__(self, request: Request, service: ServiceDep) -> None:
+    def __init__(self, request: Request, service: RetrievalService) -> None:
         self._request = request
         self._service = service
 
@@ -92,4 +94,9 @@ class Encoding:
             pass
 
 
-EncodingDep = Annotated[Encoding, Depends()]
+async def get_encoding(request: Request, service: ServiceDep) -> Encoding:
+    """Return what encodes for this request."""
+    return Encoding(request, service)
+
+
+EncodingDep = Annotated[Encoding, Depends(get_encoding)]

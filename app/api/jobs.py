@@ -17,7 +17,7 @@ POLL_SECONDS = 0.2
 HEARTBEAT_SECONDS = 15.0  # proxies close what is silent for longer
 
 
-def get_jobs(request: Request) -> IndexJobs:
+async def get_jobs(request: Request) -> IndexJobs:
     """Return the jobs that ``create_app`` made."""
     return cast(IndexJobs, request.app.state.jobs)
 

@@ -39,12 +39,12 @@ class LiveTurns:
         self.taken -= 1
 
 
-def get_turns(socket: WebSocket) -> LiveTurns:
+async def get_turns(socket: WebSocket) -> LiveTurns:
     """Return the turns that ``create_app`` made."""
     return cast(LiveTurns, socket.app.state.live)
 
 
-def get_service(socket: WebSocket) -> RetrievalService:
+async def get_service(socket: WebSocket) -> RetrievalService:
     """Return the service that ``create_app`` made."""
     return cast(RetrievalService, socket.app.state.service)
 

@@ -44,7 +44,10 @@ class _Job(Generic[Item, Result]):
 class _Runner(Generic[Item, Result]):
     """One thread, and what it is running."""
 
-    def __init__(self, main: Callable[["_Runner[Item, Result]"], None]) -> None:
+    def __init__(
+        self, main: Callable[["_Runner[Item, Result]"], None], lock: threading.RLock
+    ) -> None:
+        self.wake = threading.Condition(lock)
         self.is_ready = False  # has shown that it works
         self.is_abandoned = False  # hangs: whatever it still does is of no interest
         self.batch: list[_Job[Item, Result]] = []
@@ -104,7 +107,9 @@ class MicroBatcher(Generic[Item, Result]):
         self.max_run_seconds = max_run_seconds
         self.observer = observer or Unobserved()
         self.gate = gate
-        self._wake = threading.Condition()  # guards all below
+        self._lock = threading.RLock()  # guards all below
+        self._is_ready = threading.Condition(self._lock)
+        self._idle: list[_Runner[Item, Result]] = []  # the last one to get idle at the end
         self._lanes: dict[str, deque[_Job[Item, Result]]] = {}
         self._runners: list[_Runner[Item, Result]] = []
         self._pace = Pace()
@@ -121,32 +126,35 @@ class MicroBatcher(Generic[Item, Result]):
         """
         job: _Job[Item, Result] = _Job(item, lane, cost)
         self.start()
-        with self._wake:
+        with self._lock:
             if self._is_closed:
                 raise EngineFailed("the service stops: try again")
             self._lanes.setdefault(lane, deque()).append(job)
-            self._wake.notify()
+            if self._idle:
+                self._idle.pop().wake.notify()  # whose caches are warm
         return job.future
 
     def start(self) -> None:
         """Start the threads, without waiting for them."""
-        with self._wake:
+        with self._lock:
             if self._runners or self._is_closed:
                 return
-            self._runners = [_Runner(self._main) for _ in range(self.num_threads)]
+            self._runners = [_Runner(self._main, self._lock) for _ in range(self.num_threads)]
             for runner in self._runners:
                 runner.thread.start()
             threading.Thread(target=self._supervise, name="srcid-watch", daemon=True).start()
 
     def wait_until_ready(self, seconds: float) -> bool:
         """Wait for all threads to have shown that they work; return whether they have."""
-        with self._wake:
-            return self._wake.wait_for(lambda: all(own.is_ready for own in self._runners), seconds)
+        with self._is_ready:
+            return self._is_ready.wait_for(
+                lambda: all(own.is_ready for own in self._runners), seconds
+            )
 
     @property
     def trouble(self) -> str | None:
         """Why items may not be run; None where all is well."""
-        with self._wake:
+        with self._lock:
             for runner in self._runners:
                 if not runner.thread.is_alive():
                     return f"a {self.part} thread has died"
@@ -163,24 +171,25 @@ class MicroBatcher(Generic[Item, Result]):
     @property
     def num_waiting(self) -> int:
         """How many items wait for a thread."""
-        with self._wake:
+        with self._lock:
             return sum(len(lane) for lane in self._lanes.values())
 
     def close(self) -> None:
         """Fail what waits, and let the threads end after what they run."""
-        with self._wake:
+        with self._lock:
             self._is_closed = True
             waiting = [job for lane in self._lanes.values() for job in lane]
             self._lanes.clear()
-            self._wake.notify_all()
+            for runner in self._runners:
+                runner.wake.notify()
         _fail(waiting, "the service stops")
 
     def _main(self, own: _Runner[Item, Result]) -> None:
         try:
             self._try(own)
-            with self._wake:
+            with self._lock:
                 own.is_ready = True
-                self._wake.notify_all()
+                self._is_ready.notify_all()
             while batch := self._next(own):
                 self._run_batch(own, batch)
         except BaseException:  # the supervisor replaces this thread
@@ -190,21 +199,22 @@ class MicroBatcher(Generic[Item, Result]):
         for probe in self.probes:
             started = time.monotonic()
             self.run([probe.item])
-            with self._wake:
+            with self._lock:
                 self._pace.note(probe.lane, probe.cost, time.monotonic() - started)
 
     def _next(self, own: _Runner[Item, Result]) -> list[_Job[Item, Result]]:
         """Wait for items and return those that run now; none when this thread is to end."""
         if self.gate:
             self.gate.acquire()
-        with self._wake:
+        with self._lock:
             while not own.is_abandoned:
                 if batch := self._taken():
                     own.batch, own.since = batch, time.monotonic()
                     return batch
                 if self._is_closed:
                     break
-                self._wake.wait()
+                self._idle.append(own)
+                own.wake.wait()
         if self.gate:
             self.gate.release()
         return []
@@ -238,17 +248,17 @@ class MicroBatcher(Generic[Item, Result]):
             seconds = own.seconds
             self.observer.ran(items=len(batch), seconds=seconds)
             if self.probes:
-                with self._wake:
+                with self._lock:
                     self._pace.note(batch[0].lane, sum(job.cost for job in batch), seconds)
             for job, result in zip(batch, results, strict=True):
                 with suppress(InvalidStateError):
                     job.future.set_result(result)
-        with self._wake:
+        with self._lock:
             own.batch = []
 
     def _supervise(self) -> None:
         while not self._is_closed:
-            with self._wake:
+            with self._lock:
                 for place, runner in enumerate(self._runners):
                     if not runner.thread.is_alive():
                         if runner.is_ready or runner.seconds > RETRY_SECONDS:
@@ -271,7 +281,7 @@ class MicroBatcher(Generic[Item, Result]):
         self._broke_down = time.monotonic(), reason
         self.observer.restarted(self.part)
         _fail(old.batch, reason)
-        self._runners[place] = _Runner(self._main)
+        self._runners[place] = _Runner(self._main, self._lock)
         self._runners[place].thread.start()
 
 

@@ -228,9 +228,6 @@ def _encode_next(
         return
     try:
         work = decoded.result()
-        if job.cancelled():
-            ahead.release()
-            return
         encoded = network.submit(work, lane=_lane(work), cost=work.num_steps)
     except BaseException as error:
         ahead.release()

@@ -24,7 +24,7 @@ def test_ready_tells_within_two_seconds_that_the_network_died_and_is_repaired(
         raise SystemExit("dead")
 
     with monkeypatch.context() as patch:
-        patch.setattr("model.encoder.Encoder.encode_features", die)
+        patch.setattr("model.encoder.Encoder.features", die)
         failed = client.post("/encode", json={"text": "a dog"})
         assert failed.status_code == 503
         assert failed.headers["Retry-After"] == "2"
@@ -69,12 +69,6 @@ def test_the_model_tells_what_is_served(client: TestClient, settings: Settings) 
     assert model["codebook_sizes"] == [32, 32]
     assert model["num_items"] == 0
     assert model["limits"]["max_upload_bytes"] == 2**20
-
-
-def test_the_root_leads_to_the_documentation(client: TestClient) -> None:
-    answer = client.get("/", follow_redirects=False)
-    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
-    assert client.get("/docs").status_code == 200
 
 
 def test_the_schema_describes_both_bodies_and_every_problem(client: TestClient) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from app.engine.engine import Encoded, Engine
 from app.errors import EngineFailed, InvalidMedia, Overloaded, TooLarge
 from app.settings import Settings
-from model.encoder import Codes, Encoder
+from model.encoder import Encoder
 from model.media import read_clip
 from model.modality import Modality
 from tests.media_maker import colours, make_video, tone
@@ -41,12 +41,9 @@ class WatchedEncoder(Encoder):
 
     def features(self, prepared: Sequence[tuple[Modality, Tensor]]) -> list[Tensor]:
         self.shapes += [list(tensor.shape) for _, tensor in prepared]
-        return super().features(prepared)
-
-    def encode_features(self, items: Sequence[tuple[Modality, Tensor]]) -> list[Codes]:
         self.is_encoding.release()
         assert self.may_encode.wait(WAIT)
-        return super().encode_features(items)
+        return super().features(prepared)
 
 
 @pytest.fixture
@@ -132,11 +129,11 @@ def test_a_sentence_waits_for_no_decoding(
 def test_a_file_that_fails_leaves_its_place_to_others(
     make_engine: MakeEngine, sound: bytes
 ) -> None:
-    engine = make_engine(max_queue=1)
-    for _ in range(5):
+    engine = make_engine(max_queue=1, max_batch=1)
+    for _ in range(8):  # more than may be decoded ahead of the network
         with pytest.raises(InvalidMedia):
-            engine.encode(b"nonsense")
-    assert engine.encode(sound).codes
+            engine.submit(b"nonsense").result(WAIT)
+    assert engine.submit(sound).result(WAIT).codes
     assert engine.num_waiting == 0
 
 
@@ -221,6 +218,18 @@ def test_work_of_those_who_have_gone_is_dropped(
     assert encoder.shapes == [[1], [1]]  # of "first" and "last"
 
 
+def test_on_a_cpu_the_network_takes_one_item_at_a_time(
+    make_engine: MakeEngine, encoder: WatchedEncoder
+) -> None:
+    engine = make_engine(max_batch=8)
+    encoder.may_encode.clear()
+    futures = [engine.submit("a dog") for _ in range(4)]
+    assert encoder.is_encoding.acquire(timeout=WAIT)
+    encoder.may_encode.set()
+    wait(futures, WAIT)
+    assert all(encoder.is_encoding.acquire(blocking=False) for _ in range(3))
+
+
 def test_awaiting_gives_what_blocking_does(make_engine: MakeEngine, clip: bytes) -> None:
     engine = make_engine()
 
@@ -245,11 +254,11 @@ def test_a_broken_network_shows(
     engine = make_engine()
     engine.start()
 
-    def die(items: object) -> list[Codes]:
+    def die(prepared: object) -> list[Tensor]:
         raise SystemExit("dead")
 
     with monkeypatch.context() as patch:
-        patch.setattr(encoder, "encode_features", die)
+        patch.setattr(encoder, "features", die)
         with pytest.raises(EngineFailed, match="a thread died"):
             engine.encode("a dog")
         with pytest.raises(EngineFailed, match="device thread"):

@@ -1,0 +1,104 @@
+"""A load generator, run in a process of its own so that its work is not taken for the server's."""
+
+import asyncio
+import time
+from typing import NamedTuple
+
+import httpx2
+
+TIMEOUT = 300.0  # seconds
+
+
+class Call(NamedTuple):
+    """One request: a form with a file, or a sentence as JSON."""
+
+    url: str
+    file: bytes | None = None
+    text: str | None = None
+
+
+class Shot(NamedTuple):
+    """What became of one request."""
+
+    start: float  # seconds, from the start of the load
+    seconds: float
+    status: int
+    retry_after: str | None
+
+
+class Load(NamedTuple):
+    """All requests of one load."""
+
+    shots: list[Shot]
+    seconds: float  # from its start until the last answer
+
+    def answered(self, status: int) -> list[float]:
+        """Return the seconds that the answers of a status took, in rising order."""
+        return sorted(shot.seconds for shot in self.shots if shot.status == status)
+
+    @property
+    def per_second(self) -> float:
+        """Requests served each second."""
+        return len(self.answered(200)) / self.seconds
+
+
+def closed_loop(calls: list[Call], *, clients: int, seconds: float) -> Load:
+    """Let ``clients`` send one request after the other; each at least one."""
+
+    async def main() -> Load:
+        began = time.perf_counter()
+        shots: list[Shot] = []
+
+        async def one(client: httpx2.AsyncClient, number: int) -> None:
+            while True:
+                shots.append(await _shoot(client, calls[number % len(calls)], began))
+                number += 1
+                if time.perf_counter() - began > seconds:
+                    return
+
+        async with _client() as client:
+            await asyncio.gather(*(one(client, number) for number in range(clients)))
+        return Load(shots, time.perf_counter() - began)
+
+    return asyncio.run(main())
+
+
+def open_loop(calls: list[Call], *, per_second: float, seconds: float) -> Load:
+    """Send ``per_second`` requests each second, whatever becomes of them."""
+
+    async def main() -> Load:
+        began = time.perf_counter()
+        tasks = []
+        async with _client() as client:
+            for number in range(round(per_second * seconds)):
+                await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
+                shot = _shoot(client, calls[number % len(calls)], began)
+                tasks.append(asyncio.create_task(shot))
+            sending = time.perf_counter() - began
+            shots = await asyncio.gather(*tasks)
+        # Served while the load lasted: what the queue still held comes on top, for free.
+        served = [
+            shot for shot in shots if shot.start + shot.seconds <= sending or shot.status != 200
+        ]
+        return Load(served, sending)
+
+    return asyncio.run(main())
+
+
+async def _shoot(client: httpx2.AsyncClient, call: Call, began: float) -> Shot:
+    start = time.perf_counter()
+    if call.file is not None:
+        answer = await client.post(call.url, files={"file": call.file})
+    else:
+        answer = await client.post(call.url, json={"text": call.text})
+    return Shot(
+        start - began,
+        time.perf_counter() - start,
+        answer.status_code,
+        answer.headers.get("Retry-After"),
+    )
+
+
+def _client() -> httpx2.AsyncClient:
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+    return httpx2.AsyncClient(timeout=TIMEOUT, limits=limits)

@@ -1,0 +1,116 @@
+"""A server as a process tree: started, and its processor time and memory read from /proc."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import NamedTuple
+
+import httpx2
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Server(NamedTuple):
+    """A server that runs."""
+
+    url: str
+    pid: int
+    start_seconds: float  # until /livez answered
+
+    @property
+    def processor_seconds(self) -> float:
+        """Of it and all that it has started, whether they still run or not."""
+        return sum(_processor_seconds(pid) for pid in _tree(self.pid))
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory that its processes have had, each at its own time, added up."""
+        return sum(_status(pid, "VmHWM") for pid in _tree(self.pid))
+
+    @property
+    def resident_bytes(self) -> int:
+        """The memory that its processes have now."""
+        return sum(_status(pid, "VmRSS") for pid in _tree(self.pid))
+
+
+@contextmanager
+def naive() -> Iterator[Server]:
+    """Run the naive peer."""
+    with _running("benchmarks.naive_service", {}) as server:
+        yield server
+
+
+@contextmanager
+def served(**settings: object) -> Iterator[Server]:
+    """Run ``srcid serve`` on an index of its own."""
+    with TemporaryDirectory() as folder:
+        given = {"data_dir": folder, "log_format": "text", **settings}
+        environment = {f"SRCID_{name.upper()}": str(value) for name, value in given.items()}
+        with _running("app", environment, "serve") as server:
+            yield server
+
+
+@contextmanager
+def _running(module: str, environment: dict[str, str], *arguments: str) -> Iterator[Server]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", module, *arguments, "--port", str(port)]
+    started = time.perf_counter()
+    with (
+        TemporaryFile("w+") as log,
+        subprocess.Popen(
+            command,
+            env=os.environ | environment,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+        ) as process,
+    ):
+        try:
+            while not _is_alive(url):
+                if process.poll() is not None:
+                    log.seek(0)
+                    raise RuntimeError(f"{' '.join(command)} ended:\n{log.read()}")
+                time.sleep(0.01)
+            yield Server(url, process.pid, time.perf_counter() - started)
+        finally:
+            process.terminate()
+
+
+def _is_alive(url: str) -> bool:
+    try:
+        return httpx2.get(f"{url}/livez").status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def _tree(pid: int) -> list[int]:
+    """Return the process and all below it."""
+    try:
+        lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except FileNotFoundError:
+        return []
+    below = [int(child) for children in lists for child in children.split()]
+    return [pid, *(one for child in below for one in _tree(child))]
+
+
+def _processor_seconds(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / TICKS  # of it, and of its children that have ended
+
+
+def _status(pid: int, name: str) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except FileNotFoundError:
+        return 0
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))

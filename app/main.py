@@ -7,7 +7,6 @@ from importlib.metadata import version
 
 import torch
 from fastapi import FastAPI
-from fastapi.responses import RedirectResponse
 
 from app.api import (
     codes,
@@ -19,6 +18,7 @@ from app.api import (
     live,
     metrics,
     middleware,
+    page,
     problems,
     search,
 )
@@ -132,8 +132,5 @@ def create_app(settings: Settings) -> FastAPI:
     for part in (encode, search, items, codes, jobs, embeddings, live, health, metrics):
         app.include_router(part.router)
 
-    @app.get("/", include_in_schema=False)
-    async def root() -> RedirectResponse:
-        return RedirectResponse("/docs")
-
+    page.install(app)
     return app

@@ -23,6 +23,7 @@ from model.modality import Modality
 
 WEIGHTS = ("sead", "data/YamNet_w8a8.onnx.zip")
 LOG_OFFSET = 0.001
+MAX_PATCHES_CPU = 16  # in one pass: bounds the memory, a megabyte each, and takes no longer
 
 
 class YAMNet(Backbone):
@@ -42,6 +43,10 @@ class YAMNet(Backbone):
 
     def forward(self, steps: Tensor) -> Tensor:
         """Return ``[N, 1024]``."""
+        groups = steps.split(MAX_PATCHES_CPU) if steps.device.type == "cpu" else [steps]
+        return torch.cat([self._features(group) for group in groups])
+
+    def _features(self, steps: Tensor) -> Tensor:
         maps: Tensor = self.network(steps.unsqueeze(1))  # [N, 1024, 3, 2]
         return maps.mean((2, 3))
 

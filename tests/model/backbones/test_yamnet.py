@@ -110,3 +110,10 @@ def test_sounds_are_of_the_classes_that_are_heard(
         scores += numbers["model.classifier.bias"]
         heard[sound] = names[int(scores.mean(0).argmax())]
     assert heard == SOUNDS
+
+
+def test_many_patches_pass_in_parts(backbone: YAMNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    patches = backbone.preprocess(sweep(5))
+    whole = backbone(patches)
+    monkeypatch.setattr("model.backbones.yamnet.MAX_PATCHES_CPU", 2)
+    torch.testing.assert_close(backbone(patches), whole, rtol=1e-4, atol=1e-4)

@@ -26,6 +26,13 @@ class VQConfig(FrozenModel):
     codebook_size: int = Field(400, ge=1, le=MAX_CODES)  # L
     decay: float = Field(0.99, ge=0, lt=1)
     multimodal: bool = True  # pull the paired modalities' vectors in; False is plain EMA
+    # An extension: a paired step has one vote, its modalities' mean, which chooses and pulls one
+    # code; one turn of ``decay`` an update instead of one a modality, and ``multimodal`` is idle.
+    joint: bool = False
+    # An extension: a code that a smaller share of the steps chose lately is out of use until it
+    # is revived, in training and after it. At most 1 / min_share codes live, so stay well below
+    # one over the number of things that the codes shall tell apart.
+    min_share: float = Field(0.0, ge=0, lt=1)
     revive_after: PositiveInt = 300  # updates without use before a code may move to live data
 
 

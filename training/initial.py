@@ -11,6 +11,8 @@ FREE = {
     "detach_targets",
     "max_steps",
     "quantizer.decay",
+    "quantizer.joint",
+    "quantizer.min_share",
     "quantizer.multimodal",
     "quantizer.revive_after",
 }

@@ -15,6 +15,19 @@ EPS = 1e-5  # additive smoothing of the counts: a code nobody chose divides by n
 IDLE = 0.1  # a count below which smoothing, and no longer data, would move a code
 
 
+def paired_mean(
+    z: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Return each step's mean ``[B, T, D]`` over the modalities it has, and where it has any.
+
+    The code nearest to the mean is also the one of the least summed squared distance to the
+    modalities' own vectors: sum |z_m - e|^2 = M |mean - e|^2 + what does not depend on e.
+    """
+    present = torch.stack([masks[name] for name in z]).unsqueeze(-1)  # [M, B, T, 1]
+    means = (torch.stack(list(z.values())) * present).sum(0) / present.sum(0).clamp(min=1)
+    return means, present.any(0).squeeze(-1)
+
+
 class EMACodebook(nn.Module):
     """L vectors that MM-EMA moves, and that go to live data when nothing chooses them.
 
@@ -29,6 +42,7 @@ class EMACodebook(nn.Module):
             where one modality chose it. Without it this is the plain average of van den Oord
             et al., 2017.
         revive_after: Updates without use after which a code is moved.
+        min_share: Of the recent steps (the counts); a code that fewer chose is out of use.
 
     Source: MM-EMA of DCID (Xia et al., 2023, section 3.2), which SRCID section II adopts; the
     paper's cross-attention is left out, as in the published code.
@@ -40,10 +54,18 @@ class EMACodebook(nn.Module):
     unused_for: Tensor
 
     def __init__(
-        self, *, size: int, dim: int, decay: float, multimodal: bool, revive_after: int
+        self,
+        *,
+        size: int,
+        dim: int,
+        decay: float,
+        multimodal: bool,
+        revive_after: int,
+        min_share: float = 0.0,
     ) -> None:
         super().__init__()
         self.decay, self.multimodal, self.revive_after = decay, multimodal, revive_after
+        self.min_share = min_share
         vectors = torch.empty(size, dim).uniform_(-1 / size, 1 / size)
         self.register_buffer("vectors", vectors)  # [L, D]
         self.register_buffer("ema_count", torch.ones(size))  # [L]
@@ -51,11 +73,16 @@ class EMACodebook(nn.Module):
         self.register_buffer("unused_for", torch.zeros(size, dtype=torch.int64))  # [L]
 
     def nearest(self, z: Tensor) -> Tensor:
-        """Return the index ``[B, T]`` of the vector nearest to each of ``z`` ``[B, T, D]``."""
+        """Return the index ``[B, T]`` of the vector nearest to each of ``z`` ``[B, T, D]``.
+
+        Rare codes are passed over, unless all are rare: before anything was learned.
+        """
         # |z|^2 is the same for all vectors. float32 even under autocast: ties are decided here.
         with torch.autocast(z.device.type, enabled=False):
             z = z.detach().to(self.vectors.dtype)
             distances = self.vectors.square().sum(-1) - 2 * z @ self.vectors.T  # [B, T, L]
+            rare = self.ema_count < self.min_share * self.ema_count.sum()  # [L]
+            distances = distances.masked_fill(rare & ~rare.all(), torch.inf)
         return distances.argmin(-1)
 
     @torch.no_grad()
@@ -109,9 +136,8 @@ class EMACodebook(nn.Module):
         the mean of its modalities, where all of them can come to choose it. Count and sum move
         along, so that the next update does not undo it (in the published code it does).
         """
-        present = torch.stack([masks[name] for name in z]).unsqueeze(-1)  # [M, B, T, 1]
-        means = (torch.stack(list(z.values())) * present).sum(0) / present.sum(0).clamp(min=1)
-        live = means[present.any(0).squeeze(-1)]  # [N, D]
+        means, present = paired_mean(z, masks)
+        live = means[present]  # [N, D]
         longest = self.unused_for.argmax()
         if not len(live) or self.unused_for[longest] <= self.revive_after:
             return

@@ -2,28 +2,36 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from model.config import VQConfig
 from model.modality import Modality
 from model.quantizers.base import Quantizer
-from model.quantizers.codebook import EMACodebook
+from model.quantizers.codebook import EMACodebook, paired_mean
 
 
 class VectorQuantizer(Quantizer):
-    """One codebook, moved by MM-EMA. Source: SRCID eq. 3; van den Oord et al., 2017."""
+    """One codebook, moved by MM-EMA. Source: SRCID eq. 3; van den Oord et al., 2017.
+
+    With ``joint``, an extension, the codebook follows the means of paired steps instead: codes
+    gather where modalities meet, so that these come to choose the same one. ``min_share`` then
+    takes out of use what was left to a single modality, since no mean chooses it.
+    """
 
     num_codebooks = 1
 
     def __init__(self, dim: int, config: VQConfig) -> None:
         super().__init__()
         self.dim, self.codebook_size = dim, config.codebook_size
+        self.joint = config.joint
         self.codebook = EMACodebook(
             size=config.codebook_size,
             dim=dim,
             decay=config.decay,
             multimodal=config.multimodal,
             revive_after=config.revive_after,
+            min_share=config.min_share,
         )
 
     def encode(self, z: Tensor) -> Tensor:
@@ -38,7 +46,12 @@ class VectorQuantizer(Quantizer):
         """Return the codebook as ``[1, L, D]``."""
         return self.codebook.vectors.unsqueeze(0)
 
+    @torch.no_grad()
     def update(self, z: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor]) -> None:
-        """Move the codebook by MM-EMA towards ``z`` ``[B, T, D]``."""
+        """Move the codebook by MM-EMA, or jointly, towards ``z`` ``[B, T, D]``."""
+        if self.joint:
+            any_modality = next(iter(z))  # stands for all: each step has one vector
+            mean, present = paired_mean(z, masks)
+            z, masks = {any_modality: mean}, {any_modality: present}
         codes = {modality: self.codebook.nearest(own) for modality, own in z.items()}
         self.codebook.update(z, codes, masks)

@@ -10,6 +10,7 @@ from model.quantizers.base import Quantizer
 
 CONFIGS: dict[str, QuantizerConfig] = {
     "vq": VQConfig(codebook_size=16),
+    "vq-joint": VQConfig(codebook_size=16, joint=True, min_share=0.03),
     "vq-plain-ema": VQConfig(codebook_size=16, multimodal=False),
     "rvq-1": RVQConfig(codebook_size=16, stages=1),
     "rvq-4": RVQConfig(codebook_size=16, stages=4),

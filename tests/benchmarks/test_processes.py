@@ -1,0 +1,35 @@
+"""Processor time and memory of a process tree."""
+
+import os
+import subprocess
+import sys
+
+from benchmarks.processes import Server
+
+CHILD = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass\n"
+PARENT = (
+    "import subprocess, sys\n"
+    f"subprocess.run([sys.executable, '-c', {CHILD!r}])\n"  # has ended
+    "child = subprocess.Popen([sys.executable, '-c', 'print(1, flush=True); input()'])\n"
+    "input()\n"
+)
+
+
+def test_children_count_whether_they_have_ended_or_not() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        tree = Server("", process.pid, 0.0)
+        assert tree.processor_seconds >= 0.3
+        assert 2 * 2**20 < tree.resident_bytes <= tree.peak_bytes < 2**30
+        process.kill()
+
+
+def test_a_process_that_has_gone_takes_nothing() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    gone = Server("", process.pid, 0.0)
+    assert (gone.processor_seconds, gone.resident_bytes, gone.peak_bytes) == (0.0, 0, 0)
+    assert Server("", os.getpid(), 0.0).resident_bytes > 0

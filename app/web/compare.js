@@ -113,8 +113,8 @@ function section(map, left, right) {
   const title = `${KINDS[map.a].label} and ${KINDS[map.b].label.toLowerCase()}`;
   const drawn = heatMap(map.cosines, {
     title: `${title} of ${left.name} and ${right.name}`,
-    rows: { codes: left.streams[map.a].codes, step: KINDS[map.a].step, name: "first" },
-    columns: { codes: right.streams[map.b].codes, step: KINDS[map.b].step, name: "second" },
+    rows: { codes: left.streams[map.a].codes, step: KINDS[map.a].step, name: left.name },
+    columns: { codes: right.streams[map.b].codes, step: KINDS[map.b].step, name: right.name },
     onChoose: (row, column) => {
       if (map.a !== "text") left.seek?.(row);
       else if (map.b !== "text") right.seek?.(column);

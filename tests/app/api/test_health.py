@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 import pytest
@@ -57,6 +58,27 @@ def test_an_index_that_does_not_answer_is_not_ready(
     released.set()
     assert answer.status_code == 503
     assert "index does not answer" in answer.json()["detail"]
+
+
+def test_alive_and_ready_are_told_while_all_threads_are_busy(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released, waiting = threading.Event(), threading.Semaphore(0)
+
+    def wait(*_: object) -> None:
+        waiting.release()
+        released.wait(10)
+
+    monkeypatch.setattr("app.store.local.LocalStore.get", wait)
+    with ThreadPoolExecutor(45) as pool:
+        answers = [pool.submit(client.get, "/items/one") for _ in range(45)]
+        for _ in range(40):  # as many threads as there are for routes
+            assert waiting.acquire(timeout=30)
+        assert client.get("/livez").status_code == 200
+        assert client.get("/readyz").status_code == 200
+        assert not any(answer.done() for answer in answers)
+        released.set()
+    assert {answer.result().status_code for answer in answers} == {404}
 
 
 def test_the_model_tells_what_is_served(client: TestClient, settings: Settings) -> None:

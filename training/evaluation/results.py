@@ -128,7 +128,7 @@ def vocabulary_table(runs: Mapping[str, Sequence[Figures]]) -> Table:
             if any(cells):
                 lines.append((f"{recipe}, layer {layer}", cells))
     titles = tuple(column.replace("/", " ").replace("_", " ") for column in columns)
-    return Table("codebooks on paired test clips", titles, tuple(lines))
+    return Table("codebooks on paired test clips", titles, tuple(lines), digits=2)
 
 
 def _cells(

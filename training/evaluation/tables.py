@@ -18,8 +18,10 @@ class Cell(NamedTuple):
     mean: float
     error: float | None  # standard error; None of a single run, and of the paper's figures
 
-    def __str__(self) -> str:
-        return f"{self.mean:.1f}" + (f" ± {self.error:.1f}" if self.error is not None else "")
+    def shown(self, digits: int) -> str:
+        """Return it for people, such as ``59.1 ± 0.4``."""
+        error = "" if self.error is None else f" ± {self.error:.{digits}f}"
+        return f"{self.mean:.{digits}f}{error}"
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Table:
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Cell | None, ...]], ...]  # name and cells, None where unknown
+    digits: int = 1  # after the point
 
 
 def over_runs(values: Sequence[float]) -> Cell | None:
@@ -45,7 +48,7 @@ def render(table: Table, form: Format) -> str:
         return _csv(table)
     header = ["", *table.columns]
     lines = [header] + [
-        [name, *(EMPTY if cell is None else str(cell) for cell in cells)]
+        [name, *(EMPTY if cell is None else cell.shown(table.digits) for cell in cells)]
         for name, cells in table.rows
     ]
     if form == "markdown":

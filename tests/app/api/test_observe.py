@@ -51,7 +51,7 @@ def test_a_line_says_what_was_asked_and_answered(
 ) -> None:
     body = json.dumps({"text": "a dog barks", "k": 3}).encode()
     headers = {"Content-Type": "application/json", "X-Request-ID": "mine"}
-    answer = client.post("/search?x=secret", content=body, headers=headers)
+    answer = client.post("/search?targets=text", content=body, headers=headers)
     client.get("/items/a%0Ab")
     found, missing = lines(log)
     assert {k: found[k] for k in found if k != "ms"} == {

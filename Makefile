@@ -44,9 +44,15 @@ lock: ## Write requirements.lock from what .venv holds now (after a change of de
 
 .PHONY: ci-deps
 ci-deps: ## What CI needs beside `make install`, through apt where it is root
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
-		apt-get update -qq && apt-get install -y -qq --no-install-recommends python3 python3-venv >/dev/null; \
-	else echo "ci-deps: nothing to install"; fi
+	@wanted=; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || wanted="python3 python3-venv"; \
+	if [ -z "$$wanted" ] && [ -x /usr/bin/chromium ]; then echo "ci-deps: nothing to install"; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq || true; \
+		if [ -n "$$wanted" ]; then apt-get install -y -qq --no-install-recommends $$wanted >/dev/null; fi; \
+		[ -x /usr/bin/chromium ] || apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null || \
+			echo "ci-deps: no Chromium; the tests of the web page will be skipped"; \
+	else echo "ci-deps: not root, or no apt-get: nothing installed"; fi
 
 # --- checking -----------------------------------------------------------------------------------
 

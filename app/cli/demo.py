@@ -38,7 +38,7 @@ def demo(
     settings = load_settings(host="127.0.0.1", checkpoint=checkpoint)
     # An index belongs to its checkpoint: after training another one, the demo makes its own.
     index = folder / f"index-{fingerprint(locate(settings.checkpoint))}"
-    settings = settings.model_copy(update={"data_dir": index})
+    settings = settings.model_copy(update={"data_dir": index, "keep_media": True})
     corpus = prepare(folder, say=_say)
     _say(f"{len(corpus.clips)} clips: {corpus.about}")
 

@@ -83,13 +83,16 @@ async function compare(out, a, b) {
     const order = ["video", "audio", "text"]; // as the strips are
     answer.maps.sort((/** @type {any} */ x, /** @type {any} */ y) => order.indexOf(x.a) - order.indexOf(y.a) || order.indexOf(x.b) - order.indexOf(y.b));
     const maps = answer.maps.map((/** @type {any} */ map) => section(map, left, right));
-    fill(out, h("div", { class: "sides" }, left.element, right.element), h("div", { class: "maps" }, maps));
+    fill(out, h("div", { class: "sides" }, left.element, right.element), legend(), h("div", { class: "maps" }, maps));
     announce(`${maps.length} heat maps`);
   } catch (error) {
     fill(out, problemNote(error));
   }
   out.removeAttribute("aria-busy");
 }
+
+/** Return what the colours of the maps mean. */
+const legend = () => h("p", { class: "legend" }, "−1 opposite", h("span", { "aria-hidden": "true" }), "1 alike");
 
 /** Return one side with its player and codes. @param {Side} side */
 async function shown(side) {

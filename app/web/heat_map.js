@@ -5,7 +5,7 @@ import { clock, h } from "./dom.js";
 
 /** @typedef {{codes: number[][], step: string, name: string}} Axis */
 
-const LARGEST_CELL = 44; // CSS pixels
+const LARGEST_CELL = 56; // CSS pixels
 const SMALLEST_CELL = 6;
 const STRIP = 7; // thickness of a row of codes beside the map
 const GAP = 6;

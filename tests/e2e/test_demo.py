@@ -61,7 +61,8 @@ def test_the_demo_serves_what_it_says_and_ends_cleanly(folder: Path, tiny_checkp
             assert f"port {port} is taken" in said
             found = re.search(r"SRCID is at (http://127\.0\.0\.1:\d+)", said)
             assert found, said
-            assert httpx2.get(f"{found[1]}/model").json()["num_items"] == 24
+            model = httpx2.get(f"{found[1]}/model").json()
+            assert (model["num_items"], model["keeps_media"]) == (24, True)
             commands = re.findall(r"^  (\S.*)$", said, re.MULTILINE)
             assert len(commands) == 3
             for command in commands:

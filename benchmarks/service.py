@@ -29,6 +29,7 @@ import typer
 from benchmarks.load import Call, Load, closed_loop, open_loop
 from benchmarks.media import hour_of_video, moving_clip
 from benchmarks.processes import Server, naive, served
+from benchmarks.service_table import HEAD, bare_measured, measured, quantile, row
 from model.encoder import Encoder
 from model.media import DecodeConfig, read_clip
 
@@ -50,16 +51,6 @@ class Plan(NamedTuple):
 
 QUICK = Plan(2, (1, 4, 16), 1, 2.0, 6.0, 200, 1)
 FULL = Plan(10, (1, 4, 16, 64), 3, 15.0, 45.0, 2000, 5)
-
-
-class Measured(NamedTuple):
-    """One contender under one load, over all rounds."""
-
-    per_second: float
-    p50: float  # seconds
-    p99: float
-    processor: float  # seconds a request
-    num_failed: int
 
 
 def main(
@@ -95,7 +86,7 @@ def report(plan: Plan) -> Iterator[list[str]]:
         for what in ("clips", "sentences"):
             yield throughput(plan, clip if what == "clips" else None, run)
         yield overload(plan, clip, run)
-        yield companies(plan, clip, run)
+        yield companies(clip)
         yield memory(plan, run)
     yield starts(plan)
 
@@ -172,9 +163,8 @@ def overload(plan: Plan, clip: bytes, run: Callable[..., Load]) -> list[str]:
     return [*lines, f"- answered otherwise: {others}"]
 
 
-def companies(plan: Plan, clip: bytes, run: Callable[..., Load]) -> list[str]:
+def companies(clip: bytes) -> list[str]:
     """Measure P8: the codes of items alone, in company, and after a restart."""
-    del run
     sources: list[bytes | str] = [clip, moving_clip(1, seed=1), SENTENCE, "rain", "a piano plays"]
     expected = []
     for source in sources:
@@ -285,51 +275,6 @@ def call_of(server: Server, name: str, clip: bytes | None) -> Call:
     if clip is not None:
         return Call(f"{server.url}/encode", file=clip)
     return Call(f"{server.url}/{'encode' if name == 'ours' else 'sentence'}", text=SENTENCE)
-
-
-def measured(rounds: list[tuple[Load, float]]) -> Measured:
-    """Return the figures of one contender under one load."""
-    seconds = sorted(s for load, _ in rounds for s in load.answered(200))
-    num_shots = sum(len(load.shots) for load, _ in rounds)
-    return Measured(
-        statistics.median(load.per_second for load, _ in rounds),
-        quantile(seconds, 0.5),
-        quantile(seconds, 0.99),
-        statistics.median(spent / len(load.shots) for load, spent in rounds),
-        num_shots - len(seconds),
-    )
-
-
-def bare_measured(rounds: list[tuple[list[float], float]]) -> Measured:
-    """Return the figures of the bare network."""
-    seconds = sorted(s for took, _ in rounds for s in took)
-    return Measured(
-        statistics.median(len(took) / sum(took) for took, _ in rounds),
-        quantile(seconds, 0.5),
-        quantile(seconds, 0.99),
-        statistics.median(processor for _, processor in rounds),
-        0,
-    )
-
-
-def quantile(rising: list[float], share: float) -> float:
-    """Return the value below which so large a share lies."""
-    return float(np.quantile(rising, share)) if rising else float("nan")
-
-
-HEAD = (
-    "| | clients | served a second | p50 | p99 | processor a request | bare / it | failed |",
-    "|---|---|---|---|---|---|---|---|",
-)
-
-
-def row(name: str, clients: int, own: Measured, bare: Measured) -> str:
-    """Return a line of the table."""
-    return (
-        f"| {name} | {clients} | {own.per_second:.1f} | {1000 * own.p50:.1f} ms | "
-        f"{1000 * own.p99:.1f} ms | {1000 * own.processor:.2f} ms | "
-        f"{bare.processor / own.processor:.2f} | {own.num_failed} |"
-    )
 
 
 def _told(lines: list[str]) -> list[str]:

@@ -88,7 +88,9 @@ def test_only_one_player_plays_at_a_time(server: str, new_page: NewPage) -> None
         page.locator(".result .cover").first.click()
         expect(page.locator("video")).to_have_count(number + 1)
         expect(page.locator("video").nth(number)).to_have_js_property("paused", False)
-    expect(page.locator("video").first).to_have_js_property("paused", True)
+    first = page.locator("video").first
+    expect(first).to_have_js_property("paused", True)
+    expect(first).to_have_js_property("ended", False)
 
 
 def test_more_like_this_leaves_the_item_itself_out(server: str, new_page: NewPage) -> None:

@@ -11,6 +11,13 @@ from tests.media_maker import make_sound, tone
 
 pytestmark = pytest.mark.browser
 
+KEEP_EVENT_SOURCES = """
+    window.sources = [];
+    window.EventSource = class extends EventSource {
+        constructor(...about) { super(...about); window.sources.push(this); }
+    };
+"""
+
 
 def colour(page: Page, selector: str) -> str:
     """Return the colour of the first code there."""
@@ -108,10 +115,15 @@ def test_items_are_added_replaced_and_deleted(server: str, new_page: NewPage) ->
     expect(row.locator("h3")).to_have_text("A hum")
     expect(row.locator(".code")).to_have_count(4)
     expect(page.locator("#status")).to_contain_text("8 items")
+    page.get_by_role("link", name="Items").click()  # listed anew
+    expect(page.locator(".item")).to_have_count(8)
     page.get_by_label("Id", exact=True).fill("my hum")
     files.set_input_files({**sound, "buffer": make_sound(tone(3, rate=16_000), rate=16_000)})
     page.get_by_role("button", name="Replace it").click()
     expect(row.locator(".code")).to_have_count(6)
+    row.get_by_role("link", name="More like this").click()
+    expect(page.locator(".query .code")).to_have_count(6)  # not what was there before
+    page.get_by_role("link", name="Items").click()
     row.get_by_role("button", name="Delete").click()
     page.keyboard.press("Escape")
     expect(row).to_have_count(1)
@@ -143,7 +155,9 @@ def _with_limit(route: Route, limit: int) -> str:
 
 
 def test_a_job_shows_its_progress_and_its_failures(server: str, new_page: NewPage) -> None:
-    page = new_page(f"{server}/?view=jobs")
+    page = new_page("about:blank")
+    page.add_init_script(KEEP_EVENT_SOURCES)
+    page.goto(f"{server}/?view=jobs")
     expect(page.get_by_text("No job yet.")).to_be_visible()
     page.get_by_label("Folder").fill("sounds")
     with page.expect_response(lambda answer: answer.url.endswith("/events")) as events:
@@ -157,6 +171,8 @@ def test_a_job_shows_its_progress_and_its_failures(server: str, new_page: NewPag
     expect(job.locator(".failures")).to_contain_text("sounds/broken.wav")
     expect(page.locator("#announce")).to_have_text("Job finished: 6 indexed, 1 failed")
     expect(page.locator("#status")).to_contain_text("13 items")
+    closed = "sources.map(source => source.readyState === EventSource.CLOSED)"
+    assert page.evaluate(closed) == [True]  # else the browser asks again, for ever
     job.get_by_role("button", name="Forget").click()
     expect(job).to_have_count(0)
     items = page.request.get(f"{server}/items?limit=100").json()["items"]

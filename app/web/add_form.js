@@ -9,13 +9,31 @@ const ACCEPT = "audio/*,video/*,image/*";
 export function addForm({ onAdded }) {
   const id = h("input", { name: "id", autocomplete: "off", placeholder: "the file's name", maxlength: 255 });
   const text = h("input", { name: "text", autocomplete: "off", placeholder: "waves break on a beach" });
-  const metadata = h("textarea", { name: "metadata", rows: 2, spellcheck: "false", placeholder: '{"title": "My dog", "album": "farm"}' });
-  const files = h("input", { type: "file", multiple: true, accept: ACCEPT, "aria-label": "Files to add", onchange: () => take([...files.files]) });
+  const metadata = h(
+    "textarea",
+    { name: "metadata", rows: 2, spellcheck: "false", placeholder: '{"title": "My dog", "album": "farm"}' },
+  );
+  const files = h(
+    "input",
+    {
+      type: "file",
+      multiple: true,
+      accept: ACCEPT,
+      "aria-label": "Files to add",
+      onchange: () => take([...files.files]),
+    },
+  );
   const doing = h("ul", { class: "doing", "aria-live": "polite" });
   const element = h(
     "form",
     { class: "panel add", onsubmit: submit },
-    h("label", { class: "drop-place" }, h("b", {}, "Drop files here"), h("span", { class: "soft" }, "or choose clips, sounds or pictures"), files),
+    h(
+      "label",
+      { class: "drop-place" },
+      h("b", {}, "Drop files here"),
+      h("span", { class: "soft" }, "or choose clips, sounds or pictures"),
+      files,
+    ),
     h(
       "div",
       { class: "fields" },
@@ -56,8 +74,17 @@ export function addForm({ onAdded }) {
       onAdded(item);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      const again = error.status === 409 ? h("button", { type: "button", class: "small", onclick: () => (line.remove(), add(name, what, true)) }, "Replace it") : null;
-      fill(line, h("span", { class: "bad-text" }, `${name}: ${error.message}`), again, h("button", { type: "button", class: "small", onclick: () => line.remove() }, "Dismiss"));
+      const again = error.status === 409 ? h(
+        "button",
+        { type: "button", class: "small", onclick: () => (line.remove(), add(name, what, true)) },
+        "Replace it",
+      ) : null;
+      fill(
+        line,
+        h("span", { class: "bad-text" }, `${name}: ${error.message}`),
+        again,
+        h("button", { type: "button", class: "small", onclick: () => line.remove() }, "Dismiss"),
+      );
     }
   }
   return { element, take };

@@ -142,7 +142,9 @@ export const api = {
   async add(id, { file, text, metadata, replace }) {
     const [method, path] = replace ? ["PUT", pathOf(id)] : ["POST", "items"];
     const own = replace ? {} : { id };
-    const sent = file ? { form: { file, ...own, metadata: JSON.stringify(metadata) } } : { json: { text, ...own, metadata } };
+    const sent = file ? {
+      form: { file, ...own, metadata: JSON.stringify(metadata) },
+    } : { json: { text, ...own, metadata } };
     items.delete(id);
     return call(method, path, sent);
   },

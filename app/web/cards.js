@@ -20,7 +20,12 @@ let dialog = null;
 
 /** Open the card of a code; that of another one takes its place. @param {number} row @param {number} code */
 export async function openCard(row, code) {
-  const body = h("div", { class: "card-body", "aria-busy": "true" }, h("div", { class: "bone" }), h("div", { class: "bone short" }));
+  const body = h(
+    "div",
+    { class: "card-body", "aria-busy": "true" },
+    h("div", { class: "bone" }),
+    h("div", { class: "bone short" }),
+  );
   const title = `Layer ${layerOf(row)} · code ${code}`;
   const shown = opened();
   fill(
@@ -30,7 +35,11 @@ export async function openCard(row, code) {
       { class: "card-head" },
       h("span", { class: "swatch", style: { "--colour": colourOf(row, code) } }),
       h("h2", { id: "card-title" }, title),
-      h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: () => shown.close() }, icon("close")),
+      h(
+        "button",
+        { type: "button", class: "quiet", "aria-label": "Close", onclick: () => shown.close() },
+        icon("close"),
+      ),
     ),
     body,
   );
@@ -73,17 +82,47 @@ async function content(card) {
   return [
     h("ul", { class: "counts", "aria-label": "How often" }, said),
     agreement(card.agreement),
-    card.words.length ? section("Words", h("ul", { class: "chips" }, card.words.map((/** @type {any} */ own) => h("li", {}, own.word, " ", h("span", { class: "soft" }, own.count))))) : null,
+    card.words.length ? section(
+      "Words",
+      h(
+        "ul",
+        { class: "chips" },
+        card.words.map(
+          (/** @type {any} */ own) => h("li", {}, own.word, " ", h("span", { class: "soft" }, own.count)),
+        ),
+      ),
+    ) : null,
     ...(await Promise.all(kinds.map((kind) => best(kind, places)))),
     await sentences(places),
-    card.companions.length ? section("Often beside", h("div", { class: "chips" }, card.companions.map((/** @type {any} */ own) => codeButton(own.row, own.code, { text: `L${own.layer} · ${own.code}` })))) : null,
+    card.companions.length ? section(
+      "Often beside",
+      h(
+        "div",
+        { class: "chips" },
+        card.companions.map(
+          (/** @type {any} */ own) => codeButton(own.row, own.code, { text: `L${own.layer} · ${own.code}` }),
+        ),
+      ),
+    ) : null,
   ];
 }
 
 /** @param {Record<string, number> | null} measured */
 function agreement(measured) {
-  if (!measured) return h("p", { class: "soft" }, "Whether it means the same in sound, video and text was not measured for this checkpoint.");
-  const said = Object.entries(measured).map(([pair, share]) => h("li", { class: share >= AGREES ? "good" : "" }, pair.replace("~", "and"), " ", h("b", {}, `${Math.round(100 * share)} %`)));
+  if (!measured) return h(
+    "p",
+    { class: "soft" },
+    "Whether it means the same in sound, video and text was not measured for this checkpoint.",
+  );
+  const said = Object.entries(measured).map(
+    ([pair, share]) => h(
+      "li",
+      { class: share >= AGREES ? "good" : "" },
+      pair.replace("~", "and"),
+      " ",
+      h("b", {}, `${Math.round(100 * share)} %`),
+    ),
+  );
   return section("The same code means the same in", h("ul", { class: "chips" }, said));
 }
 
@@ -110,7 +149,12 @@ async function tile(place) {
     {},
     player.element,
     h("a", { href: href({ like: place.id }), class: "place-name" }, name),
-    player.canPlay ? h("button", { type: "button", class: "small", onclick: () => player.seek(place.second) }, icon("play"), at) : h("span", { class: "soft" }, at),
+    player.canPlay ? h(
+      "button",
+      { type: "button", class: "small", onclick: () => player.seek(place.second) },
+      icon("play"),
+      at,
+    ) : h("span", { class: "soft" }, at),
   );
 }
 
@@ -120,7 +164,12 @@ async function sentences(places) {
   if (!own.length) return null;
   const lines = own.map(async (place) => {
     const { text } = await api.item(place.id);
-    return h("li", {}, h("a", { href: href({ like: place.id }) }, text), place.word ? h("span", { class: "soft" }, ` at “${place.word}”`) : null);
+    return h(
+      "li",
+      {},
+      h("a", { href: href({ like: place.id }) }, text),
+      place.word ? h("span", { class: "soft" }, ` at “${place.word}”`) : null,
+    );
   });
   return section("Best sentences", h("ul", {}, await Promise.all(lines)));
 }

@@ -39,7 +39,18 @@ export function showCompare(main, place) {
   suggest(form);
   if (a && b) compare(out, a, b);
   else {
-    fill(out, h("div", { class: "empty" }, h("p", {}, a ? "Choose what to compare it with." : "Choose two items or sentences: a heat map shows which seconds are alike.")));
+    fill(
+      out,
+      h(
+        "div",
+        { class: "empty" },
+        h(
+          "p",
+          {},
+          a ? "Choose what to compare it with." : "Choose two items or sentences: a heat map shows which seconds are alike.",
+        ),
+      ),
+    );
     form.elements[a ? "b" : "a"].focus();
   }
 }
@@ -52,10 +63,17 @@ function sideOf(value) {
 
 /** @param {string} name @param {string} title @param {Side | null} side */
 function field(name, title, side) {
-  const input = h("input", { name, value: side?.value ?? "", list: "known-items", autocomplete: "off", "aria-label": title });
+  const input = h(
+    "input",
+    { name, value: side?.value ?? "", list: "known-items", autocomplete: "off", "aria-label": title },
+  );
   const kinds = h(
     "select",
-    { name: `${name}-kind`, "aria-label": `${title}: what it is`, onchange: () => input.setAttribute("list", kinds.value === "item" ? "known-items" : "") },
+    {
+      name: `${name}-kind`,
+      "aria-label": `${title}: what it is`,
+      onchange: () => input.setAttribute("list", kinds.value === "item" ? "known-items" : ""),
+    },
     h("option", { value: "item" }, "Item"),
     h("option", { value: "text", selected: side?.kind === "text" }, "Sentence"),
   );
@@ -81,7 +99,9 @@ async function compare(out, a, b) {
   try {
     const [answer, left, right] = await Promise.all([api.compare(body(a), body(b), "both"), shown(a), shown(b)]);
     const order = ["video", "audio", "text"]; // as the strips are
-    answer.maps.sort((/** @type {any} */ x, /** @type {any} */ y) => order.indexOf(x.a) - order.indexOf(y.a) || order.indexOf(x.b) - order.indexOf(y.b));
+    answer.maps.sort(
+      (/** @type {any} */ x, /** @type {any} */ y) => order.indexOf(x.a) - order.indexOf(y.a) || order.indexOf(x.b) - order.indexOf(y.b),
+    );
     const maps = answer.maps.map((/** @type {any} */ map) => section(map, left, right));
     fill(out, h("div", { class: "sides" }, left.element, right.element), legend(), h("div", { class: "maps" }, maps));
     announce(`${maps.length} heat maps`);
@@ -123,5 +143,10 @@ function section(map, left, right) {
       else if (map.b !== "text") right.seek?.(column);
     },
   });
-  return h("section", { class: "panel map" }, h("h3", {}, title, h("span", { class: "soft" }, ` ${map.score.toFixed(2)}`)), drawn);
+  return h(
+    "section",
+    { class: "panel map" },
+    h("h3", {}, title, h("span", { class: "soft" }, ` ${map.score.toFixed(2)}`)),
+    drawn,
+  );
 }

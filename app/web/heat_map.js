@@ -21,7 +21,16 @@ export function heatMap(cosines, { title, rows, columns, onChoose }) {
   const edge = GAP + STRIP * rows.codes.length;
   const cell = Math.max(SMALLEST_CELL, Math.min(LARGEST_CELL, Math.floor(420 / Math.max(width, height))));
   const canvas = /** @type {HTMLCanvasElement} */ (
-    h("canvas", { class: "heat", tabindex: 0, role: "application", "aria-roledescription": "heat map", "aria-label": `${title}; arrow keys choose a cell, Enter plays it` })
+    h(
+      "canvas",
+      {
+        class: "heat",
+        tabindex: 0,
+        role: "application",
+        "aria-roledescription": "heat map",
+        "aria-label": `${title}; arrow keys choose a cell, Enter plays it`,
+      },
+    )
   );
   const told = h("output", { class: "heat-told" });
   const best = peak(cosines);
@@ -36,13 +45,25 @@ export function heatMap(cosines, { title, rows, columns, onChoose }) {
     if (!pen) return;
     pen.scale(scale, scale);
     const tokens = getComputedStyle(document.documentElement);
-    columns.codes.forEach((codes, r) => codes.forEach((code, i) => paint(pen, colourOf(r, code), [edge + i * cell, r * STRIP, cell - 1, STRIP - 1])));
-    rows.codes.forEach((codes, r) => codes.forEach((code, i) => paint(pen, colourOf(r, code), [r * STRIP, edge + i * cell, STRIP - 1, cell - 1])));
+    columns.codes.forEach(
+      (codes, r) => codes.forEach(
+        (code, i) => paint(pen, colourOf(r, code), [edge + i * cell, r * STRIP, cell - 1, STRIP - 1]),
+      ),
+    );
+    rows.codes.forEach(
+      (codes, r) => codes.forEach(
+        (code, i) => paint(pen, colourOf(r, code), [r * STRIP, edge + i * cell, STRIP - 1, cell - 1]),
+      ),
+    );
     cosines.forEach((line, y) =>
       line.forEach((cosine, x) => {
         paint(pen, tokens.getPropertyValue("--sunken"), [edge + x * cell, edge + y * cell, cell - 1, cell - 1]);
         pen.globalAlpha = Math.min(1, Math.abs(cosine)) ** 1.5;
-        paint(pen, tokens.getPropertyValue(cosine < 0 ? "--bad" : "--accent"), [edge + x * cell, edge + y * cell, cell - 1, cell - 1]);
+        paint(
+          pen,
+          tokens.getPropertyValue(cosine < 0 ? "--bad" : "--accent"),
+          [edge + x * cell, edge + y * cell, cell - 1, cell - 1],
+        );
         pen.globalAlpha = 1;
       }),
     );
@@ -67,12 +88,19 @@ export function heatMap(cosines, { title, rows, columns, onChoose }) {
   canvas.addEventListener("pointermove", (event) => {
     const box = canvas.getBoundingClientRect();
     const shown = box.width / (edge + cell * width); // it may be scaled down to fit
-    const [x, y] = [event.clientX - box.left, event.clientY - box.top].map((side) => Math.floor((side / shown - edge) / cell));
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top].map(
+      (side) => Math.floor((side / shown - edge) / cell),
+    );
     if (x >= 0 && y >= 0) choose(x, y);
   });
   canvas.addEventListener("click", () => onChoose(chosen.y, chosen.x));
   canvas.addEventListener("keydown", (event) => {
-    const steps = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
+    const steps = /** @type {Record<string, [number, number]>} */ ({
+      ArrowLeft: [-1, 0],
+      ArrowRight: [1, 0],
+      ArrowUp: [0, -1],
+      ArrowDown: [0, 1],
+    });
     const step = steps[event.key];
     if (step) choose(chosen.x + step[0], chosen.y + step[1]);
     else if (event.key === "Enter") onChoose(chosen.y, chosen.x);

@@ -18,7 +18,12 @@ const PAGE = 24;
 export function showItems(main) {
   const list = h("ul", { class: "items", "aria-label": "Items" });
   const more = h("button", { type: "button", hidden: true, onclick: () => load(false) }, "Show more");
-  const empty = h("div", { class: "empty", hidden: true }, h("h2", {}, "The index is empty"), h("p", {}, "Drop files here, or write a sentence above."));
+  const empty = h(
+    "div",
+    { class: "empty", hidden: true },
+    h("h2", {}, "The index is empty"),
+    h("p", {}, "Drop files here, or write a sentence above."),
+  );
   const form = addForm({
     onAdded: (item) => {
       [...list.children].find((row) => row.getAttribute("data-id") === item.id)?.remove();
@@ -33,7 +38,18 @@ export function showItems(main) {
   let cursor = null;
 
   async function load(/** @type {boolean} */ isFirst) {
-    if (isFirst) fill(list, Array.from({ length: 4 }, () => h("li", { class: "item skeleton", "aria-hidden": "true" }, h("div", { class: "media" }), h("div", { class: "bone" }))));
+    if (isFirst) fill(
+      list,
+      Array.from(
+        { length: 4 },
+        () => h(
+          "li",
+          { class: "item skeleton", "aria-hidden": "true" },
+          h("div", { class: "media" }),
+          h("div", { class: "bone" }),
+        ),
+      ),
+    );
     list.setAttribute("aria-busy", "true");
     try {
       const page = await api.items(cursor, PAGE);
@@ -64,15 +80,40 @@ function row(item, list) {
     h(
       "div",
       { class: "item-body" },
-      h("header", {}, h("h3", {}, name), h("p", { class: "soft" }, name === item.id ? null : h("span", { class: "mono" }, item.id, " · "), kindOf(item))),
-      Object.keys(rest).length ? h("dl", { class: "metadata" }, Object.entries(rest).map(([key, value]) => h("div", {}, h("dt", {}, key), h("dd", {}, typeof value === "string" ? value : JSON.stringify(value))))) : null,
+      h(
+        "header",
+        {},
+        h("h3", {}, name),
+        h(
+          "p",
+          { class: "soft" },
+          name === item.id ? null : h("span", { class: "mono" }, item.id, " · "),
+          kindOf(item),
+        ),
+      ),
+      Object.keys(rest).length ? h(
+        "dl",
+        { class: "metadata" },
+        Object.entries(rest).map(
+          ([key, value]) => h(
+            "div",
+            {},
+            h("dt", {}, key),
+            h("dd", {}, typeof value === "string" ? value : JSON.stringify(value)),
+          ),
+        ),
+      ) : null,
       line.element,
       h(
         "div",
         { class: "actions" },
         h("a", { class: "button small", href: href({ like: item.id }) }, "More like this"),
         h("a", { class: "button small", href: href({ view: "compare", a: `item:${item.id}` }) }, "Compare"),
-        h("button", { type: "button", class: "small danger", onclick: () => confirmDelete(item.id, () => gone(element, list)) }, "Delete"),
+        h(
+          "button",
+          { type: "button", class: "small danger", onclick: () => confirmDelete(item.id, () => gone(element, list)) },
+          "Delete",
+        ),
       ),
     ),
   );
@@ -100,7 +141,18 @@ function confirmDelete(id, onDeleted) {
   const dialog = h(
     "dialog",
     { class: "ask", "aria-labelledby": "delete-title" },
-    h("form", { method: "dialog" }, h("h2", { id: "delete-title" }, "Delete this item?"), h("p", {}, h("b", {}, id), " leaves the index, and what was kept of its media is erased."), h("div", { class: "actions" }, h("button", { class: "danger", value: "delete" }, "Delete"), h("button", { value: "", autofocus: true }, "Keep it"))),
+    h(
+      "form",
+      { method: "dialog" },
+      h("h2", { id: "delete-title" }, "Delete this item?"),
+      h("p", {}, h("b", {}, id), " leaves the index, and what was kept of its media is erased."),
+      h(
+        "div",
+        { class: "actions" },
+        h("button", { class: "danger", value: "delete" }, "Delete"),
+        h("button", { value: "", autofocus: true }, "Keep it"),
+      ),
+    ),
   );
   dialog.addEventListener("close", async () => {
     dialog.remove();

@@ -24,12 +24,26 @@ export async function showJobs(main) {
   const form = h(
     "form",
     { class: "panel job-form", onsubmit: (/** @type {Event} */ event) => start(event, form, { list, said }) },
-    h("p", { class: "soft" }, "Everything in a folder of the server's media root is indexed in the background. Files that have not changed are passed over."),
+    h(
+      "p",
+      { class: "soft" },
+      "Everything in a folder of the server's media root is indexed in the background. Files that have not changed are passed over.",
+    ),
     h(
       "div",
       { class: "fields" },
-      h("label", {}, h("span", {}, "Folder"), h("input", { name: "folder", autocomplete: "off", placeholder: "all of the media root" })),
-      h("label", {}, h("span", {}, "or manifest"), h("input", { name: "manifest", autocomplete: "off", placeholder: "clips.csv" })),
+      h(
+        "label",
+        {},
+        h("span", {}, "Folder"),
+        h("input", { name: "folder", autocomplete: "off", placeholder: "all of the media root" }),
+      ),
+      h(
+        "label",
+        {},
+        h("span", {}, "or manifest"),
+        h("input", { name: "manifest", autocomplete: "off", placeholder: "clips.csv" }),
+      ),
       h("button", { type: "submit", class: "primary" }, "Index it"),
     ),
     said,
@@ -95,14 +109,43 @@ function show(row, job) {
   row.className = "panel job";
   row.dataset.state = job.state;
   const name = job.request.manifest ?? (job.request.folder || "the whole media root");
-  const button = h("button", { type: "button", class: "small", onclick: () => cancel(row, job) }, isRunning ? "Cancel" : "Forget");
+  const button = h(
+    "button",
+    { type: "button", class: "small", onclick: () => cancel(row, job) },
+    isRunning ? "Cancel" : "Forget",
+  );
   fill(
     row,
     h("header", {}, h("h2", {}, name), h("span", { class: `badge ${job.state}` }, job.state), button),
-    h("progress", { "aria-label": `Progress of ${name}`, max: Math.max(1, job.total ?? 1), value: isRunning && job.total === null ? null : doneOf(job) || (isRunning ? 0 : 1) }),
-    h("p", { class: "soft" }, [job.total === null ? "counting files" : `${doneOf(job)} of ${count(job.total, "file")}: ${summary(job)}`, ...(isRunning ? pace(job) : [])].join(" · ")),
+    h(
+      "progress",
+      {
+        "aria-label": `Progress of ${name}`,
+        max: Math.max(1, job.total ?? 1),
+        value: isRunning && job.total === null ? null : doneOf(job) || (isRunning ? 0 : 1),
+      },
+    ),
+    h(
+      "p",
+      { class: "soft" },
+      [
+        job.total === null ? "counting files" : `${doneOf(job)} of ${count(job.total, "file")}: ${summary(job)}`,
+        ...(isRunning ? pace(job) : []),
+      ].join(" · "),
+    ),
     job.detail ? h("p", { class: "bad-text" }, job.detail) : null,
-    job.failures.length ? h("details", { open: was?.open ?? false }, h("summary", {}, count(job.failed, "failure")), h("ul", { class: "failures" }, job.failures.map((own) => h("li", {}, h("span", { class: "mono" }, own.path), " ", h("span", { class: "soft" }, own.detail))))) : null,
+    job.failures.length ? h(
+      "details",
+      { open: was?.open ?? false },
+      h("summary", {}, count(job.failed, "failure")),
+      h(
+        "ul",
+        { class: "failures" },
+        job.failures.map(
+          (own) => h("li", {}, h("span", { class: "mono" }, own.path), " ", h("span", { class: "soft" }, own.detail)),
+        ),
+      ),
+    ) : null,
   );
   if (hadFocus) button.focus();
 }

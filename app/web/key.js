@@ -34,7 +34,12 @@ function ask(problem) {
         h("p", { class: "soft" }, problem.message),
         h("label", {}, h("span", {}, "Key"), input),
         h("p", { class: "soft" }, "It is kept until the browser is closed."),
-        h("div", { class: "actions" }, h("button", { class: "primary", value: "given" }, "Use it"), h("button", { type: "button", onclick: () => dialog.close("") }, "Not now")),
+        h(
+          "div",
+          { class: "actions" },
+          h("button", { class: "primary", value: "given" }, "Use it"),
+          h("button", { type: "button", onclick: () => dialog.close("") }, "Not now"),
+        ),
       ),
     );
     dialog.addEventListener("close", () => {

@@ -16,8 +16,15 @@ let playing = null;
  */
 export function itemPlayer(item, { name, onTime }) {
   const thumbnail = item.has_thumbnail ? api.thumbnailAddress(item.id) : null;
-  if (!item.has_media) return still(thumbnail, name, item.streams.text ? "words" : item.streams.video ? "seen" : "heard");
-  return player(api.mediaAddress(item.id), { name, thumbnail, isVideo: Boolean(item.streams.video), duration: item.duration_seconds, onTime });
+  if (!item.has_media) return still(
+    thumbnail,
+    name,
+    item.streams.text ? "words" : item.streams.video ? "seen" : "heard",
+  );
+  return player(
+    api.mediaAddress(item.id),
+    { name, thumbnail, isVideo: Boolean(item.streams.video), duration: item.duration_seconds, onTime },
+  );
 }
 
 /**
@@ -27,13 +34,20 @@ export function itemPlayer(item, { name, onTime }) {
 export function filePlayer(file) {
   const url = URL.createObjectURL(file);
   const kind = file.type.split("/")[0];
-  return player(url, { name: file.name, thumbnail: null, isVideo: kind !== "audio", duration: kind === "image" ? null : 1 });
+  return player(
+    url,
+    { name: file.name, thumbnail: null, isVideo: kind !== "audio", duration: kind === "image" ? null : 1 },
+  );
 }
 
 /** @param {string | null} thumbnail @param {string} name @param {"seen" | "heard" | "words"} kind */
 function still(thumbnail, name, kind) {
   const inside = thumbnail ? h("img", { src: thumbnail, alt: name, loading: "lazy", decoding: "async" }) : icon(kind);
-  return { element: h("div", { class: "media" }, inside), canPlay: false, seek: (/** @type {number} */ _second) => {} };
+  return {
+    element: h("div", { class: "media" }, inside),
+    canPlay: false,
+    seek: (/** @type {number} */ _second) => {},
+  };
 }
 
 /**
@@ -50,7 +64,10 @@ function player(url, { name, thumbnail, isVideo, duration, onTime }) {
   function open() {
     if (media) return media;
     media = /** @type {HTMLMediaElement} */ (
-      h(isVideo ? "video" : "audio", { src: url, controls: true, playsinline: true, preload: "metadata", "aria-label": name, poster: thumbnail })
+      h(
+        isVideo ? "video" : "audio",
+        { src: url, controls: true, playsinline: true, preload: "metadata", "aria-label": name, poster: thumbnail },
+      )
     );
     media.addEventListener("play", () => {
       if (playing && playing !== media) playing.pause();
@@ -58,7 +75,14 @@ function player(url, { name, thumbnail, isVideo, duration, onTime }) {
     });
     if (onTime) media.addEventListener("timeupdate", () => onTime(media?.currentTime ?? 0));
     media.addEventListener("error", () => {
-      frame.replaceChildren(h("p", { class: "media-note" }, "This browser cannot play it. ", h("a", { href: url, download: name }, "Download")));
+      frame.replaceChildren(
+        h(
+          "p",
+          { class: "media-note" },
+          "This browser cannot play it. ",
+          h("a", { href: url, download: name }, "Download"),
+        ),
+      );
     });
     frame.replaceChildren(media);
     return media;
@@ -67,7 +91,10 @@ function player(url, { name, thumbnail, isVideo, duration, onTime }) {
   const cover = h(
     "button",
     { type: "button", class: "cover", "aria-label": `Play ${name}`, onclick: () => seek(0) },
-    thumbnail ? h("img", { src: thumbnail, alt: "", loading: "lazy", decoding: "async" }) : icon(isVideo ? "seen" : "heard"),
+    thumbnail ? h(
+      "img",
+      { src: thumbnail, alt: "", loading: "lazy", decoding: "async" },
+    ) : icon(isVideo ? "seen" : "heard"),
     h("span", { class: "cover-play" }, icon("play")),
   );
   frame.append(cover);

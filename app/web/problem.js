@@ -7,6 +7,10 @@ import { announce, h } from "./dom.js";
 export function problemNote(error) {
   if (!(error instanceof Problem)) throw error;
   announce(`${error.title}. ${error.message}`);
-  const again = error.status === 401 ? h("button", { type: "button", onclick: () => location.reload() }, "Enter a key") : null;
+  const again = error.status === 401 ? h(
+    "button",
+    { type: "button", onclick: () => location.reload() },
+    "Enter a key",
+  ) : null;
   return h("div", { class: "notice bad" }, h("h2", {}, error.title), h("p", {}, error.message), again);
 }

@@ -32,7 +32,12 @@ export function results(hits) {
 /** Return cards without content, for as long as a search runs. @param {number} number */
 export function skeletons(number) {
   const one = () =>
-    h("div", { class: "result skeleton" }, h("div", { class: "media" }), h("div", {}, h("div", { class: "bone" }), h("div", { class: "bone short" }), h("div", { class: "bone" })));
+    h(
+      "div",
+      { class: "result skeleton" },
+      h("div", { class: "media" }),
+      h("div", {}, h("div", { class: "bone" }), h("div", { class: "bone short" }), h("div", { class: "bone" })),
+    );
   return h("div", { class: "results", "aria-hidden": "true" }, Array.from({ length: number }, one));
 }
 
@@ -42,7 +47,12 @@ function card(hits) {
   const name = nameOf(best);
   const body = h("div", { class: "result-body" });
   const frame = best.text === null ? h("div", { class: "media" }) : h("span", { hidden: true });
-  const article = h("article", { class: "result", tabindex: -1, "aria-label": `${name}, score ${best.score.toFixed(2)}` }, frame, body);
+  const article = h(
+    "article",
+    { class: "result", tabindex: -1, "aria-label": `${name}, score ${best.score.toFixed(2)}` },
+    frame,
+    body,
+  );
   const lower = h("div", { class: "result-lower" }, h("div", { class: "bone" }));
   const seek = { to: (/** @type {number} */ _second) => {} };
   const jump = jumpButton(hits, (second) => seek.to(second));
@@ -107,7 +117,12 @@ function percent(probability) {
 function jumpButton(hits, seek) {
   const second = hits.find((hit) => hit.best_second !== null)?.best_second;
   if (second === undefined || second === null || !hits[0].has_media) return null;
-  return h("button", { type: "button", class: "primary small", onclick: () => seek(second) }, icon("play"), `Play from ${clock(second)}`);
+  return h(
+    "button",
+    { type: "button", class: "primary small", onclick: () => seek(second) },
+    icon("play"),
+    `Play from ${clock(second)}`,
+  );
 }
 
 /** @param {Hit} hit @param {HTMLElement | null} jump */

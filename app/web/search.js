@@ -36,7 +36,16 @@ export function showSearch(main, place) {
   });
   const out = h("section", { class: "found", "aria-label": "Found" });
   const held = focusedIn(main);
-  fill(main, h("div", { class: "hero" }, h("h1", { class: query.text || query.like || clip ? "unseen" : "" }, "Find by what is seen, heard or said"), form), out);
+  fill(
+    main,
+    h(
+      "div",
+      { class: "hero" },
+      h("h1", { class: query.text || query.like || clip ? "unseen" : "" }, "Find by what is seen, heard or said"),
+      form,
+    ),
+    out,
+  );
   if (held) /** @type {HTMLElement | null} */ (form.querySelector(held))?.focus();
   if (query.text || query.like || clip) find(out, query, place.params, running.signal);
   else welcome(out);
@@ -120,12 +129,28 @@ function summary(answer, hits, query) {
   if (!hits.length) {
     const said = "Nothing matches";
     announce(said);
-    return h("div", { class: "empty" }, h("h2", {}, said), h("p", {}, "Nothing in the index is as asked. Ask in other words, allow all kinds of streams, or ", h("a", { href: href({ view: "items" }) }, "add items"), "."));
+    return h(
+      "div",
+      { class: "empty" },
+      h("h2", {}, said),
+      h(
+        "p",
+        {},
+        "Nothing in the index is as asked. Ask in other words, allow all kinds of streams, or ",
+        h("a", { href: href({ view: "items" }) }, "add items"),
+        ".",
+      ),
+    );
   }
   if (answer.nothing_matches) {
     const said = query.text ? `Nothing matches “${query.text}”` : "Nothing matches";
     announce(`${said}. ${count(number, "result")} that come nearest.`);
-    return h("div", { class: "notice warn" }, h("h2", {}, said), h("p", {}, "What comes nearest is below, but it is likelier about something else."));
+    return h(
+      "div",
+      { class: "notice warn" },
+      h("h2", {}, said),
+      h("p", {}, "What comes nearest is below, but it is likelier about something else."),
+    );
   }
   announce(count(number, "result"));
   return h("h2", { class: "count" }, count(number, "result"));
@@ -137,10 +162,29 @@ function summary(answer, hits, query) {
  * @param {AbortSignal} signal
  */
 async function showQuery(about, { text, like, clip }, signal) {
-  const clear = h("a", { class: "button quiet", href: "?", "aria-label": "Search for something else" }, icon("close"));
+  const clear = h(
+    "a",
+    { class: "button quiet", href: "?", "aria-label": "Search for something else" },
+    icon("close"),
+  );
   const line = (/** @type {any} */ streams) => timeline(streams, { text }).element;
   const show = (/** @type {any} */ media, /** @type {string} */ title, /** @type {any} */ streams) =>
-    fill(about, h("div", { class: "query-card" }, media, h("div", { class: "query-body" }, h("p", { class: "soft" }, clip ? "Like this clip" : like ? "Like this item" : "As codes"), h("h2", {}, title), streams ? line(streams) : h("div", { class: "bone" })), clear));
+    fill(
+      about,
+      h(
+        "div",
+        { class: "query-card" },
+        media,
+        h(
+          "div",
+          { class: "query-body" },
+          h("p", { class: "soft" }, clip ? "Like this clip" : like ? "Like this item" : "As codes"),
+          h("h2", {}, title),
+          streams ? line(streams) : h("div", { class: "bone" }),
+        ),
+        clear,
+      ),
+    );
   try {
     if (clip) {
       const { element } = filePlayer(clip);
@@ -165,11 +209,29 @@ async function welcome(out) {
     const page = await api.items(null, STARTERS);
     if (!page.items.length) {
       const first = h("a", { class: "button primary", href: href({ view: "items" }) }, "Add the first item");
-      fill(out, h("div", { class: "empty" }, h("h2", {}, "The index is empty"), h("p", {}, "Add clips, sounds, pictures or sentences, then search them."), first));
+      fill(
+        out,
+        h(
+          "div",
+          { class: "empty" },
+          h("h2", {}, "The index is empty"),
+          h("p", {}, "Add clips, sounds, pictures or sentences, then search them."),
+          first,
+        ),
+      );
       return;
     }
     const tiles = page.items.map((item) =>
-      h("li", {}, h("a", { class: "tile", href: href({ like: item.id }) }, itemPlayer({ ...item, has_media: false }, { name: "" }).element, h("span", {}, nameOf(item)))),
+      h(
+        "li",
+        {},
+        h(
+          "a",
+          { class: "tile", href: href({ like: item.id }) },
+          itemPlayer({ ...item, has_media: false }, { name: "" }).element,
+          h("span", {}, nameOf(item)),
+        ),
+      ),
     );
     fill(out, h("h2", { class: "count" }, "Or begin with an item"), h("ul", { class: "tiles" }, tiles));
   } catch (error) {

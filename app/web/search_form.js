@@ -29,14 +29,38 @@ export function searchForm(params, { isAboutMedia }) {
         placeholder: isAboutMedia ? "Search by a sentence instead" : "a dog barks by the sea",
         value: params.get("q") ?? "",
       }),
-      h("label", { class: "button quiet file", title: "Search by a clip, a sound or a picture" }, icon("clip"), h("span", {}, "Clip"), h("input", { type: "file", name: "file", accept: ACCEPT, "aria-label": "Search by a clip, a sound or a picture" })),
+      h(
+        "label",
+        { class: "button quiet file", title: "Search by a clip, a sound or a picture" },
+        icon("clip"),
+        h("span", {}, "Clip"),
+        h(
+          "input",
+          { type: "file", name: "file", accept: ACCEPT, "aria-label": "Search by a clip, a sound or a picture" },
+        ),
+      ),
       h("button", { type: "submit", class: "primary" }, "Search"),
     ),
     h(
       "div",
       { class: "search-line" },
-      h("fieldset", { class: "segments" }, h("legend", { class: "unseen" }, "What to find"), choice("video", "Video", targets), choice("audio", "Sound", targets), choice("text", "Text", targets)),
-      h("label", { class: "without" }, h("span", {}, "without"), h("input", { name: "without", autocomplete: "off", placeholder: "a sentence", value: params.get("without") ?? "" })),
+      h(
+        "fieldset",
+        { class: "segments" },
+        h("legend", { class: "unseen" }, "What to find"),
+        choice("video", "Video", targets),
+        choice("audio", "Sound", targets),
+        choice("text", "Text", targets),
+      ),
+      h(
+        "label",
+        { class: "without" },
+        h("span", {}, "without"),
+        h(
+          "input",
+          { name: "without", autocomplete: "off", placeholder: "a sentence", value: params.get("without") ?? "" },
+        ),
+      ),
     ),
     h(
       "details",
@@ -45,10 +69,31 @@ export function searchForm(params, { isAboutMedia }) {
       h(
         "div",
         { class: "fields" },
-        select("score", "What is compared", params.get("score"), [["mean", "the mean of all seconds"], ["max", "the best second"], ["window", "the best three seconds"]]),
+        select(
+          "score",
+          "What is compared",
+          params.get("score"),
+          [["mean", "the mean of all seconds"], ["max", "the best second"], ["window", "the best three seconds"]],
+        ),
         select("layers", "Layers", params.get("layers"), [["both", "both"], ["1", "the first"], ["2", "the second"]]),
         select("k", "Streams at most", params.get("k"), [["10", "10"], ["20", "20"], ["50", "50"]]),
-        h("label", {}, h("span", {}, "Score at least"), h("input", { name: "threshold", type: "number", min: -1, max: 1, step: 0.05, placeholder: "any", value: params.get("threshold") ?? "" })),
+        h(
+          "label",
+          {},
+          h("span", {}, "Score at least"),
+          h(
+            "input",
+            {
+              name: "threshold",
+              type: "number",
+              min: -1,
+              max: 1,
+              step: 0.05,
+              placeholder: "any",
+              value: params.get("threshold") ?? "",
+            },
+          ),
+        ),
       ),
     ),
   );
@@ -56,7 +101,12 @@ export function searchForm(params, { isAboutMedia }) {
 
 /** @param {string} value @param {string} text @param {string[]} chosen */
 function choice(value, text, chosen) {
-  return h("label", {}, h("input", { type: "checkbox", name: "targets", value, checked: chosen.includes(value) }), h("span", {}, text));
+  return h(
+    "label",
+    {},
+    h("input", { type: "checkbox", name: "targets", value, checked: chosen.includes(value) }),
+    h("span", {}, text),
+  );
 }
 
 /** @param {string} name @param {string} text @param {string | null} chosen @param {[string, string][]} values */

@@ -30,7 +30,11 @@ export function watchStatus(onModel) {
     if (line === said) return; // a screen reader would say it again
     said = line;
     place.title = detail ?? `${model?.checkpoint}, fingerprint ${model?.fingerprint}`;
-    const which = model ? h("span", { class: "mono fingerprint" }, `${model.checkpoint.split("/").at(-1)} ${model.fingerprint.slice(0, 6)}`) : null;
+    const which = model ? h(
+      "span",
+      { class: "mono fingerprint" },
+      `${model.checkpoint.split("/").at(-1)} ${model.fingerprint.slice(0, 6)}`,
+    ) : null;
     fill(place, h("span", { class: `dot ${kind}`, "aria-hidden": "true" }), h("span", {}, line), which);
   }
 

@@ -39,7 +39,12 @@ export function timeline(streams, { curves = {}, best = {}, text, onSeek } = {})
     return h(
       "div",
       { class: "stream" },
-      h("span", { class: "stream-name", title: KINDS[kind].label }, icon(KINDS[kind].icon), h("span", {}, KINDS[kind].label)),
+      h(
+        "span",
+        { class: "stream-name", title: KINDS[kind].label },
+        icon(KINDS[kind].icon),
+        h("span", {}, KINDS[kind].label),
+      ),
       h(
         "div",
         { class: "stream-body", style: share },
@@ -49,7 +54,12 @@ export function timeline(streams, { curves = {}, best = {}, text, onSeek } = {})
       ),
     );
   });
-  const element = h("div", { class: "timeline" }, rows, h("div", { class: "playhead-lane", "aria-hidden": "true" }, head));
+  const element = h(
+    "div",
+    { class: "timeline" },
+    rows,
+    h("div", { class: "playhead-lane", "aria-hidden": "true" }, head),
+  );
   return {
     element,
     /** Show where the player is. @param {number | null} second */

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.store.lookups import Bytes, Doubles, Packed
 
-CHUNK = 32768  # streams that lie together: what is copied when some are removed
+CHUNK = 131072  # streams that lie together: what is copied when some are removed
 FIRST = 64  # streams that a new block has room for; the room doubles up to a chunk
 
 Codes = NDArray[np.uint16]

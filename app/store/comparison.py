@@ -62,12 +62,58 @@ class Comparison:
             ]
         )
 
+    @property
+    def num_symbols(self) -> int:
+        """M: how many different steps there can be, as far as the compared rows tell."""
+        return int(self.tables.shape[1] ** len(self.rows))
+
+    def symbols(self, codes: NDArray[np.uint16]) -> NDArray[np.int32]:
+        """Return each step of codes ``[R, C, T]`` as one number, ``[R, T]``."""
+        found = np.zeros((len(codes), codes.shape[2]), np.int32)
+        for row in self.rows:
+            found = found * self.tables.shape[1] + codes[:, row]
+        return found
+
+    def dots(self, lut: Floats) -> Floats:
+        """Return the dot product of every symbol with a query, ``[M]``."""
+        found = lut[0]
+        for row in lut[1:]:
+            found = (found[:, None] + row).ravel()
+        return found
+
+    @cached_property
+    def inverse_norms(self) -> Floats:
+        """One over the length of every symbol's vector, ``[M]``; 0 where it has none."""
+        norms = self._norms
+        return np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0).astype(np.float32)
+
+    def exact_cosines(self, symbols: NDArray[np.int64], lut: Doubles) -> Doubles:
+        """Return the cosines of some symbols with the query of ``lut``, in float64."""
+        norms = self._norms[symbols]
+        dots = sum(row[code] for row, code in zip(lut, self._codes(symbols), strict=True))
+        return np.divide(dots, norms, out=np.zeros_like(norms), where=norms > 0)
+
     def columns(self, packing: Packing) -> Ints:
         """Return ``[S]`` the place of each column's row, Q where it is not compared."""
         places = np.full(packing.columns, len(self.rows), np.int64)
         for place, row in enumerate(self.rows):
             places[row * packing.steps : (row + 1) * packing.steps] = place
         return places
+
+    def _codes(self, symbols: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Return the code of each compared row."""
+        size = self.tables.shape[1]
+        powers = size ** np.arange(len(self.rows))[::-1]
+        return [symbols // power % size for power in powers]
+
+    @cached_property
+    def _norms(self) -> Doubles:
+        """The length of every symbol's vector, ``[M]``."""
+        codes, squares = self._codes(np.arange(self.num_symbols)), np.zeros(self.num_symbols)
+        for one, other in self.pairs:
+            gram = self._exact[one] @ self._exact[other].T
+            squares += gram[codes[one], codes[other]]
+        return np.sqrt(np.maximum(squares, 0))
 
     @cached_property
     def _exact(self) -> Doubles:

@@ -28,6 +28,8 @@ class Kernels:
     passing_of_many: Callable[[Floats, Norms, Floats, Floats, Rows, Rows], int]
     lengths: Callable[[NDArray[np.uint16], Floats, Ints, int], Doubles]
     exact: Callable[[NDArray[np.uint16], Floats, Ints, Doubles, Ints, int], Doubles]
+    grouped: Callable[[NDArray[np.int32], int, int], tuple[Ints, NDArray[np.uint32]]]
+    accumulate: Callable[[Ints, NDArray[np.uint32], Ints, Floats, Floats], NDArray[np.uint32]]
     window_scores: Callable[[NDArray[np.uint16], Floats, Floats, Ints, int, Floats], None]
 
 

@@ -96,6 +96,26 @@ def window_scores(
     out[:] = np.inf
 
 
+def grouped(
+    symbols: NDArray[np.int32], num_symbols: int, steps: int
+) -> tuple[Ints, NDArray[np.uint32]]:
+    """Return the streams by the symbols of their steps: where each symbol's begin, and all."""
+    counts = np.bincount(symbols, minlength=num_symbols)
+    rows = np.argsort(symbols, kind="stable") // steps
+    return np.concatenate([[0], np.cumsum(counts)]), rows.astype(np.uint32)
+
+
+def accumulate(
+    starts: Ints, rows: NDArray[np.uint32], symbols: Ints, weights: Floats, sums: Floats
+) -> NDArray[np.uint32]:
+    """Add to the ``sums`` ``[R]`` of streams the weights of their steps; return which these are."""
+    parts = [rows[starts[symbol] : starts[symbol + 1]] for symbol in symbols[weights > 0]]
+    touched = np.concatenate([np.empty(0, np.uint32), *parts])
+    own = np.repeat(weights[weights > 0], [len(part) for part in parts])
+    np.add.at(sums, touched, own)
+    return np.unique(touched)
+
+
 def _vectors(codes: NDArray[np.uint16], tables: Floats, parts: Ints, num_parts: int) -> Doubles:
     """Return the steps' vectors ``[R, T, K * D]``."""
     dim = tables.shape[-1]

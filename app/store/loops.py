@@ -274,3 +274,56 @@ def window_scores(
                 sure = square > 1e-3 * width * squares
                 best = max(best, dot / np.sqrt(square)) if sure else np.inf
         out[i] = best
+
+
+@compiled
+def grouped(
+    symbols: NDArray[np.int32], num_symbols: int, steps: int
+) -> tuple[Ints, NDArray[np.uint32]]:
+    """Return the streams by the symbols of their steps: where each symbol's begin, and all.
+
+    Args:
+        symbols: ``[R * T]`` the steps of one stream after another's.
+        num_symbols: M, how many there are.
+        steps: T.
+    """
+    starts = np.zeros(num_symbols + 1, np.int64)
+    for i in range(len(symbols)):
+        starts[symbols[i] + 1] += 1
+    for symbol in range(num_symbols):
+        starts[symbol + 1] += starts[symbol]
+    at = starts[:-1].copy()
+    rows = np.empty(len(symbols), np.uint32)
+    for i in range(len(symbols)):
+        rows[at[symbols[i]]] = i // steps
+        at[symbols[i]] += 1
+    return starts, rows
+
+
+@compiled
+def accumulate(
+    starts: Ints, rows: NDArray[np.uint32], symbols: Ints, weights: Floats, sums: Floats
+) -> NDArray[np.uint32]:
+    """Add to the ``sums`` ``[R]`` of streams the weights of their steps; return which these are.
+
+    Args:
+        starts: ``[M + 1]`` as of ``grouped``.
+        rows: As of ``grouped``.
+        symbols: Which are looked at.
+        weights: What each adds, at least 0.
+        sums: Zeros before.
+    """
+    most = 0
+    for j in range(len(symbols)):
+        most += starts[symbols[j] + 1] - starts[symbols[j]]
+    touched = np.empty(most, np.uint32)
+    count = 0
+    for j in range(len(symbols)):
+        weight = weights[j]
+        for at in range(starts[symbols[j]], starts[symbols[j] + 1]):
+            row = rows[at]
+            if sums[row] == 0:
+                touched[count] = row
+                count += weight > 0
+            sums[row] += weight
+    return touched[:count]

@@ -53,6 +53,12 @@ class Shortlist:
         self._new: list[Entries] = []
         self._room = 0  # of new entries, until those that are out of the question are dropped
 
+    def beat(self, scores: Doubles) -> None:
+        """Look only for what can match the scores of ``k`` other streams."""
+        if len(scores) >= self._k:
+            last = float(np.partition(scores, -self._k)[-self._k])
+            self.least = max(self.least, last - ROUNDING)
+
     def note(self, new: Entries) -> None:
         """Take note of streams, each once in a search."""
         self._new.append(new)
@@ -64,9 +70,7 @@ class Shortlist:
         """Return the streams that are still in question."""
         parts = [self._kept, *self._new]
         entries = _joined(parts)
-        if len(entries.rows) >= self._k:
-            last = float(np.partition(entries.lower, -self._k)[-self._k])
-            self.least = max(self.least, last - ROUNDING)
+        self.beat(entries.lower)
         good = entries.upper >= self.least
         self._kept, self._new = entries.only(good), []
         self._room = max(4 * self._k, len(self._kept.rows))
@@ -113,10 +117,9 @@ def _joined(parts: list[Entries]) -> Entries:
     )
 
 
-def best(keys: NDArray[np.integer], scores: Doubles, *, k: int, least: float) -> Candidates:
+def best(found: Candidates, *, k: int, least: float) -> Candidates:
     """Return the ``k`` best of some streams and all that tie with the last of them."""
-    rounded = scores.round(DECIMALS)
-    if len(keys) > k:
+    rounded = found.scores.round(DECIMALS)
+    if len(rounded) > k:
         least = max(least, float(np.partition(rounded, -k)[-k]))
-    good = rounded >= least
-    return Candidates(keys[good].astype(np.int64), rounded[good])
+    return Candidates(found.keys[rounded >= least], rounded[rounded >= least])

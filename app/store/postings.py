@@ -1,0 +1,193 @@
+"""Which streams have a step with given codes: search without looking at every stream.
+
+A step's codes are one symbol: of two rows of 400 codes there are 160,000. A query's best step
+comes from the streams of its best symbols, exactly. The means that are nearest to it usually have
+a step among the best symbols too; where they need not, the whole block has to be scanned.
+Derived from a block, for as long as its streams keep their places.
+Shape letters: M symbols (L to the power of the rows that are compared), R streams, T steps.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.store.blocks import Block
+from app.store.comparison import Comparison
+from app.store.kernels import Kernels
+from app.store.lookups import Doubles, Floats
+from app.store.scan import Search, bounds, scaled_lut
+from app.store.shortlist import Candidates, Entries, Shortlist, best
+
+MOST_SYMBOLS = 2**18
+SYMBOLS = 256  # whose streams are looked at for the nearest means
+LIKELY = 256  # streams of these whose means are compared
+FLOAT32 = 4e-6  # how far a cosine may be off in float32
+
+
+class Likely(NamedTuple):
+    """Streams that are probably nearest by their means."""
+
+    rows: NDArray[np.int64]  # counted through the chunks
+    missed: float  # the most that one step of a stream without these symbols adds to its sum
+
+
+class Postings:
+    """The streams that a block had, by the symbols of their steps.
+
+    Args:
+        block: The streams.
+        comparison: Of at most two rows of codes.
+        kernels: The inner loops.
+    """
+
+    def __init__(self, block: Block, comparison: Comparison, *, kernels: Kernels) -> None:
+        self.version = block.version
+        self.counts = [chunk.count for chunk in block.chunks]  # what it knows of each chunk
+        self.starts_of_chunks = np.cumsum([0, *self.counts])
+        self._comparison = comparison
+        self._kernels = kernels
+        own = [(chunk, slice(chunk.count)) for chunk in block.chunks]
+        self._keys = np.concatenate([chunk.keys[rows] for chunk, rows in own])
+        self._norms = np.concatenate([chunk.norms[comparison.layers][rows] for chunk, rows in own])
+        steps = np.concatenate(
+            [comparison.symbols(chunk.codes(rows)).ravel() for chunk, rows in own]
+        )
+        steps_each = block.packing.steps
+        self._starts, self._rows = kernels.grouped(steps, comparison.num_symbols, steps_each)
+        self._absent = np.where(np.diff(self._starts) > 0, 0, -np.inf).astype(np.float32)
+        self.median_norm = float(np.median(self._norms))
+        self._scratch: list[Floats] = []  # zeros, one array a search that is under way
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the lists and of what is kept of each stream."""
+        parts = (self._keys, self._norms, self._starts, self._rows, self._absent)
+        return sum(part.nbytes for part in parts)
+
+    def remove(self, key: int) -> None:
+        """Forget the stream of that key, if it is known."""
+        row = int(np.searchsorted(self._keys, key))
+        if row < len(self._keys) and self._keys[row] == key:
+            self._norms[row] = 0
+
+    def best_steps(self, lut: Doubles, search: Search) -> Candidates:
+        """Return the streams with the best step and all that tie with the last of them.
+
+        Args:
+            lut: ``[Q, L]`` the dot products of the compared codes with the query.
+            search: How many, and which streams count.
+        """
+        dots = self._comparison.dots(lut.astype(np.float32))
+        cosines = dots * self._comparison.inverse_norms + self._absent
+        wanted = SYMBOLS
+        while True:
+            symbols = _highest(cosines, wanted)
+            found = self._best_of(symbols, cosines, lut, search)
+            is_all = wanted >= len(cosines)
+            if is_all or _are_above(found.scores, search.k, float(cosines[symbols[-1]])):
+                return best(found, k=search.k, least=search.least)
+            wanted *= 8
+
+    def likely(self, lut: Doubles) -> Likely | None:
+        """Return the streams that probably have the nearest means; None where scanning is faster.
+
+        Args:
+            lut: ``[Q, L]`` the dot products of the compared codes with the query.
+        """
+        dots = self._comparison.dots(lut.astype(np.float32)) + self._absent
+        symbols = _highest(dots, SYMBOLS)[:SYMBOLS]
+        if (self._starts[symbols + 1] - self._starts[symbols]).sum() > len(self) // 8:
+            return None
+        weights = np.maximum(dots[symbols], 0)
+        try:
+            sums = self._scratch.pop()
+        except IndexError:
+            sums = np.zeros(len(self), np.float32)
+        touched = self._kernels.accumulate(self._starts, self._rows, symbols, weights, sums)
+        norms = self._norms[touched]
+        means = np.where(norms > 0, sums[touched] / np.maximum(norms, 1), -1)
+        sums[touched] = 0
+        self._scratch.append(sums)
+        if len(touched) > LIKELY:
+            touched = touched[np.argpartition(-means, LIKELY)[:LIKELY]]
+        rows = np.sort(touched).astype(np.int64)
+        return Likely(rows[self._norms[rows] > 0], float(dots[symbols[-1]]))
+
+    def _best_of(
+        self, symbols: NDArray[np.int64], cosines: Floats, lut: Doubles, search: Search
+    ) -> Candidates:
+        """Return the streams of the first ``symbols`` that are surely enough for the best ``k``."""
+        sizes = np.cumsum(self._starts[symbols + 1] - self._starts[symbols])
+        end = min(int(np.searchsorted(sizes, search.k)) + 1, len(symbols))
+        while True:
+            own = symbols[:end]
+            exact = self._comparison.exact_cosines(own, lut)
+            parts = [self._rows[self._starts[s] : self._starts[s + 1]] for s in own.tolist()]
+            scores = np.repeat(exact, [len(part) for part in parts])
+            order = np.argsort(-scores, kind="stable")
+            rows, first = np.unique(np.concatenate(parts)[order], return_index=True)
+            counts = self._norms[rows] > 0
+            if search.allowed is not None:
+                counts &= np.isin(self._keys[rows], search.allowed)
+            keys = self._keys[rows[counts]].astype(np.int64)
+            found = Candidates(keys, scores[order][first[counts]])
+            if end == len(symbols) or _are_above(
+                found.scores, search.k, float(cosines[symbols[end]])
+            ):
+                return found
+            end = min(2 * end, len(symbols))
+
+
+def _are_above(scores: Doubles, k: int, cosine: float) -> bool:
+    """Tell whether ``k`` scores are higher than a cosine that float32 has rounded."""
+    return len(scores) >= k and bool(np.partition(scores, -k)[-k] > cosine + FLOAT32)
+
+
+def note_likely(search: Search, block: Block, postings: Postings) -> bool:
+    """Note the streams that are probably nearest by their means, for the only query.
+
+    Returns:
+        Whether they are: a stream of middling length without the best symbols could not reach the
+        k-th of them even if all its steps were of the next best. Else nothing is noted.
+    """
+    (query,) = search.queries
+    likely = postings.likely(query.lut)
+    if likely is None:
+        return False
+    lut, error = scaled_lut(query.lut, search.comparison, block.packing)
+    chunks = np.searchsorted(postings.starts_of_chunks, likely.rows, "right") - 1
+    parts = []
+    for number in np.unique(chunks).tolist():
+        rows = likely.rows[chunks == number] - postings.starts_of_chunks[number]
+        chunk = block.chunks[number]
+        codes = chunk.codes(rows)[:, search.comparison.rows]
+        sums = sum(own[codes[:, place]].sum(1) for place, own in enumerate(lut[:-1]))
+        norms = chunk.norms[search.comparison.layers][rows]
+        places = np.full(len(rows), len(search.chunks) + number)
+        parts.append(Entries(places, rows, *bounds(np.asarray(sums), norms, error)))
+    seen = Shortlist(search.k, least=search.least)
+    for part in parts:
+        seen.note(part)
+    seen.entries()
+    worst = max(seen.least, query.shortlist.least) * postings.median_norm
+    if worst <= 0 or likely.missed > worst * search.comparison.norm_unit:
+        return False
+    for part in parts:
+        query.shortlist.note(part)
+    return True
+
+
+def _highest(values: Floats, wanted: int) -> NDArray[np.int64]:
+    """Return where ``wanted`` or a few more or less of the highest ``values`` are, descending."""
+    if wanted < len(values) // 8:
+        sample = values[::61]
+        rank = max(4, wanted * len(sample) // len(values))
+        bound = np.partition(sample, -rank)[-rank]
+        found = np.flatnonzero((values >= bound) & (values > -np.inf))
+    else:
+        found = np.flatnonzero(values > -np.inf)
+    return found[np.argsort(-values[found], kind="stable")]

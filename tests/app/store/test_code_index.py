@@ -1,0 +1,202 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.store import lookups, loops
+from app.store.code_index import CodeIndex
+from app.store.kernels import Kernels, kernels_of, load_kernels
+from app.store.shortlist import Candidates
+from model.encoder import Vocabulary
+from tests.app.store.index_cases import cosine, expected, make_vocabulary, random_streams
+
+KERNELS = {"compiled": kernels_of(loops), "numpy": kernels_of(lookups)}
+KINDS = {
+    "few": (13, (1, 2)),
+    "nine bits": (300, (1, 2)),
+    "wide": (600, (1, 2)),
+    "rvq": (20, (1, 1, 2)),
+}
+ERROR = 1.5e-6  # a score may be rounded up here and down there
+
+
+@pytest.fixture(params=KERNELS)
+def kernels(request: pytest.FixtureRequest) -> Kernels:
+    return KERNELS[request.param]
+
+
+def same(found: Candidates, wanted: dict[int, float], k: int) -> None:
+    """What was found is what is wanted, but for what a last digit decides."""
+    scores = dict(zip(found.keys.tolist(), found.scores.tolist(), strict=True))
+    assert len(scores) == len(found.keys)
+    border = min(wanted.values(), default=0) if len(wanted) >= k else -2
+    sure = {key for key, score in wanted.items() if score > border + ERROR}
+    assert sure <= scores.keys()
+    assert len(scores) >= min(k, len(wanted))
+    for key, score in scores.items():
+        assert score >= border - ERROR
+        if key in wanted:
+            assert score == pytest.approx(wanted[key], abs=ERROR)
+    if len(wanted) < k:
+        assert scores.keys() == wanted.keys()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("layers", [(1,), (2,), (1, 2)])
+@pytest.mark.parametrize("width", [None, 1, 3])
+@pytest.mark.parametrize("postings_from", [1, 10**9])
+def test_the_best_of_streams_of_any_length_are_found(
+    kernels: Kernels, kind: str, layers: tuple[int, ...], width: int | None, postings_from: int
+) -> None:
+    size, rows = KINDS[kind]
+    vocabulary = make_vocabulary(size, layers=rows)
+    index = CodeIndex(vocabulary, kernels=kernels, postings_from=postings_from)
+    streams, first = {}, 1
+    for steps in (1, 2, 5, 9):
+        codes = random_streams(vocabulary, 50, steps=steps, seed=steps)
+        keys = np.arange(first, first + 50)
+        index.add(keys, codes)
+        streams |= dict(zip(keys.tolist(), codes, strict=True))
+        first += 50
+    query = vocabulary.pooled(random_streams(vocabulary, 1, seed=99)[0], layers)
+    scores = {key: cosine(vocabulary, own, query, layers, width) for key, own in streams.items()}
+    for k in (1, 10, 300):
+        found = index.search(query, layers=layers, k=k, width=width)
+        same(found, expected(scores, k), k)
+    bound = sorted(scores.values())[-20]
+    found = index.search(query, layers=layers, k=100, width=width, least=bound - 1e-5)
+    same(found, expected(scores, 100, bound - 1e-5), 100)
+
+
+@given(
+    count=st.integers(1, 400),
+    k=st.integers(1, 50),
+    codes=st.integers(1, 30),
+    steps=st.integers(1, 6),
+    width=st.sampled_from([None, 1, 2]),
+    postings_from=st.sampled_from([1, 10**9]),
+    allow=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=80, deadline=None)
+def test_ties_removals_and_filters_leave_what_the_formula_says(
+    count: int,
+    k: int,
+    codes: int,
+    steps: int,
+    width: int | None,
+    postings_from: int,
+    allow: bool,
+    seed: int,
+) -> None:
+    rng = np.random.default_rng(seed)
+    vocabulary = make_vocabulary()
+    index = CodeIndex(vocabulary, kernels=load_kernels(), postings_from=postings_from)
+    streams = random_streams(vocabulary, count, steps=steps, codes=codes, seed=seed)
+    keys = np.sort(rng.permutation(10 * count)[:count]) + 1
+    query = vocabulary.pooled(random_streams(vocabulary, 1, seed=seed + 1)[0], (1, 2))
+    for part in np.array_split(np.arange(count), rng.integers(1, 5)):
+        index.add(keys[part], streams[part])
+        index.search(query, layers=(1, 2), k=k, width=width)  # lists are made on the way
+    kept = rng.random(count) < rng.choice([1.0, 0.9, 0.3])
+    for key in keys[~kept].tolist():
+        index.remove(key)
+    counts = kept & ((rng.random(count) < 0.5) | (not allow))
+    assert len(index) == kept.sum()
+
+    allowed = keys[counts] if allow else None
+    found = index.search(query, layers=(1, 2), k=k, width=width, allowed=allowed)
+
+    scores = {
+        int(keys[row]): cosine(vocabulary, streams[row], query, (1, 2), width)
+        for row in np.flatnonzero(counts)
+    }
+    same(found, expected(scores, k), k)
+
+
+def test_many_queries_at_once_find_what_each_finds_alone(kernels: Kernels) -> None:
+    vocabulary = make_vocabulary(300)
+    index = CodeIndex(vocabulary, kernels=kernels)
+    index.add(np.arange(1, 3001), random_streams(vocabulary, 3000, steps=5, codes=20))
+    index.add(np.arange(4001, 4501), random_streams(vocabulary, 500, steps=2, codes=20))
+    for key in range(1, 1000, 3):
+        index.remove(key)
+    streams = random_streams(vocabulary, 40, seed=5)
+    queries = np.stack([vocabulary.pooled(own, (1, 2)) for own in streams])
+    together = index.search_many(queries, layers=(1, 2), k=7)
+    for query, found in zip(queries, together, strict=True):
+        alone = index.search(query, layers=(1, 2), k=7)
+        assert sorted(zip(*map(np.ndarray.tolist, alone), strict=True)) == sorted(
+            zip(*map(np.ndarray.tolist, found), strict=True)
+        )
+
+
+def test_a_step_that_stands_for_nothing_is_like_nothing(kernels: Kernels) -> None:
+    vocabulary = make_vocabulary()
+    index = CodeIndex(vocabulary, kernels=kernels)
+    index.add(np.array([1]), np.zeros((1, 2, 3), np.int16))
+    query = np.ones(12, np.float32)
+    for width in (None, 1, 2):
+        found = index.search(query, layers=(1, 2), k=3, width=width)
+        assert (found.keys.tolist(), found.scores.tolist()) == ([1], [0.0])
+    nothing = index.search(np.zeros(12, np.float32), layers=(1, 2), k=3)
+    assert nothing.scores.tolist() == [0.0]
+
+
+def test_a_second_of_ten_takes_25_bytes() -> None:
+    vocabulary = make_vocabulary(400, dim=4)
+    index = CodeIndex(vocabulary, kernels=load_kernels())
+    index.add(np.arange(1, 131_073), random_streams(vocabulary, 131_072, steps=10))
+    assert index.nbytes == 25 * 131_072
+
+
+def test_streams_added_one_by_one_take_room_for_at_most_twice_as_many() -> None:
+    vocabulary = make_vocabulary()
+    index = CodeIndex(vocabulary, kernels=load_kernels())
+    codes = random_streams(vocabulary, 1000)
+    for key in range(1000):
+        index.add(np.array([key + 1]), codes[key : key + 1])
+    (chunk,) = index.blocks[4].chunks
+    assert 1000 <= chunk.room <= 2000
+    np.testing.assert_array_equal(chunk.codes(slice(1000)), codes)
+
+
+def test_the_room_of_removed_streams_is_given_back() -> None:
+    vocabulary = make_vocabulary()
+    index = CodeIndex(vocabulary, kernels=load_kernels())
+    index.add(np.arange(1, 10_001), random_streams(vocabulary, 10_000))
+    before = index.nbytes
+    for key in range(1, 9_001):
+        index.remove(key)
+    assert len(index) == 1000
+    assert index.nbytes < before / 4
+    for key in range(9_001, 10_001):
+        index.remove(key)
+    assert index.nbytes == 0
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+def test_likely_means_are_nearly_all_found_and_random_ones_are_scanned(noise: float) -> None:
+    """Streams of topics have a bound that holds; streams of noise fall back to the scan."""
+    rng = np.random.default_rng(0)
+    vocabulary = Vocabulary(rng.normal(size=(2, 100, 32)).astype(np.float32), np.array([1, 2]))
+    topics = rng.integers(0, 100, (500, 2, 3))
+    chosen = topics[rng.integers(0, 500, 20_000)]
+    codes = np.take_along_axis(chosen, rng.integers(0, 3, (20_000, 2, 10)), axis=2)
+    codes = np.where(rng.random(codes.shape) < noise, rng.integers(0, 100, codes.shape), codes)
+    exact = CodeIndex(vocabulary, kernels=load_kernels())
+    approximate = CodeIndex(
+        vocabulary, kernels=load_kernels(), is_approximate=True, postings_from=1
+    )
+    keys = np.arange(1, 20_001)
+    exact.add(keys, codes)
+    approximate.add(keys[:19_000], codes[:19_000])
+    approximate.search(vocabulary.pooled(codes[0], (1, 2)), layers=(1, 2), k=1)
+    approximate.add(keys[19_000:], codes[19_000:])  # lists do not know these
+    found = []
+    for row in range(0, 20_000, 500):
+        query = vocabulary.pooled(codes[row], (1, 2))
+        wanted = exact.search(query, layers=(1, 2), k=10).keys
+        near = approximate.search(query, layers=(1, 2), k=10).keys
+        found.append(np.isin(wanted, near).mean())
+    assert np.mean(found) == 1.0 if noise else np.mean(found) > 0.98

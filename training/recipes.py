@@ -44,6 +44,17 @@ def srcid_as_published() -> TrainConfig:
     )
 
 
+def srcid_plus() -> TrainConfig:
+    """SRCID with one vocabulary in fact: a joint codebook, and what ``compact`` adds to the paper.
+
+    Paired steps choose one code by their mean; codes that few steps choose are out of use: less
+    than an eighth of what one of VGGSound-AVEL's 141 classes has. docs/decisions/0013 has the
+    reasons, docs/reproduce.md what was tried.
+    """
+    quantizer = VQConfig(joint=True, decay=0.97, min_share=0.001, revive_after=50)
+    return _extended("srcid_plus", srcid(), quantizer)
+
+
 def dcid() -> TrainConfig:
     """DCID(VQ): one layer, one codebook."""
     return _dcid("dcid", VQConfig())
@@ -110,6 +121,21 @@ def turn() -> TrainConfig:
     return _aligned("turn", weights)
 
 
+def _extended(name: str, config: TrainConfig, quantizer: VQConfig) -> TrainConfig:
+    """Return ``config`` with the extensions of `docs/decisions/0009`, and another codebook."""
+    layer = LayerWeights(mi=0.3, infonce=1.0)
+    network = {"standardize_specific": True, "dropout": 0.3, "quantizer": quantizer}
+    return config.model_copy(
+        update={
+            "name": name,
+            "model": config.model.model_copy(update=network),
+            "objective": ObjectiveConfig(
+                layers=(layer, layer), club=CLUBConfig(gradient="specific")
+            ),
+        }
+    )
+
+
 def _no_club(name: str, *, layers: tuple[int, ...]) -> TrainConfig:
     config = srcid()
     weights = tuple(
@@ -152,23 +178,7 @@ def compact() -> TrainConfig:
     the MI bound is minimised; layer 2 weighs as much as layer 1; codes that nothing chooses move
     to data early; more dropout. docs/reproduce.md has what each brings.
     """
-    config = compact_as_paper()
-    layer = LayerWeights(mi=0.3, infonce=1.0)
-    return config.model_copy(
-        update={
-            "name": "compact",
-            "model": config.model.model_copy(
-                update={
-                    "standardize_specific": True,
-                    "dropout": 0.3,
-                    "quantizer": VQConfig(revive_after=50),
-                }
-            ),
-            "objective": ObjectiveConfig(
-                layers=(layer, layer), club=CLUBConfig(gradient="specific")
-            ),
-        }
-    )
+    return _extended("compact", compact_as_paper(), VQConfig(revive_after=50))
 
 
 def compact_as_paper() -> TrainConfig:
@@ -200,11 +210,15 @@ def on_scenes(config: TrainConfig) -> TrainConfig:
     """Return a recipe on composed scenes: its method, on the embedded backbones, in a minute.
 
     Quantizer, layers, objective and flags stay the recipe's. Of the data only its size and the
-    text's layout are common to all rows, so that they differ in nothing but their method.
+    text's layout are common to all rows, so that they differ in nothing but their method. A
+    ``min_share`` is the same part of a class, of which scenes have 12.
     """
     embedded = embedded_network()
     common = ("modalities", "transformer_layers", "feedforward_dim")
     network = {name: getattr(embedded, name) for name in common} | {"max_steps": 10}
+    quantizer = config.model.quantizer
+    if isinstance(quantizer, VQConfig) and quantizer.min_share:
+        network["quantizer"] = quantizer.model_copy(update={"min_share": 0.01})
     data = {"steps": 10, "clips_per_epoch": 1920, "text_layout": "spread"}
     return config.model_copy(
         update={
@@ -223,6 +237,7 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
         srcid,
         srcid_only1,
         srcid_as_published,
+        srcid_plus,
         srcid_no_club1,
         srcid_no_club2,
         srcid_no_club,

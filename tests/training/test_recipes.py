@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from model.config import VQConfig
 from model.errors import ConfigError
 from model.modality import Modality
 from model.srcid import SRCID
@@ -92,12 +93,26 @@ def test_only1_is_trained_as_srcid() -> None:
     assert recipe("srcid_only1").model_copy(update={"name": "srcid"}) == recipe("srcid")
 
 
+def test_srcid_plus_is_srcid_with_the_extensions_of_compact_and_a_joint_codebook() -> None:
+    plus, srcid, compact = (recipe(name) for name in ("srcid_plus", "srcid", "compact"))
+    assert plus.objective == compact.objective
+    for extended in ("standardize_specific", "dropout"):
+        assert getattr(plus.model, extended) == getattr(compact.model, extended)
+    back = {name: getattr(srcid, name) for name in ("name", "model", "objective")}
+    assert plus.model_copy(update=back) == srcid
+    assert plus.model.modalities == srcid.model.modalities
+    assert isinstance(plus.model.quantizer, VQConfig)
+    assert plus.model.quantizer.joint
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_on_scenes_a_recipe_keeps_its_method_and_gets_the_embedded_backbones(name: str) -> None:
     own, moved = recipe(name), on_scenes(recipe(name))
     assert moved.model.modalities == embedded_network().modalities
     assert (moved.model.max_steps, moved.data.steps) == (10, 10)
-    for kept in ("quantizer", "num_layers", "detach_targets", "standardize_specific", "dropout"):
+    rarer = {"min_share": 0.01} if name == "srcid_plus" else {}
+    assert moved.model.quantizer == own.model.quantizer.model_copy(update=rarer)
+    for kept in ("num_layers", "detach_targets", "standardize_specific", "dropout"):
         assert getattr(moved.model, kept) == getattr(own.model, kept)
     assert (moved.objective, moved.optim, moved.name) == (own.objective, own.optim, own.name)
     assert moved.data.text_mask == own.data.text_mask

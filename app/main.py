@@ -77,6 +77,7 @@ def open_service(
         engine.encoder.vocabulary,
         fingerprint=engine.encoder.fingerprint,
         read_only=read_only,
+        index=settings.index,
     )
     return RetrievalService(
         engine,
@@ -110,6 +111,7 @@ def create_app(settings: Settings) -> FastAPI:
         service = app.state.service = open_service(settings, observer=measured)
         measured.describe(version=app.version, fingerprint=service.engine.encoder.fingerprint)
         measured.items.set_function(lambda: len(service.store))
+        measured.queue_length.set_function(lambda: service.engine.num_waiting)
         with service.store, service.engine:
             sweeping = asyncio.create_task(asyncio.to_thread(service.items.sweep))
             with open_jobs(service, settings) as app.state.jobs:

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from model.errors import ConfigError
 
 PREFIX = "SRCID_"
+IndexKind = Literal["codes", "postings", "flat", "ivf", "hnsw"]
 
 
 class Settings(BaseSettings):
@@ -53,6 +54,11 @@ class Settings(BaseSettings):
     )
     root_path: str = Field(
         "", pattern=r"^(/[^/?#]+)*$", description="Prefix that a proxy strips off, such as /srcid"
+    )
+    index: IndexKind = Field(
+        "codes",
+        description="How streams are searched: codes (exact), postings (nearly, faster among a "
+        "million), or flat, ivf, hnsw (float vectors)",
     )
     max_live: PositiveInt = Field(8, description="Sounds that /live encodes at the same time")
     max_upload_bytes: PositiveInt = Field(64 * 2**20, description="Largest request body")

@@ -130,6 +130,10 @@ class CodeIndex:
             search.chunks += block.chunks
         return settle(search)
 
+    def meaning(self, row: int, code: int) -> tuple[NDArray[np.float32], int]:
+        """Return the vector ``[D]`` that a code stands for, and its layer."""
+        return self._vocabulary.tables[row, code], int(self._vocabulary.layers[row])
+
     def comparison(self, layers: Layers) -> Comparison:
         """Return what follows from the codebooks of those layers."""
         if layers not in self._comparisons:

@@ -1,7 +1,6 @@
 """A store in one folder: items in SQLite, search in memory, rebuilt from the items at opening."""
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +11,10 @@ from numpy.typing import NDArray
 
 from app.errors import InvalidRequest, StoreUnavailable
 from app.filters import Where
+from app.settings import IndexKind
 from app.store.base import (
     ANY_CODE,
     CodeCard,
-    Companion,
     Duplicate,
     Hit,
     Item,
@@ -23,12 +22,11 @@ from app.store.base import (
     Score,
     Store,
 )
-from app.store.code_index import CodeIndex
+from app.store.indexes import make_index, warm_up
 from app.store.items import ORDER, Change, ItemDatabase, StoredItem
-from app.store.kernels import load_kernels
 from app.store.likeness import best_second, cosines
 from app.store.nearest import Nearest, joined
-from app.store.patterns import longest_run, places, tally
+from app.store.patterns import companions, findings, longest_run, places
 from app.store.shared_lock import SharedLock
 from app.store.writer_lock import WriterLock
 from model.encoder import Vocabulary
@@ -46,6 +44,7 @@ class LocalStore(Store):
         fingerprint: The checkpoint that ``vocabulary`` is of.
         read_only: Only search, beside another process that may write; what that process writes
             later is not seen.
+        index: How streams are searched.
 
     Raises:
         IndexMismatch: The items in ``folder`` were encoded with another checkpoint.
@@ -53,15 +52,20 @@ class LocalStore(Store):
     """
 
     def __init__(
-        self, folder: Path, vocabulary: Vocabulary, *, fingerprint: str, read_only: bool = False
+        self,
+        folder: Path,
+        vocabulary: Vocabulary,
+        *,
+        fingerprint: str,
+        read_only: bool = False,
+        index: IndexKind = "codes",
     ) -> None:
         self._vocabulary = vocabulary
         self._write_lock = threading.RLock()  # held over a commit and the indexes' following it
         self._index_lock = SharedLock()
         self._changes = 0  # odd while items and indexes do not agree
         self._lock = None if read_only else _lock(folder)
-        kernels = load_kernels()
-        self._indexes = {m: CodeIndex(vocabulary, kernels=kernels) for m in Modality}
+        self._indexes = {m: make_index(index, vocabulary) for m in Modality}
         try:
             self._items = ItemDatabase(
                 _database(folder, read_only), fingerprint=fingerprint, read_only=read_only
@@ -72,6 +76,8 @@ class LocalStore(Store):
             if self._lock:
                 self._lock.close()
             raise
+        if not read_only:
+            warm_up(vocabulary)
 
     def add(self, item: Item, *, replace: bool) -> None:
         """Keep ``item``; see ``Store.add``."""
@@ -177,7 +183,18 @@ class LocalStore(Store):
             raise InvalidRequest(
                 f"row {row} has no code {code}: there are {rows} rows, from 0, of {size} codes"
             )
-        return self._unchanged(lambda: self._card(row, code, k))
+
+        def find() -> CodeCard:
+            with self._index_lock.shared():
+                found = {m: findings(index, row, code, k=k) for m, index in self._indexes.items()}
+            best: list[Occurrence] = []
+            for modality, own in found.items():
+                near = Nearest(own.keys, own.scores, np.zeros_like(own.keys))
+                best += self._places(self._best(near, k), modality, row, code)
+            counts = {modality: own.steps for modality, own in found.items() if own.steps}
+            return CodeCard(counts, best, companions(found.values(), k=k))
+
+        return self._unchanged(find)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -189,32 +206,15 @@ class LocalStore(Store):
             if self._lock:
                 self._lock.close()
 
-    def _card(self, row: int, code: int, k: int) -> CodeCard:
-        counts: dict[Modality, int] = {}
-        beside: Counter[tuple[int, int]] = Counter()
-        best: list[Occurrence] = []
-        layers = (int(self._vocabulary.layers[row]),)
-        for modality, index in self._indexes.items():
-            with self._index_lock.shared():
-                own = tally(index, row, code)
-                if not own.steps:
-                    continue
-                query = self._vocabulary.tables[row, code]
-                with_code = np.sort(own.keys)
-                near = index.search(query, layers=layers, k=k, allowed=with_code)
-            counts[modality] = own.steps
-            beside.update(own.beside)
-            top = self._best(Nearest(near.keys, near.scores, np.zeros_like(near.keys)), k)
-            stored = self._items.of_streams(top.keys.tolist())
-            scores = dict(zip(top.keys.tolist(), top.scores.tolist(), strict=True))
-            for key in sorted(
-                stored.keys() & scores, key=lambda own: (-scores[own], stored[own].item.id)
-            ):
-                item = stored[key].item
-                codes = item.streams[modality].codes[row]
-                best.append(Occurrence(item, modality, longest_run(codes, code)))
-        common = sorted(beside.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
-        return CodeCard(counts, best, [Companion(r, c, count) for (r, c), count in common])
+    def _places(self, near: Nearest, modality: Modality, row: int, code: int) -> list[Occurrence]:
+        """Return where a code stands longest in each of some streams, the best first."""
+        stored = self._items.of_streams(near.keys.tolist())
+        scores = dict(zip(near.keys.tolist(), near.scores.tolist(), strict=True))
+        own = [(-scores[key], stored[key].item) for key in scores if key in stored]
+        return [
+            Occurrence(item, modality, longest_run(item.streams[modality].codes[row], code))
+            for _, item in sorted(own, key=lambda pair: (pair[0], pair[1].id))
+        ]
 
     def _nearest(
         self,

@@ -4,12 +4,14 @@ Shape letters: R streams, C code rows, T steps, n steps of a pattern.
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.store.base import ANY_CODE
+from app.store.base import ANY_CODE, Companion
 from app.store.code_index import CodeIndex
 
 
@@ -21,13 +23,13 @@ class Places:
     steps: NDArray[np.int64]  # [places] of its first code
 
 
-@dataclass
-class Tally:
-    """How often a code stands in the streams of one modality."""
+class Findings(NamedTuple):
+    """What the streams of one modality say about a code."""
 
-    steps: int = 0
-    keys: list[int] = field(default_factory=list)  # the streams that have it, rising in a block
-    beside: Counter[tuple[int, int]] = field(default_factory=Counter)  # (row, code) -> steps
+    steps: int  # that have it
+    beside: Counter[tuple[int, int]]  # (row, code) -> the steps that have both
+    keys: NDArray[np.int64]  # [R] the streams that have it and are most like it
+    scores: NDArray[np.float64]  # [R] how like it
 
 
 def places(index: CodeIndex, pattern: NDArray[np.integer]) -> Places:
@@ -49,20 +51,31 @@ def places(index: CodeIndex, pattern: NDArray[np.integer]) -> Places:
     return Places(np.concatenate(keys), np.concatenate(steps))
 
 
-def tally(index: CodeIndex, row: int, code: int) -> Tally:
-    """Return how often ``code`` stands in a row of codes, where, and beside which others."""
-    found = Tally()
+def findings(index: CodeIndex, row: int, code: int, *, k: int) -> Findings:
+    """Return what the streams say about a code; of those that have it, the ``k`` most like it."""
+    steps, with_code = 0, [np.empty(0, np.int64)]
+    beside: Counter[tuple[int, int]] = Counter()
     for block in index.blocks.values():
         for keys, codes in block.streams():
-            streams, steps = np.nonzero(codes[:, row] == code)
-            found.steps += len(streams)
-            found.keys += keys[np.unique(streams)].tolist()
+            streams, own = np.nonzero(codes[:, row] == code)
+            steps += len(streams)
+            with_code.append(keys[np.unique(streams)])
             for other in range(codes.shape[1]):
                 if other != row:
-                    counts = np.bincount(codes[streams, other, steps])
-                    beside = np.flatnonzero(counts)
-                    found.beside.update({(other, int(own)): int(counts[own]) for own in beside})
-    return found
+                    counts = np.bincount(codes[streams, other, own])
+                    for its in np.flatnonzero(counts).tolist():
+                        beside[other, its] += int(counts[its])
+    keys = np.sort(np.concatenate(with_code))
+    query, layer = index.meaning(row, code)
+    near = index.search(query, layers=(layer,), k=k, allowed=keys)
+    return Findings(steps, beside, near.keys, near.scores)
+
+
+def companions(found: Iterable[Findings], *, k: int) -> list[Companion]:
+    """Return the ``k`` codes that stand beside a code most often."""
+    total = sum((own.beside for own in found), Counter[tuple[int, int]]())
+    common = sorted(total.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
+    return [Companion(row, code, count) for (row, code), count in common]
 
 
 def longest_run(codes: NDArray[np.integer], code: int) -> int:

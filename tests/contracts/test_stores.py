@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from app.errors import IndexMismatch, InvalidRequest, ItemExists, StoreUnavailable
 from app.filters import Where
+from app.settings import IndexKind
 from app.store.base import CodeCard, Companion, Item, Score, Store, Stream
 from app.store.local import LocalStore
 from model.encoder import Vocabulary
@@ -21,9 +22,15 @@ AUDIO, VIDEO, TEXT = Modality.AUDIO, Modality.VIDEO, Modality.TEXT
 SIZE, DIM = 12, 4
 BOTH = (1, 2)
 
+# With few items the other kinds are these two: tests/app/store has what they do with many.
+KINDS: list[IndexKind] = ["codes", "flat"]
+
 # Opens the store of a folder; the tests close it.
 OPENERS: dict[str, Callable[[Path, Vocabulary, str], Store]] = {
-    "local": lambda folder, vocabulary, own: LocalStore(folder, vocabulary, fingerprint=own),
+    kind: lambda folder, vocabulary, own, kind=kind: LocalStore(  # type: ignore[misc]  # default
+        folder, vocabulary, fingerprint=own, index=kind
+    )
+    for kind in KINDS
 }
 
 

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.store.vector_index import VectorIndex, unit
+from app.store.likeness import unit
+from app.store.vector_index import VectorIndex, VectorKind
 
 
 @given(st.integers(1, 60), st.integers(1, 70), st.integers(1, 6), st.integers(0, 2**32 - 1))
@@ -22,7 +23,7 @@ def test_the_best_and_all_that_tie_with_them_are_found(
 
     found = index.search(query, k=k)
 
-    cosines = (unit(vectors) @ unit(query)).round(6)
+    cosines = (unit(vectors.astype(float)) @ unit(query.astype(float))).round(6)
     threshold = np.sort(cosines)[::-1][min(k, num_vectors) - 1]
     expected = dict(zip(keys.tolist(), cosines.tolist(), strict=True))
     actual = dict(zip(found.keys.tolist(), found.scores.tolist(), strict=True))
@@ -50,3 +51,32 @@ def test_a_vector_of_zeros_is_like_nothing() -> None:
 
 def test_an_empty_index_finds_nothing() -> None:
     assert len(VectorIndex(2).search(np.ones(2, np.float32), k=1).keys) == 0
+
+
+KINDS: list[VectorKind] = ["ivf", "hnsw"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_approximate_kinds_find_nearly_all_and_never_what_was_removed(kind: VectorKind) -> None:
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(40, 16))
+    vectors = centres[rng.integers(0, 40, 3000)] + 0.5 * rng.normal(size=(3000, 16))
+    vectors = vectors.astype(np.float32)
+    exact, index = VectorIndex(16), VectorIndex(16, kind, approximate_from=1000)
+    for part in np.array_split(np.arange(3000), 30):
+        for own in (exact, index):
+            own.add(part, vectors[part])
+    removed = rng.permutation(3000)[:2000]
+    for part in np.array_split(removed, 10):
+        exact.remove(part)
+        index.remove(part)
+        found = [np.isin(_best(exact, query), _best(index, query)).mean() for query in vectors[:40]]
+        assert np.mean(found) > 0.95
+    for query in vectors[:40]:
+        assert not np.isin(index.search(query, k=10).keys, removed).any()
+    assert len(index) == 1000
+
+
+def _best(index: VectorIndex, query: np.ndarray) -> np.ndarray:
+    found = index.search(query, k=10)
+    return found.keys[np.argsort(-found.scores)[:10]]

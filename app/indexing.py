@@ -9,17 +9,29 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
+from app.digest import sha256
 from app.errors import InvalidRequest, NotFound, ServiceError
-from app.schemas import ItemId
-from app.service import RetrievalService, sha256
+from app.schemas import ItemId, ItemResponse
 
 ID = TypeAdapter(ItemId)
 AHEAD = 2  # files waiting for each that is worked on, so that no worker is idle
 RETRY_SECONDS = 1.0  # where an error says that waiting helps, but not how long
+
+
+class Index(Protocol):
+    """Where files are indexed: the service, or a server that is asked to."""
+
+    def get(self, item_id: str) -> ItemResponse:
+        """Return an item."""
+
+    def add(
+        self, item_id: str, source: Path, *, metadata: Mapping[str, JsonValue], replace: bool
+    ) -> ItemResponse:
+        """Encode and keep an item; return it."""
 
 
 class FileToIndex(NamedTuple):
@@ -86,7 +98,7 @@ def files_of_manifest(manifest: Path, *, prefix: str = "") -> Iterator[FileToInd
 
 
 def index_files(
-    service: RetrievalService,
+    index: Index,
     files: Iterable[FileToIndex],
     *,
     at_once: int,
@@ -100,7 +112,7 @@ def index_files(
     is indexed whole or not at all.
 
     Args:
-        service: Where to.
+        index: Where to.
         files: Which ones.
         at_once: How many are worked on at the same time.
         stop: Set from another thread.
@@ -111,7 +123,7 @@ def index_files(
     remaining = iter(files)
 
     def one(file: FileToIndex, is_repeated: bool) -> Outcome | None:
-        return None if stop.is_set() else _index(service, file, is_repeated, stop, admit)
+        return None if stop.is_set() else _index(index, file, is_repeated, stop, admit)
 
     with ThreadPoolExecutor(at_once, thread_name_prefix="indexing") as pool:
         try:
@@ -132,7 +144,7 @@ def index_files(
 
 
 def _index(
-    service: RetrievalService,
+    index: Index,
     file: FileToIndex,
     is_repeated: bool,
     stop: threading.Event,
@@ -144,11 +156,11 @@ def _index(
         if is_repeated:
             return Outcome(file, "failed", f"another file of this run has its id {item_id!r}")
         path = admit(file.path)
-        if _digest(service, item_id) == sha256(path):
+        if _digest(index, item_id) == sha256(path):
             return Outcome(file, "unchanged")
         while not stop.is_set():
             try:
-                service.add(item_id, path, metadata=file.metadata, replace=True)
+                index.add(item_id, path, metadata=file.metadata, replace=True)
             except ServiceError as error:
                 if error.retry_after_seconds is None:
                     raise
@@ -162,9 +174,9 @@ def _index(
     return None
 
 
-def _digest(service: RetrievalService, item_id: str) -> str | None:
+def _digest(index: Index, item_id: str) -> str | None:
     try:
-        return service.get(item_id).sha256
+        return index.get(item_id).sha256
     except NotFound:
         return None
 

@@ -1,6 +1,5 @@
 """The items of the index together with the media that are kept of them."""
 
-import hashlib
 import json
 import threading
 from collections.abc import Iterator, Mapping
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from app.digest import sha256
 from app.engine.engine import Encoded, Engine
 from app.errors import InvalidMedia, InvalidRequest, ItemExists, NotFound, TooLarge
 from app.media_folder import MediaFolder
@@ -217,12 +217,3 @@ class ItemKeeper:
                 f"the metadata has {size} bytes as JSON, at most {limit} are kept: shorten it, or "
                 "raise SRCID_MAX_METADATA_BYTES"
             )
-
-
-def sha256(source: Source) -> str:
-    """Return the hex digest of media or of a sentence."""
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    data = source.encode() if isinstance(source, str) else source
-    return hashlib.sha256(data).hexdigest()

@@ -48,7 +48,7 @@ class Metrics:
         # Whoever owns these says by `set_function` where to read them.
         self.items = Gauge("srcid_items", "Items in the index", registry=registry)
         self.queue_length = Gauge(
-            "srcid_queue_length", "Items that wait for the network", registry=registry
+            "srcid_queue_length", "Requests accepted and not yet encoded", registry=registry
         )
         self._decode_seconds = durations("srcid_decode_seconds", "Decoding one upload")
         self._queue_seconds = durations(

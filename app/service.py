@@ -13,7 +13,6 @@ from app.errors import InvalidRequest, Stopping
 from app.filters import Where
 from app.item_keeper import ItemKeeper
 from app.item_keeper import Source as Source
-from app.item_keeper import sha256 as sha256
 from app.live_sound import LiveSound, SampleFormat, Sound
 from app.media_folder import MediaFolder
 from app.queries import Codes, Query, unit

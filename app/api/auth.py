@@ -25,7 +25,6 @@ READING_POSTS = {  # these change nothing, and are POST for their bodies
     "/encode/batch",
     "/search",
     "/search/codes",
-    "/occurrences",
     "/compare",
     "/v1/embeddings",
 }

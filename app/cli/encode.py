@@ -5,31 +5,35 @@ from typing import Annotated
 
 import typer
 
-from app.cli.options import CheckpointOption, DeviceOption, JsonOption, TextOption, one_source
-from app.cli.tables import print_table
-from app.settings import load_settings
+from app.cli.options import JsonOption, TextOption, one_source
+from app.cli.tables import print_json, print_table
+from app.cli.target import Target, on_target
 
 
+@on_target
 def encode(
+    target: Target,
     file: Annotated[Path | None, typer.Argument(help="A video, sound or picture.")] = None,
     text: TextOption = None,
-    checkpoint: CheckpointOption = None,
-    device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print the codes of a file or a sentence: a row a layer, a column a second (or word)."""
     source = one_source(file, text)
-    settings = load_settings(checkpoint=checkpoint, device=device)
+    if target.url is not None:
+        with target.server() as client:
+            encoded, layers = client.encode(source), client.model().code_layers
+    else:  # without an index, which need not be there
+        from contextlib import closing
 
-    from app.main import open_engine
-    from app.service import encode_response
+        from app.main import open_engine
+        from app.service import encode_response
 
-    engine = open_engine(settings)
-    encoded = encode_response(engine, source)
+        with closing(open_engine(target.settings())) as engine:
+            encoded = encode_response(engine, source)
+            layers = engine.encoder.vocabulary.layers.tolist()
     if as_json:
-        print(encoded.model_dump_json())
+        print_json(encoded)
         return
-    layers = engine.encoder.vocabulary.layers.tolist()
     print_table(
         ["stream", "layer", "codes"],
         [

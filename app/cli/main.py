@@ -4,17 +4,22 @@ A command's file imports what is heavy (torch, fastapi) inside its function, so 
 ``srcid --help`` answers at once.
 """
 
+import io
+import os
 import sys
 
 import typer
 
 from app.cli.calibrate import calibrate
+from app.cli.codes import codes
 from app.cli.convert import convert
 from app.cli.demo import demo
 from app.cli.encode import encode
 from app.cli.evaluate import evaluate
 from app.cli.extract import extract
 from app.cli.index import index
+from app.cli.items import items
+from app.cli.jobs import jobs
 from app.cli.keys import keys
 from app.cli.recipes import config, recipes
 from app.cli.reproduce import reproduce
@@ -42,7 +47,8 @@ COMMANDS = (
     config,
     convert,
 )
-GROUPS = (keys,)  # commands of several words
+GROUPS = (items, codes, jobs, keys)  # commands of several words
+INTERRUPTED, NOBODY_READS = 130, 141  # exit codes, as of a shell
 
 cli = typer.Typer(
     name="srcid",
@@ -59,10 +65,17 @@ for group in GROUPS:
 
 def main() -> None:
     """Run a command. What the user can mend is one sentence on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):  # a path may be any bytes
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli()
+        sys.stdout.flush()  # here, where it can still be told that nobody reads
     except (SRCIDError, ServiceError) as error:
         print(f"srcid: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # as with `srcid items list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(NOBODY_READS)

@@ -25,7 +25,8 @@ def one_source(file: Path | None, text: str | None) -> Path | str:
     """Return the one of the two that was given.
 
     Raises:
-        typer.BadParameter: Both or neither were given, or the file is not there.
+        typer.BadParameter: Both or neither were given, the file is not there, or the sentence is
+            not UTF-8.
     """
     if (file is None) == (text is None):
         raise typer.BadParameter("give either a file or a sentence")
@@ -33,4 +34,15 @@ def one_source(file: Path | None, text: str | None) -> Path | str:
         raise typer.BadParameter(f"{file} is not a file: name a video, sound or picture")
     source = file if file is not None else text
     assert source is not None
+    if isinstance(source, str) and not is_utf8(source):
+        raise typer.BadParameter(f"{source!r} is not UTF-8: set the terminal to it")
     return source
+
+
+def is_utf8(argument: str) -> bool:
+    """Tell whether an argument of the command line was text; a path may be any bytes."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

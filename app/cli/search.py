@@ -1,55 +1,95 @@
-"""``srcid search``: find streams of the local index."""
+"""``srcid search``: find streams of an index."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from app.cli.options import (
-    CheckpointOption,
-    DataDirOption,
-    DeviceOption,
-    JsonOption,
-    one_source,
-)
-from app.cli.tables import print_table
-from app.schemas import MAX_HITS, SearchHit
-from app.settings import load_settings
+from app.cli.options import JsonOption, one_source
+from app.cli.settings_pairs import parse_pairs
+from app.cli.tables import print_json, print_table
+from app.cli.target import Target, on_target
+from app.schemas import MAX_HITS, SearchHit, SearchResponse
+from app.schemas.sources import ItemReference
 from model.modality import Modality
 
+Sentences = list[str] | None
 
+
+@on_target
 def search(
+    target: Target,
     text: Annotated[str | None, typer.Argument(help="A sentence to search by.")] = None,
     file: Annotated[
         Path | None, typer.Option(help="A video, sound or picture to search by.")
     ] = None,
-    target: Annotated[
-        list[Modality] | None, typer.Option(help="What to search; may be repeated.")
+    item: Annotated[str | None, typer.Option(help="Id of an item to search by.")] = None,
+    targets: Annotated[
+        list[Modality] | None, typer.Option("--target", help="What to search; may be repeated.")
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, max=MAX_HITS, help="Most hits.")] = 10,
     layers: Annotated[
         Literal["1", "2", "both"], typer.Option(help="Layers of the codes that are compared.")
     ] = "both",
-    data_dir: DataDirOption = None,
-    checkpoint: CheckpointOption = None,
-    device: DeviceOption = None,
+    score: Annotated[
+        Literal["mean", "max", "window"],
+        typer.Option(help="What is compared: the mean, the best second, or the best seconds."),
+    ] = "mean",
+    window: Annotated[int, typer.Option(min=1, max=60, help="Seconds of a window.")] = 3,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help='Metadata, album=farm or year={"gte":1990}; may be repeated.'),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=-1, max=1, help="Least score of a hit.")
+    ] = None,
+    plus: Annotated[
+        Sentences, typer.Option(help="A sentence that hits should be like too; repeatable.")
+    ] = None,
+    minus: Annotated[
+        Sentences, typer.Option(help="A sentence that hits should be less like; repeatable.")
+    ] = None,
+    exclude: Annotated[
+        Sentences, typer.Option(help="A sentence that should not count at all; repeatable.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find what is most like a sentence or a file. Works beside a running server."""
-    source = one_source(file, text)
-    settings = load_settings(data_dir=data_dir, checkpoint=checkpoint, device=device)
-
-    from app.main import open_service
-
-    service = open_service(settings, read_only=True)
-    with service.store:
-        found = service.search(source, targets=target, k=k, layers=layers)
+    """Find what is most like a sentence, a file or an item. Works beside a running server."""
+    if item is None:
+        source: Path | str | ItemReference = one_source(file, text)
+    elif file is None and text is None:
+        source = ItemReference(item)
+    else:
+        raise typer.BadParameter("give either a file or a sentence, or an item")
+    with target.open() as index:
+        found = index.search(
+            source,
+            targets=targets,
+            k=k,
+            layers=layers,
+            score=score,
+            window=window,
+            where=parse_pairs(where, option="--where") if where else None,
+            threshold=threshold,
+            plus=plus or [],
+            minus=minus or [],
+            exclude=exclude or [],
+        )
     if as_json:
-        print(found.model_dump_json())
-        return
-    print_table(["score", "kind", "second", "id"], [_row(hit) for hit in found.hits])
+        print_json(found)
+    else:
+        _print(found)
 
 
-def _row(hit: SearchHit) -> list[object]:
+def _print(found: SearchResponse) -> None:
+    calibrated = any(hit.probability is not None for hit in found.hits)
+    header = ["score", *(["match"] if calibrated else []), "kind", "second", "id"]
+    print_table(header, [_row(hit, calibrated) for hit in found.hits])
+    if found.nothing_matches:
+        typer.echo("probably nothing in the index is about that", err=True)
+
+
+def _row(hit: SearchHit, calibrated: bool) -> list[object]:
     second = "" if hit.best_second is None else hit.best_second
-    return [f"{hit.score:+.3f}", hit.modality, second, hit.id]
+    likely = "" if hit.probability is None else f"{hit.probability:4.0%}"
+    return [f"{hit.score:+.3f}", *([likely] if calibrated else []), hit.modality, second, hit.id]

@@ -1,4 +1,4 @@
-"""``--set path=value``: fields of a configuration from the command line."""
+"""``--set path=value`` and its like: named values from the command line."""
 
 import json
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from typing import Any
 from model.errors import ConfigError
 
 
-def parse_pairs(pairs: Iterable[str]) -> dict[str, Any]:
+def parse_pairs(pairs: Iterable[str], *, option: str = "--set") -> dict[str, Any]:
     """Return ``{"path": value}`` of ``path=value`` words; values are JSON, or else plain text.
 
     Raises:
@@ -17,7 +17,7 @@ def parse_pairs(pairs: Iterable[str]) -> dict[str, Any]:
     for pair in pairs:
         path, equals, value = pair.partition("=")
         if not equals:
-            raise ConfigError(f"--set {pair!r} has no value; write it as path=value")
+            raise ConfigError(f"{option} {pair!r} has no value; write it as path=value")
         try:
             settings[path] = json.loads(value)
         except json.JSONDecodeError:

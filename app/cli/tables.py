@@ -1,12 +1,26 @@
-"""Tables for people: aligned columns, nothing cut off, so that they can be piped."""
+"""What commands print: tables for people, JSON for programs."""
 
+import json
 from collections.abc import Sequence
+
+from pydantic import BaseModel
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print ``rows`` under ``header``, each column as wide as its widest value."""
+    """Print ``rows`` under ``header``, each column as wide as its widest value.
+
+    Nothing is cut off, so that it can be piped.
+    """
     lines = [[str(value) for value in row] for row in (header, *rows)]
     widths = [max(len(value) for value in column) for column in zip(*lines, strict=True)]
     for line in lines:
         padded = (value.ljust(width) for value, width in zip(line, widths, strict=True))
         print("  ".join(padded).rstrip())
+
+
+def print_json(value: BaseModel | Sequence[BaseModel]) -> None:
+    """Print an answer as the API gives it, or several as a list, on one line."""
+    if isinstance(value, BaseModel):
+        print(value.model_dump_json())
+    else:
+        print(json.dumps([own.model_dump(mode="json") for own in value]))

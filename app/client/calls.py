@@ -1,7 +1,6 @@
 """Every call of the service as a value: what to send, and what the answer is read as."""
 
 import base64
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, JsonValue
 
+from app.digest import sha256
 from app.schemas import (
     BatchResponse,
     CodeResponse,
@@ -212,13 +212,7 @@ def ready() -> Call[Health]:
 
 def is_of(item: ItemResponse, source: Media | str, metadata: Mapping[str, JsonValue]) -> bool:
     """Tell whether an item was made of these: it is then what a lost answer was about."""
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    else:
-        data = source.encode() if isinstance(source, str) else source
-        digest = hashlib.sha256(data).hexdigest()
-    return item.sha256 == digest and item.metadata == metadata
+    return item.sha256 == sha256(source) and item.metadata == metadata
 
 
 def event_data(line: str) -> bytes | None:

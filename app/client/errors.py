@@ -8,13 +8,14 @@ from pydantic import ValidationError
 
 from app.errors import ServiceError
 from app.schemas import Problem
+from model.errors import SRCIDError
 
 
-class Unreachable(ServiceError):
+class Unreachable(SRCIDError):
     """The service does not answer, or something else answers in its place."""
 
 
-def error_of(response: httpx2.Response) -> ServiceError:
+def error_of(response: httpx2.Response) -> ServiceError | Unreachable:
     """Return the error that an answer stands for: of the class that the service raised."""
     try:
         problem = Problem.model_validate_json(response.content)

@@ -44,6 +44,7 @@ class Attempts:
 
         Raises:
             ServiceError: What the answer stands for, where waiting does not help or is over.
+            Unreachable: It is nobody of ours who answers.
         """
         error = error_of(response)
         asked = retry_after(response)

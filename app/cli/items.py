@@ -1,0 +1,126 @@
+"""``srcid items``: what is in an index, item by item."""
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.options import JsonOption, TextOption, one_source
+from app.cli.settings_pairs import parse_pairs
+from app.cli.tables import print_json, print_table
+from app.cli.target import Target, on_target
+
+if TYPE_CHECKING:  # `srcid --help` answers without it
+    from app.schemas import ItemResponse
+
+items = typer.Typer(
+    name="items", help="List, show, add and delete the items of an index.", no_args_is_help=True
+)
+IdArgument = Annotated[str, typer.Argument(help="Id of an item.")]
+
+
+@items.command("list")
+@on_target
+def list_items(
+    target: Target,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Most items.", show_default="all")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the items by id. With --json, an object a line."""
+    with target.open() as index:
+        found = islice(index.items(), limit)
+        if as_json:
+            for item in found:
+                print_json(item)
+            return
+        print_table(["id", "streams", "seconds", "metadata"], [_row(item) for item in found])
+
+
+@items.command()
+@on_target
+def show(target: Target, item_id: IdArgument, as_json: JsonOption = False) -> None:
+    """Show an item with its codes."""
+    with target.open() as index:
+        item, layers = index.get(item_id), index.model().code_layers
+    if as_json:
+        print_json(item)
+        return
+    print_table(["id", "streams", "seconds", "metadata"], [_row(item)])
+    print(f"sha256 {item.sha256}" + ("" if item.text is None else f"\ntext   {item.text}"))
+    rows = [
+        [modality, layer, " ".join(f"{code:>3}" for code in codes)]
+        for modality, stream in item.streams.items()
+        for layer, codes in zip(layers, stream.codes, strict=True)
+    ]
+    print_table(["stream", "layer", "codes"], rows)
+
+
+@items.command()
+@on_target
+def add(
+    target: Target,
+    item_id: IdArgument,
+    file: Annotated[Path | None, typer.Argument(help="A video, sound or picture.")] = None,
+    text: TextOption = None,
+    metadata: Annotated[
+        list[str] | None, typer.Option("--metadata", help="name=value; may be repeated.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="In place of an item that has this id.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a file or a sentence under an id."""
+    source = one_source(file, text)
+    given = parse_pairs(metadata or [], option="--metadata")
+    with target.open(writes=True) as index:
+        keep = index.put if replace else index.add
+        item = keep(item_id, source, metadata=given)
+    if as_json:
+        print_json(item)
+
+
+@items.command()
+@on_target
+def delete(
+    target: Target, item_ids: Annotated[list[str], typer.Argument(help="Ids of items.")]
+) -> None:
+    """Delete items, and the media that were kept of them."""
+    with target.open(writes=True) as index:
+        for item_id in item_ids:
+            index.delete(item_id)
+
+
+@items.command()
+@on_target
+def download(
+    target: Target,
+    item_id: IdArgument,
+    to: Annotated[Path, typer.Argument(help="The file to write.", dir_okay=False)],
+) -> None:
+    """Write the media that were kept of an item to a file."""
+    with target.open() as index:
+        index.download(item_id, to)
+
+
+@items.command()
+@on_target
+def duplicates(target: Target, item_id: IdArgument, as_json: JsonOption = False) -> None:
+    """List the streams of other items that have exactly the codes of this one."""
+    with target.open() as index:
+        found = index.duplicates(item_id)
+    if as_json:
+        print_json(found)
+    else:
+        print_table(["id", "kind"], [[own.id, own.modality] for own in found.duplicates])
+
+
+def _row(item: "ItemResponse") -> list[object]:
+    import json
+
+    seconds = "" if item.duration_seconds is None else f"{item.duration_seconds:.1f}"
+    metadata = json.dumps(item.metadata, ensure_ascii=False) if item.metadata else ""
+    return [item.id, ",".join(item.streams), seconds, metadata]

@@ -20,7 +20,8 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-TILE = 4096  # sums of so many streams stay in the first-level cache
+TILE = 2048  # sums of so many streams stay in the first-level cache
+ROWS_OF_MANY = 256  # and the codes of so many
 # Sums are taken in the order that is fastest, the same one for every stream.
 ANY_ORDER = {"reassoc", "contract", "nsz"}
 NINTH = np.uint32(256)  # a code's ninth bit
@@ -35,6 +36,43 @@ def compiled(loop: Loop) -> Loop:
 
 
 @compiled
+def _code(low: np.unsignedinteger, plane: np.unsignedinteger, place: int) -> np.uint32:
+    """Return a code from its low bits and the plane's byte, in which it is at ``place``."""
+    return np.uint32(low) | (np.uint32(plane) << np.uint32(8) >> np.uint32(place) & NINTH)
+
+
+@compiled
+def _look_up_eight(low: Packed, plane: Bytes, tables: Ints, lut: Floats, out: Floats) -> None:
+    """Add to ``out`` ``[R]`` the look-ups of eight columns ``[8, R]``."""
+    l0, l1, l2, l3, l4, l5, l6, l7 = (
+        low[0], low[1], low[2], low[3], low[4], low[5], low[6], low[7]
+    )  # fmt: skip
+    t0, t1, t2, t3 = lut[tables[0]], lut[tables[1]], lut[tables[2]], lut[tables[3]]
+    t4, t5, t6, t7 = lut[tables[4]], lut[tables[5]], lut[tables[6]], lut[tables[7]]
+    for i in range(len(out)):
+        bits = plane[i]
+        out[i] += (
+            (t0[_code(l0[i], bits, 0)] + t1[_code(l1[i], bits, 1)])
+            + (t2[_code(l2[i], bits, 2)] + t3[_code(l3[i], bits, 3)])
+        ) + (
+            (t4[_code(l4[i], bits, 4)] + t5[_code(l5[i], bits, 5)])
+            + (t6[_code(l6[i], bits, 6)] + t7[_code(l7[i], bits, 7)])
+        )
+
+
+@compiled
+def _look_up_four(low: Packed, plane: Bytes, tables: Ints, lut: Floats, out: Floats) -> None:
+    """Add to ``out`` ``[R]`` the look-ups of four columns ``[4, R]``, the first of a plane."""
+    l0, l1, l2, l3 = low[0], low[1], low[2], low[3]
+    t0, t1, t2, t3 = lut[tables[0]], lut[tables[1]], lut[tables[2]], lut[tables[3]]
+    for i in range(len(out)):
+        bits = plane[i]
+        out[i] += (t0[_code(l0[i], bits, 0)] + t1[_code(l1[i], bits, 1)]) + (
+            t2[_code(l2[i], bits, 2)] + t3[_code(l3[i], bits, 3)]
+        )
+
+
+@compiled
 def sums(low: Packed, high: Bytes, tables: Ints, lut: Floats, out: Floats) -> None:
     """Write to ``out`` ``[R]`` the sum of each stream's look-ups in one query's table.
 
@@ -45,59 +83,39 @@ def sums(low: Packed, high: Bytes, tables: Ints, lut: Floats, out: Floats) -> No
         lut: ``[Q + 1, L]``; the last one is zero, for columns that are not compared.
         out: Where to.
     """
+    no_plane = np.zeros(TILE, np.uint8)
     for start in range(0, len(out), TILE):
         end = min(start + TILE, len(out))
         part = out[start:end]
         part[:] = 0
-        for g in range(0, len(tables), 4):
-            if tables[g] + tables[g + 1] + tables[g + 2] + tables[g + 3] == 4 * (len(lut) - 1):
+        for g in range(0, len(tables), 8):
+            own = tables[g : g + 8]
+            if own.min() == len(lut) - 1:
                 continue
-            t0, t1, t2, t3 = (
-                lut[tables[g]],
-                lut[tables[g + 1]],
-                lut[tables[g + 2]],
-                lut[tables[g + 3]],
-            )
-            l0, l1, l2, l3 = (
-                low[g, start:end],
-                low[g + 1, start:end],
-                low[g + 2, start:end],
-                low[g + 3, start:end],
-            )
-            if len(high):
-                plane, shift = high[g >> 3, start:end], np.uint32(g & 4)
-                for i in range(end - start):
-                    bits = np.uint32(plane[i]) >> shift
-                    part[i] += (
-                        t0[np.uint32(l0[i]) | (bits << np.uint32(8) & NINTH)]
-                        + t1[np.uint32(l1[i]) | (bits << np.uint32(7) & NINTH)]
-                    ) + (
-                        t2[np.uint32(l2[i]) | (bits << np.uint32(6) & NINTH)]
-                        + t3[np.uint32(l3[i]) | (bits << np.uint32(5) & NINTH)]
-                    )
+            plane = high[g >> 3, start:end] if len(high) else no_plane
+            if len(own) == 8:
+                _look_up_eight(low[g : g + 8, start:end], plane, own, lut, part)
             else:
-                for i in range(end - start):
-                    part[i] += (t0[l0[i]] + t1[l1[i]]) + (t2[l2[i]] + t3[l3[i]])
+                _look_up_four(low[g : g + 4, start:end], plane, own, lut, part)
 
 
 @compiled
 def sums_of_many(low: Packed, high: Bytes, tables: Ints, lut: Floats, out: Floats) -> None:
     """Write to ``out`` ``[R, N]`` what ``sums`` would for each query; ``lut`` ``[Q + 1, L, N]``."""
-    num_queries = out.shape[1]
-    for start in range(0, len(out), 256):
-        end = min(start + 256, len(out))
-        out[start:end] = 0
-        for g in range(0, len(tables), 4):
-            if tables[g] + tables[g + 1] + tables[g + 2] + tables[g + 3] == 4 * (len(lut) - 1):
-                continue
-            plane, shift = high[g >> 3 if len(high) else 0 :], np.uint32(g & 4)
-            for i in range(start, end):
-                bits = np.uint32(plane[0, i]) >> shift if len(high) else np.uint32(0)
-                x0 = lut[tables[g], np.uint32(low[g, i]) | (bits << np.uint32(8) & NINTH)]
-                x1 = lut[tables[g + 1], np.uint32(low[g + 1, i]) | (bits << np.uint32(7) & NINTH)]
-                x2 = lut[tables[g + 2], np.uint32(low[g + 2, i]) | (bits << np.uint32(6) & NINTH)]
-                x3 = lut[tables[g + 3], np.uint32(low[g + 3, i]) | (bits << np.uint32(5) & NINTH)]
-                own = out[i]
+    num_columns, num_queries = len(tables), out.shape[1]
+    codes = np.empty((ROWS_OF_MANY, num_columns), np.uint32)  # unsigned: no index wraps around
+    for start in range(0, len(out), ROWS_OF_MANY):
+        size = min(ROWS_OF_MANY, len(out) - start)
+        for j in range(num_columns):
+            for i in range(size):
+                bits = high[j >> 3, start + i] if len(high) else np.uint8(0)
+                codes[i, j] = _code(low[j, start + i], bits, j & 7)
+        for i in range(size):
+            own, at = out[start + i], codes[i]
+            own[:] = 0
+            for g in range(0, num_columns, 4):
+                x0, x1 = lut[tables[g], at[g]], lut[tables[g + 1], at[g + 1]]
+                x2, x3 = lut[tables[g + 2], at[g + 2]], lut[tables[g + 3], at[g + 3]]
                 for n in range(num_queries):
                     own[n] += (x0[n] + x1[n]) + (x2[n] + x3[n])
 

@@ -20,7 +20,7 @@ from app.store.scan import Search, bounds, scaled_lut
 from app.store.shortlist import Candidates, Entries, Shortlist, best
 
 MOST_SYMBOLS = 2**18
-SYMBOLS = 256  # whose streams are looked at for the nearest means
+SYMBOLS = 512  # whose streams are looked at for the nearest means
 LIKELY = 256  # streams of these whose means are compared
 FLOAT32 = 4e-6  # how far a cosine may be off in float32
 
@@ -187,7 +187,7 @@ def _highest(values: Floats, wanted: int) -> NDArray[np.int64]:
         sample = values[::61]
         rank = max(4, wanted * len(sample) // len(values))
         bound = np.partition(sample, -rank)[-rank]
-        found = np.flatnonzero((values >= bound) & (values > -np.inf))
+        found = np.flatnonzero(values >= max(bound, np.finfo(np.float32).min))
     else:
         found = np.flatnonzero(values > -np.inf)
     return found[np.argsort(-values[found], kind="stable")]

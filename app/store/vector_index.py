@@ -84,12 +84,13 @@ class VectorIndex:
         """Put what there is into an index of the wanted kind."""
         keys = np.fromiter(self._keys, np.int64)
         vectors = self._index.reconstruct_batch(keys)
-        self._index = _inverted(vectors) if self._kind == "ivf" else _graph(self._dim)
+        self._index = inverted_lists(vectors) if self._kind == "ivf" else neighbour_graph(self._dim)
         self._index.add_with_ids(vectors, keys)
         self._is_exact = False
 
 
-def _inverted(vectors: NDArray[np.float32]) -> Any:
+def inverted_lists(vectors: NDArray[np.float32]) -> Any:
+    """Return an empty FAISS index of inverted lists, trained on unit vectors ``[N, D]``."""
     import faiss
 
     dim = vectors.shape[1]
@@ -102,7 +103,8 @@ def _inverted(vectors: NDArray[np.float32]) -> Any:
     return index
 
 
-def _graph(dim: int) -> Any:
+def neighbour_graph(dim: int) -> Any:
+    """Return an empty FAISS neighbour graph."""
     import faiss
 
     graph = faiss.IndexHNSWFlat(dim, 32, faiss.METRIC_INNER_PRODUCT)

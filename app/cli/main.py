@@ -5,7 +5,6 @@ A command's file imports what is heavy (torch, fastapi) inside its function, so 
 """
 
 import io
-import os
 import sys
 
 import typer
@@ -48,7 +47,7 @@ COMMANDS = (
     convert,
 )
 GROUPS = (items, codes, jobs, keys)  # commands of several words
-INTERRUPTED, NOBODY_READS = 130, 141  # exit codes, as of a shell
+INTERRUPTED = 130  # exit code, as of a shell
 
 cli = typer.Typer(
     name="srcid",
@@ -70,12 +69,8 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         cli()
-        sys.stdout.flush()  # here, where it can still be told that nobody reads
     except (SRCIDError, ServiceError) as error:
         print(f"srcid: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # as with `srcid items list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(NOBODY_READS)

@@ -1,7 +1,9 @@
 """Who may ask for what: API keys, checked before anything of a request's body is read."""
 
 import ipaddress
+from collections.abc import Collection
 from enum import Enum
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
@@ -82,6 +84,13 @@ class Auth:
 
     A key comes as ``Authorization: Bearer KEY``, as ``X-API-Key: KEY`` or in the cookie of the
     web page. One that is wrong is refused even where none is needed.
+
+    Args:
+        app: What is guarded.
+        keys: The keys that there are.
+        anonymous: When a request without a key is served.
+        rate_limit: How often each key may ask.
+        origins: Web pages that may ask without a key, beside the service's own.
     """
 
     def __init__(
@@ -91,11 +100,13 @@ class Auth:
         keys: KeyFile,
         anonymous: Anonymous,
         rate_limit: RateLimit,
+        origins: Collection[str] = (),
     ) -> None:
         self.app = app
         self.keys = keys
         self.anonymous = anonymous
         self.rate_limit = rate_limit
+        self.origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
@@ -108,11 +119,14 @@ class Auth:
         await self.app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        path = _path_of_call(scope)
         if path in OPEN or path.startswith(OPEN_FOLDER):
             return
-        key = self._key(Headers(scope=scope))
+        headers = Headers(scope=scope)
+        key = self._key(headers)
         if key is None:
+            if scope["type"] == "http" and scope["method"] not in READING_METHODS:
+                self._check_origin(headers)  # /live does so itself, and can say so to a page
             return
         if (context := current_request.get()) is not None:
             context.key_name = key.name
@@ -124,6 +138,21 @@ class Auth:
                 f"use another key, or make one (srcid keys add NAME --scope {needed})"
             )
         self.rate_limit.admit(key.name)
+
+    def _check_origin(self, headers: Headers) -> None:
+        """Keep pages of other sites from using a service that their reader needs no key for.
+
+        They could not read the answer, but a form sent to this machine would be obeyed.
+        """
+        origin = headers.get("origin")
+        if not origin or "*" in self.origins or origin in self.origins:
+            return
+        if urlsplit(origin).netloc == headers.get("host"):
+            return
+        raise Forbidden(
+            f"a web page from {origin!r} may not call without an API key: list that origin in "
+            "SRCID_CORS_ORIGINS, or send a key"
+        )
 
     def _key(self, headers: Headers) -> Key | None:
         """Return the key of a request; None where it needs none and has none."""
@@ -144,6 +173,12 @@ class Auth:
             "this needs an API key: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY` "
             "(srcid keys add NAME makes one)"
         )
+
+
+def _path_of_call(scope: Scope) -> str:
+    """Return the path as routes see it: without the prefix that a proxy may have left on."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    return path.removeprefix(root) if path.startswith(f"{root}/") else path
 
 
 def _secret(headers: Headers) -> str:

@@ -27,6 +27,7 @@ def install(app: FastAPI, settings: Settings, *, metrics: Metrics) -> None:
         keys=keys,
         anonymous=anonymous_policy(settings, keys),
         rate_limit=RateLimit(settings.max_requests_per_minute),
+        origins=settings.cors_origins,
     )
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
     app.add_middleware(Observe, metrics=metrics)

@@ -174,6 +174,32 @@ def test_a_path_prefix_of_a_proxy_changes_nothing(settings: Settings, keys: KeyF
         assert encoded.status_code == 200
 
 
+def test_pages_of_other_sites_cannot_use_a_service_that_needs_no_key(
+    settings: Settings, keys: KeyFile
+) -> None:
+    sentence = {"id": "a", "text": "a dog"}
+    allowed = "https://example.org"
+    with serving(settings, cors_origins=(allowed,)) as client:
+        for origin in ("https://evil.example", "null", "http://testserver.evil.example", ""):
+            answer = client.post("/items", json=sentence, headers={"Origin": origin})
+            assert answer.status_code == (403 if origin else 201), origin
+            client.delete("/items/a")
+        for origin in ("http://testserver", allowed):
+            assert client.post("/encode", json={"text": "a"}, headers={"Origin": origin}).is_success
+        key = keys.add("web", Scope.READ)
+        elsewhere = {"Origin": "https://other.example", **bearer(key)}
+        assert client.post("/encode", json={"text": "a"}, headers=elsewhere).is_success
+
+
+def test_a_prefix_that_begins_like_a_call_changes_no_scope(
+    settings: Settings, keys: KeyFile
+) -> None:
+    writer = bearer(keys.add("writer", Scope.WRITE))
+    with TestClient(create_app(settings), root_path="/j") as client:
+        for path in ("/jobs/index", "/j/jobs/index"):
+            assert client.post(path, json={}, headers=writer).status_code == 403
+
+
 def test_loopback_is_told_from_the_rest() -> None:
     assert all(map(is_loopback, ["127.0.0.1", "127.8.8.8", "::1", "localhost"]))
     assert not any(map(is_loopback, ["0.0.0.0", "::", "10.0.0.1", "localhost.example.org"]))

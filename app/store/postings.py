@@ -160,24 +160,21 @@ def note_likely(search: Search, block: Block, postings: Postings) -> bool:
         return False
     lut, error = scaled_lut(query.lut, search.comparison, block.packing)
     chunks = np.searchsorted(postings.starts_of_chunks, likely.rows, "right") - 1
-    parts = []
+    sums, norms = np.empty(len(chunks)), np.empty(len(chunks), np.uint16)
+    rows = likely.rows - postings.starts_of_chunks[chunks]
     for number in np.unique(chunks).tolist():
-        rows = likely.rows[chunks == number] - postings.starts_of_chunks[number]
-        chunk = block.chunks[number]
-        codes = chunk.codes(rows)[:, search.comparison.rows]
-        sums = sum(own[codes[:, place]].sum(1) for place, own in enumerate(lut[:-1]))
-        norms = chunk.norms[search.comparison.layers][rows]
-        places = np.full(len(rows), len(search.chunks) + number)
-        parts.append(Entries(places, rows, *bounds(np.asarray(sums), norms, error)))
+        chunk, its = block.chunks[number], chunks == number
+        codes = chunk.codes(rows[its])[:, search.comparison.rows]
+        sums[its] = sum(own[codes[:, place]].sum(1) for place, own in enumerate(lut[:-1]))
+        norms[its] = chunk.norms[search.comparison.layers][rows[its]]
+    entries = Entries(len(search.chunks) + chunks, rows, *bounds(sums, norms, error))
     seen = Shortlist(search.k, least=search.least)
-    for part in parts:
-        seen.note(part)
-    seen.entries()
+    seen.note(entries)
+    entries = seen.entries()
     worst = max(seen.least, query.shortlist.least) * postings.median_norm
     if worst <= 0 or likely.missed > worst * search.comparison.norm_unit:
         return False
-    for part in parts:
-        query.shortlist.note(part)
+    query.shortlist.note(entries)
     return True
 
 

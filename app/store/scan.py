@@ -176,7 +176,7 @@ def scaled_lut(lut: Doubles, comparison: Comparison, packing: Packing) -> tuple[
     return table, float(np.finfo(np.float32).eps) * (terms * largest + 4 * 2**16)
 
 
-def bounds(sums: Floats, norms: Norms, error: float | Floats) -> tuple[Doubles, Doubles]:
+def bounds(sums: Floats | Doubles, norms: Norms, error: float | Floats) -> tuple[Doubles, Doubles]:
     """Return what scores are at least and at most. Norms may be up to 1 smaller than they say."""
     up = norms.astype(np.float64)
     down = np.maximum(up - 1, 1e-9)

@@ -11,6 +11,7 @@ from model.modality import Modality
 from training.data.labelled import CaptionedClips, LabelledClips
 from training.data.scenes.clips import Scenes, open_scenes
 from training.data.scenes.folder import check_backbones, is_scenes
+from training.evaluation.archive_benchmark import ArchiveBenchmark, holds_archives
 from training.evaluation.tasks import SCENES, EvaluationData, PairedClips, RetrievalTask, Side
 
 
@@ -18,6 +19,7 @@ class SceneBenchmark:
     """Composed scenes."""
 
     suite = SCENES
+    missing: tuple[str, ...] = ()
 
     def __init__(self, scenes: Scenes) -> None:
         self.scenes = scenes
@@ -53,4 +55,14 @@ def open_benchmark(folder: Path, config: SRCIDConfig) -> EvaluationData:
     if is_scenes(folder):
         check_backbones(folder, config)
         return SceneBenchmark(open_scenes(folder))
-    raise DataError(f"{folder} holds no benchmark: name a folder that `srcid scenes` wrote")
+    if holds_archives(folder):
+        return ArchiveBenchmark(folder, config)
+    raise DataError(
+        f"{folder} holds no benchmark: name a folder that `srcid scenes` wrote, or one with `data` "
+        "below it, in which the published archives lie (docs/datasets.md)"
+    )
+
+
+def is_benchmark(folder: Path) -> bool:
+    """Tell whether ``open_benchmark`` finds one in ``folder``; a bank is none."""
+    return is_scenes(folder) or holds_archives(folder)

@@ -66,7 +66,9 @@ def retrieval_figures(model: SRCID, data: EvaluationData) -> Figures:
 def vocabulary_figures(model: SRCID, data: EvaluationData) -> Figures:
     """Return how each codebook is used, and how far the modalities share it."""
     figures: Figures = {}
-    for depth, own in enumerate(vocabularies(model, data.paired()), start=1):
+    clips = data.paired()
+    layers = vocabularies(model, clips) if clips else []
+    for depth, own in enumerate(layers, start=1):
         for name, value in asdict(own).items():
             parts = value if isinstance(value, dict) else {"": value}
             for key, number in parts.items():

@@ -82,7 +82,7 @@ class FeatureVectors:
     def clips(self, side: Side, *, dropout: bool = False) -> Labelled:
         """Return the clips of ``side``; features know no dropout."""
         source = self.data.labelled(side)
-        features = [source.features(i, side.modality) for i in range(len(source))]
+        features = (source.features(i, side.modality) for i in range(len(source)))
         vectors = torch.stack([x.flatten(1, -2).mean(1) if x.dim() > 2 else x for x in features])
         return Labelled(StepVectors.of(vectors), labels_of(source, side))
 

@@ -74,7 +74,8 @@ def probe_table(
         own = _cells(runs.get(row.recipe, ()), tasks, protocol, row.layers)
         lines.append((row.title, own))
         if suite.name == "paper" and (row.within if within else row.cells):
-            lines.append((f"{row.title}, paper", _paper_cells(row, within=within)))
+            printed = _paper_cells(row, [task.name for task in tasks], within=within)
+            lines.append((f"{row.title}, paper", printed))
     where = "within a modality" if within else "across modalities"
     title = f"{suite.name}, {where}, protocol: {protocol}"
     return Table(title, (*(_column(task) for task in tasks), "mean"), tuple(lines))
@@ -96,7 +97,7 @@ def paper_table(rows: Sequence[PaperRow], *, within: bool = False) -> Table:
     """Return the paper's own table."""
     columns = WITHIN_COLUMNS if within else COLUMNS
     lines = [
-        (row.title, _paper_cells(row, within=within))
+        (row.title, _paper_cells(row, columns, within=within))
         for row in rows
         if (row.within if within else row.cells)
     ]
@@ -140,9 +141,15 @@ def _cells(
     return (*cells, over_runs([mean(own[name] for name in names) for own in whole]))
 
 
-def _paper_cells(row: PaperRow, *, within: bool) -> tuple[Cell | None, ...]:
-    printed = (*row.within, row.within_mean) if within else (*row.cells, row.mean)
-    return tuple(None if value is None else Cell(value, None) for value in printed)
+def _paper_cells(row: PaperRow, columns: Sequence[str], *, within: bool) -> tuple[Cell | None, ...]:
+    """Return what the paper prints in ``columns``, and its mean; of a part of them, the part's."""
+    names, cells = (WITHIN_COLUMNS, row.within) if within else (COLUMNS, row.cells)
+    printed = dict(zip(names, cells, strict=True))
+    own = [printed[name] for name in columns if name in printed]
+    whole = row.within_mean if within else row.mean
+    total = whole if len(own) == len(names) or not own else mean(own)
+    shown = [*(printed.get(name) for name in columns), total]
+    return tuple(None if value is None else Cell(value, None) for value in shown)
 
 
 def _column(task: Task) -> str:

@@ -82,6 +82,7 @@ class MadeUpCaptions:
 
 class MadeUpBenchmark:
     suite = suite()
+    missing: tuple[str, ...] = ()
 
     def __init__(self, **clips: float) -> None:
         self.clips = clips

@@ -1,5 +1,7 @@
 """What the engine tells, in Prometheus's text format."""
 
+from pathlib import Path
+
 from app.engine.observer import EngineObserver
 from app.metrics import Metrics
 
@@ -36,3 +38,14 @@ def test_what_runs_is_a_label() -> None:
     metrics = Metrics()
     metrics.describe(version="1.2", fingerprint="abc")
     assert 'srcid_build_info{fingerprint="abc",version="1.2"} 1.0' in metrics.render().decode()
+
+
+def test_every_metric_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    names = {
+        line.split()[2]
+        for line in Metrics().render().decode().splitlines()
+        if line.startswith("# HELP srcid_") and not line.split()[2].endswith("_created")
+    }
+    assert len(names) == 12
+    assert [name for name in names if f"`{name}`" not in page] == []

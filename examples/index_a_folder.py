@@ -1,0 +1,34 @@
+"""Index every video, sound and picture of a folder. Run again, it takes in what is new.
+
+    python examples/index_a_folder.py ~/Videos my-index
+
+`srcid index` is the same as a command.
+"""
+
+import sys
+import threading
+from pathlib import Path
+
+from tqdm import tqdm
+
+from app.indexing import files_below, index_files
+from app.main import open_service
+from app.settings import load_settings
+
+
+def main(folder: str, data_dir: str) -> None:
+    settings = load_settings(data_dir=data_dir)  # the rest comes from SRCID_* or is the default
+    files = list(files_below(Path(folder)))
+    service = open_service(settings)
+    with service.store, service.engine:
+        outcomes = index_files(
+            service, files, at_once=settings.max_decodes + 1, stop=threading.Event()
+        )
+        for outcome in tqdm(outcomes, total=len(files), unit="file"):
+            if outcome.kind == "failed":
+                tqdm.write(f"{outcome.file.label}: {outcome.detail}")
+        print(f"{len(service.store)} items in {data_dir}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,29 @@
+"""Search an index by a sentence, then by the best hit: what is like that, but not what it is of?
+
+    python examples/search_by_text.py "a dog barks" my-index
+
+`srcid search` is the same as a command.
+"""
+
+import sys
+
+from app.main import open_service
+from app.settings import load_settings
+from model.modality import Modality
+
+
+def main(sentence: str, data_dir: str) -> None:
+    # Only reads: a server may have the same folder open.
+    service = open_service(load_settings(data_dir=data_dir), read_only=True)
+    with service.store, service.engine:
+        found = service.search(sentence, targets=[Modality.VIDEO, Modality.AUDIO], k=5, curves=True)
+        for hit in found.hits:
+            print(f"{hit.score:+.3f}  {hit.modality:5}  {hit.id}  second {hit.best_second}")
+            bars = "".join("▁▂▃▄▅▆▇█"[round(7 * max(0.0, value))] for value in hit.curve or [])
+            print(f"        by the second: {bars}")
+        if found.nothing_matches:
+            print("probably nothing in the index is about that")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

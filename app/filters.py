@@ -10,12 +10,14 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     RootModel,
     StrictBool,
     StrictFloat,
     StrictInt,
     StrictStr,
+    Tag,
     model_validator,
 )
 
@@ -85,7 +87,22 @@ class Prefix(_Condition):
     prefix: Annotated[Text, Field(min_length=1)]
 
 
-Condition = Scalar | Range | AnyOf | Prefix
+def _kind(condition: object) -> str:
+    """Tell which kind of condition is meant, so that an error is about that one only."""
+    if isinstance(condition, _Condition):
+        condition = type(condition).model_fields
+    if not isinstance(condition, dict):
+        return "value"
+    return next((name for name in ("any_of", "prefix") if name in condition), "range")
+
+
+Condition = Annotated[
+    Annotated[Scalar, Tag("value")]
+    | Annotated[Range, Tag("range")]
+    | Annotated[AnyOf, Tag("any_of")]
+    | Annotated[Prefix, Tag("prefix")],
+    Discriminator(_kind),
+]
 
 
 class Where(RootModel[dict[FieldName, Condition]]):

@@ -1,38 +1,101 @@
-"""``srcid evaluate``: the figures of a checkpoint."""
+"""``srcid evaluate``: the figures of checkpoints."""
 
+import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+if TYPE_CHECKING:
+    from model.srcid import SRCID
+    from training.evaluation.figures import Figures
+    from training.evaluation.paper import PaperRow
+
 
 def evaluate(
-    checkpoint: Annotated[str, typer.Argument(help="A checkpoint folder, a run, or a name.")],
+    checkpoints: Annotated[
+        list[str], typer.Argument(help="Checkpoint folders, runs, or names of shipped ones.")
+    ],
     data: Annotated[
         Path | None,
-        typer.Option(help="The bank: a folder with manifest.csv; a run's own by default."),
+        typer.Option(
+            help="A bank (a folder with manifest.csv), composed scenes, or the root of the "
+            "archives; a run's own by default."
+        ),
     ] = None,
-    suite: Annotated[
-        Literal["demo12"], typer.Option(help="demo12: class retrieval across modalities.")
-    ] = "demo12",
-    split: Annotated[str, typer.Option(help="The split that is evaluated.")] = "test",
-    cache: Annotated[Path, typer.Option(help="Where extracted features are kept.")] = Path(
-        "runs/features"
-    ),
+    table: Annotated[
+        int | None,
+        typer.Option(min=1, max=3, help="Only that table of the paper; not of a bank."),
+    ] = None,
+    form: Annotated[
+        Literal["text", "markdown", "csv"], typer.Option("--format", help="Of the tables.")
+    ] = "text",
+    split: Annotated[str, typer.Option(help="The split of a bank that is evaluated.")] = "test",
+    cache: Annotated[
+        Path, typer.Option(help="Where features extracted from a bank are kept.")
+    ] = Path("runs/features"),
 ) -> None:
-    """Evaluate a checkpoint: retrieval, codebooks, disentanglement."""
-    from model.srcid import SRCID
+    """Evaluate checkpoints: the paper's tasks, or of a bank retrieval, codebooks, disentanglement.
+
+    On composed scenes and on the archives, the paper's cells stand beside ours.
+    """
+    from model.errors import ConfigError
+    from training.evaluation.benchmarks import is_benchmark
+
+    if data is None:
+        data = _trained_on(Path(checkpoints[0]))
+    if is_benchmark(data):
+        _evaluate_benchmark(checkpoints, data, table=table, form=form)
+        return
+    if table is not None or form != "text":
+        raise ConfigError(
+            f"{data} is no benchmark: --table and --format are for composed scenes and archives"
+        )
+    for checkpoint in checkpoints:
+        _evaluate_bank(checkpoint, data, split=split, cache=cache)
+
+
+def _evaluate_benchmark(
+    checkpoints: list[str],
+    data: Path,
+    *,
+    table: int | None,
+    form: Literal["text", "markdown", "csv"],
+) -> None:
+    from training.evaluation.benchmarks import open_benchmark
+    from training.evaluation.figures import all_figures, ceiling_figures, retrieval_figures
+    from training.evaluation.results import all_tables, chosen_tables
+    from training.evaluation.rows import checkpoint_rows
+    from training.evaluation.tables import render
+
+    rows: list[PaperRow] = []
+    found: dict[str, list[Figures]] = {}
+    for checkpoint in dict.fromkeys(checkpoints):
+        model = _load(checkpoint)
+        benchmark = open_benchmark(data, model.config)
+        if not found and benchmark.missing:
+            print(f"not in {data}: {', '.join(benchmark.missing)}", file=sys.stderr)
+        measure = retrieval_figures if table == 3 else all_figures
+        found[checkpoint] = [measure(model, benchmark)]
+        rows += checkpoint_rows(
+            checkpoint, recipe=_recipe(checkpoint), layers=model.config.num_layers
+        )
+    ceiling = {} if table in (2, 3) else ceiling_figures(benchmark)
+    tables = (
+        all_tables(rows, found, benchmark.suite, ceiling=ceiling)
+        if table is None
+        else chosen_tables(table, rows, found, benchmark.suite, ceiling=ceiling)
+    )
+    print("\n\n".join(render(own, form) for own in tables if own.rows))
+
+
+def _evaluate_bank(checkpoint: str, data: Path, *, split: str, cache: Path) -> None:
     from training.data.bank import load_bank
     from training.evaluation.bank import evaluate_bank
     from training.evaluation.disentanglement import disentanglement
     from training.evaluation.show import show
-    from training.train import CHECKPOINT
 
-    run = Path(checkpoint)
-    if data is None:
-        data = _trained_on(run)
-    trained = run / CHECKPOINT
-    model = SRCID.from_pretrained(trained if trained.is_dir() else checkpoint)
+    model = _load(checkpoint)
     bank = load_bank(data, model.config, views=1, cache=cache)
     bank.check_split(split, model.modalities)
     # CLUB is fitted to other items than it is judged on, where the bank has them.
@@ -43,6 +106,23 @@ def evaluate(
     }
     print(f"{checkpoint} on {data.name}, {split} split\n")
     print(show(evaluate_bank(model, bank, split), parts))
+
+
+def _load(checkpoint: str) -> "SRCID":
+    from model.srcid import SRCID
+    from training.train import CHECKPOINT
+
+    trained = Path(checkpoint) / CHECKPOINT
+    return SRCID.from_pretrained(trained if trained.is_dir() else checkpoint)
+
+
+def _recipe(checkpoint: str) -> str:
+    """Return the recipe that a checkpoint was trained by; its own name where nothing tells."""
+    from training.run_folder import read_config
+
+    folder = Path(checkpoint)
+    known = (read_config(run) for run in (folder, folder.parent))
+    return next((config.name for config in known if config), checkpoint)
 
 
 def _trained_on(run: Path) -> Path:
@@ -56,5 +136,8 @@ def _trained_on(run: Path) -> Path:
 
     config = read_config(run)
     if config is None or config.data.folder is None:
-        raise ConfigError(f"{run} does not tell what it was trained on: name a bank with --data")
+        raise ConfigError(
+            f"{run} does not tell what it was trained on: name a bank, composed scenes or the root "
+            "of the archives with --data"
+        )
     return config.data.folder

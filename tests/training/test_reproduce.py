@@ -13,47 +13,17 @@ import training.reproduce
 from model.config import SRCIDConfig
 from model.errors import ConfigError, DataError
 from tests.training.data.scenes.conftest import bank_folder, scenes_folder  # noqa: F401  fixtures
+from tests.training.tiny_rows import one_epoch, tiny  # noqa: F401  a fixture
 from training.config import TrainConfig
 from training.errors import NonFiniteLoss
 from training.evaluation.benchmarks import open_benchmark
 from training.evaluation.results import all_tables
 from training.evaluation.rows import recipe_rows
 from training.evaluation.tables import render
-from training.recipes import on_scenes, override, recipe
 from training.reproduce import FIGURES, Run, ceiling, plan, read_figures, reproduce
 
 ROOT = Path(__file__).parents[2]
-TINY = {
-    "model.dim": 8,
-    "model.num_heads": 2,
-    "model.feedforward_dim": 16,
-    "model.quantizer.codebook_size": 16,
-    "objective.club.hidden_dim": 8,
-    "objective.club.fits": 1,
-    "warm_start.epoch": 1,
-    "data.clips_per_epoch": 24,
-    "batch_size": 12,
-    "epochs": 2,
-}
-
-
-def tiny(name: str, scenes: Path, config: SRCIDConfig) -> TrainConfig:
-    modalities = config.model_dump(mode="json")["modalities"]
-    settings = TINY | {"model.modalities": modalities, "data.folder": str(scenes)}
-    return override(on_scenes(recipe(name)), settings)
-
-
-@pytest.fixture(autouse=True)
-def _few_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A probe of one epoch: that probes learn is tested beside them."""
-    from training.evaluation import runner
-
-    whole = runner.probe_epochs
-
-    def one_epoch(*args: object, **settings: object) -> object:
-        return whole(*args, **(settings | {"epochs": 1, "epoch_steps": 1}))  # type: ignore[arg-type]
-
-    monkeypatch.setattr(runner, "probe_epochs", one_epoch)
+pytestmark = pytest.mark.usefixtures("one_epoch")
 
 
 @pytest.fixture

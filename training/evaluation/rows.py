@@ -23,14 +23,28 @@ def table_rows(table: int) -> tuple[PaperRow, ...]:
 
 def recipe_rows(configs: Sequence[TrainConfig]) -> tuple[PaperRow, ...]:
     """Return the rows of recipes, the paper's where it has them, in the order of ``configs``."""
-    known = {row: row.recipe for rows in TABLES.values() for row in rows}
-    found: list[PaperRow] = []
-    for config in configs:
-        own = [row for row, recipe in known.items() if recipe == config.name]
-        if not own and config.model.num_layers > 1:
-            own = [
-                PaperRow(f"{config.name} (only1)", config.name, "1", (), 0.0),
-                PaperRow(config.name, config.name, "both", (), 0.0),
-            ]
-        found += own or [PaperRow(config.name, config.name, "1", (), 0.0)]
-    return tuple(found)
+    return tuple(
+        row for config in configs for row in rows_of(config.name, layers=config.model.num_layers)
+    )
+
+
+def rows_of(recipe: str, *, layers: int) -> tuple[PaperRow, ...]:
+    """Return the rows of one recipe, the paper's where it has them."""
+    known = dict.fromkeys(row for rows in TABLES.values() for row in rows)
+    own = tuple(row for row in known if row.recipe == recipe)
+    if own:
+        return own
+    if layers == 1:
+        return (PaperRow(recipe, recipe, "1", (), 0.0),)
+    return (
+        PaperRow(f"{recipe} (only1)", recipe, "1", (), 0.0),
+        PaperRow(recipe, recipe, "both", (), 0.0),
+    )
+
+
+def checkpoint_rows(checkpoint: str, *, recipe: str, layers: int) -> tuple[PaperRow, ...]:
+    """Return the rows of one checkpoint of ``recipe``; its figures stand under its own name."""
+    return tuple(
+        row._replace(title=f"{checkpoint}: {row.title}", recipe=checkpoint)
+        for row in rows_of(recipe, layers=layers)
+    )

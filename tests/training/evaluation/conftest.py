@@ -5,6 +5,7 @@ import torch
 
 from model.config import SRCIDConfig
 from model.srcid import SRCID
+from tests.training.evaluation.paper_shaped import paper_shaped  # noqa: F401  a fixture
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ def reproduce(
 ) -> None:
     """Train and evaluate all rows of a table; the same command goes on where it was stopped."""
     from training.evaluation.benchmarks import open_benchmark
+    from training.evaluation.pictures import write_figure_3
     from training.evaluation.results import all_tables
     from training.evaluation.rows import recipe_rows, table_rows
     from training.evaluation.tables import render
@@ -56,6 +57,8 @@ def reproduce(
     shown = recipe_rows(configs) if rows else table_rows(table)
     tables = all_tables(shown, found, benchmark.suite, ceiling=ceiling(benchmark, out))
     print("\n\n".join(render(table, form) for table in tables if table.rows))
+    if picture := write_figure_3(found, benchmark.suite, out):
+        print(f"figure 3: {picture}", file=sys.stderr)
 
 
 def recipe_names(rows: str) -> list[str]:

@@ -57,5 +57,6 @@ def _time(record: logging.LogRecord) -> datetime:
 
 
 def _fields(record: logging.LogRecord) -> Mapping[str, object]:
-    fields = {} if (request := current_request.get()) is None else {"request_id": request.id}
+    request = current_request.get()
+    fields = {"request_id": request.id} if request and not request.is_over else {}
     return fields | getattr(record, "fields", {})

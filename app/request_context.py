@@ -11,6 +11,7 @@ class RequestContext:
     id: str
     key_name: str | None = None  # of the API key that the request came with
     problem: str | None = None  # kind of the problem that it is answered by: "not-found"
+    is_over: bool = False  # timers that a request has set run in its context, long after it
 
 
 # A request runs in a context of its own, and threads that work for it in copies of that:

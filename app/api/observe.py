@@ -62,10 +62,11 @@ class Observe:
             traffic.sent += len(message.get("body") or message.get("bytes") or b"")
             await send(message)
 
-        started = time.perf_counter()
+        started, over = time.perf_counter(), False
         try:
             with self.metrics.in_flight.track_inprogress():
                 await self.app(scope, counted_receive, counted_send)
+            over = True
         except Exception:
             if traffic.status == NOBODY_LEFT:
                 traffic.status = 500  # as the framework is about to answer
@@ -73,6 +74,7 @@ class Observe:
             raise
         finally:
             self._tell(scope, request, traffic, time.perf_counter() - started)
+            request.is_over = over  # else an error is still to be logged
 
     def _tell(
         self, scope: Scope, request: RequestContext, traffic: _Traffic, seconds: float
@@ -102,5 +104,5 @@ class Observe:
 
 
 def route_of(scope: Scope) -> str:
-    """Return the template of the call, ``/items/{id}``; one word for all that is none."""
-    return getattr(scope.get("route"), "path", "unmatched")
+    """Return the template of the call, ``/items/{id}``; a word for pages, one for all else."""
+    return getattr(scope.get("route"), "path", "page" if "endpoint" in scope else "unmatched")

@@ -30,11 +30,15 @@ def test_json_is_an_object_a_line() -> None:
 
 
 def test_a_line_carries_the_id_of_its_request() -> None:
-    def within() -> tuple[str, str]:
-        current_request.set(RequestContext("mine"))
-        return JsonLines().format(record("a")), TextLines().format(record("a"))
+    def within() -> tuple[str, str, str]:
+        request = RequestContext("mine")
+        current_request.set(request)
+        during = JsonLines().format(record("a")), TextLines().format(record("a"))
+        request.is_over = True
+        return *during, JsonLines().format(record("a"))
 
-    as_json, as_text = copy_context().run(within)
+    as_json, as_text, afterwards = copy_context().run(within)
+    assert "request_id" not in afterwards
     assert json.loads(as_json)["request_id"] == "mine"
     assert as_text.endswith("warning a request_id=mine")
     assert "request_id" not in JsonLines().format(record("a"))

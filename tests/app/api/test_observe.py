@@ -1,13 +1,19 @@
 """Every request has an id, a line in the log and a place in the figures."""
 
+import asyncio
 import json
 import logging
 
 import pytest
 from starlette.testclient import TestClient
+from starlette.types import Message, Receive, Scope, Send
 
-from app.keys import KeyFile, Scope
+from app.api.observe import Observe
+from app.keys import KeyFile
+from app.keys import Scope as KeyScope
 from app.main import create_app
+from app.metrics import Metrics
+from app.request_context import RequestContext, current_request
 from app.settings import Settings
 
 
@@ -72,7 +78,7 @@ def test_no_secret_and_no_body_is_logged(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    key = KeyFile(settings.data_dir).add("web", Scope.READ)
+    key = KeyFile(settings.data_dir).add("web", KeyScope.READ)
     with TestClient(create_app(settings)) as client:
         client.post("/search", json={"text": "a dog barks"}, headers={"X-API-Key": key})
         client.get(f"/items?key={key}", headers={"X-API-Key": key[:-1]})
@@ -132,6 +138,32 @@ def test_odd_requests_make_no_new_series(client: TestClient) -> None:
         client.request(f"ODD{n}", "/items")
         client.get(f"/items/{n}{n}")
     assert len(figures(client)) == before
+
+
+def test_an_id_ends_with_its_request_unless_an_error_is_still_to_be_told() -> None:
+    seen: list[RequestContext | None] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(current_request.get())
+        if scope["path"] == "/broken":
+            raise RuntimeError("planted")
+
+    async def ask(path: str) -> None:
+        scope = {"type": "http", "method": "GET", "path": path, "headers": []}
+        await Observe(app, metrics=Metrics())(scope, receive, receive)
+
+    async def receive(message: object = None) -> Message:
+        raise AssertionError
+
+    asyncio.run(ask("/"))
+    with pytest.raises(RuntimeError):
+        asyncio.run(ask("/broken"))
+    assert [request.is_over for request in seen if request] == [True, False]
+
+
+def test_the_pages_are_one_route(client: TestClient) -> None:
+    assert client.get("/").status_code == client.get("/docs").status_code == 200
+    assert figures(client)['srcid_requests_total{method="GET",route="page",status="200"}'] == 2
 
 
 def test_the_index_and_what_runs_are_reported(client: TestClient) -> None:

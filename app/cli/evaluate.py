@@ -30,6 +30,13 @@ def evaluate(
     form: Annotated[
         Literal["text", "markdown", "csv"], typer.Option("--format", help="Of the tables.")
     ] = "text",
+    codes: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write here what the codes of the (one) checkpoint mean: codes.csv, codes.png; "
+            "not of a bank."
+        ),
+    ] = None,
     split: Annotated[str, typer.Option(help="The split of a bank that is evaluated.")] = "test",
     cache: Annotated[
         Path, typer.Option(help="Where features extracted from a bank are kept.")
@@ -44,12 +51,17 @@ def evaluate(
 
     if data is None:
         data = _trained_on(Path(checkpoints[0]))
+    if codes and len(checkpoints) > 1:
+        raise ConfigError("--codes is for one checkpoint; name one, and an own folder for each")
     if is_benchmark(data):
         _evaluate_benchmark(checkpoints, data, table=table, form=form)
+        if codes:
+            _write_codes(checkpoints[0], data, codes)
         return
-    if table is not None or form != "text":
+    if table is not None or form != "text" or codes:
         raise ConfigError(
-            f"{data} is no benchmark: --table and --format are for composed scenes and archives"
+            f"{data} is no benchmark: --table, --format and --codes are for composed scenes and "
+            "archives"
         )
     for checkpoint in checkpoints:
         _evaluate_bank(checkpoint, data, split=split, cache=cache)
@@ -87,6 +99,22 @@ def _evaluate_benchmark(
         else chosen_tables(table, rows, found, benchmark.suite, ceiling=ceiling)
     )
     print("\n\n".join(render(own, form) for own in tables if own.rows))
+
+
+def _write_codes(checkpoint: str, data: Path, out: Path) -> None:
+    from training.evaluation.benchmarks import open_benchmark
+    from training.evaluation.meanings import meanings, write_meanings
+    from training.evaluation.pictures import write_codebooks
+    from training.evaluation.vocabulary import vocabularies
+
+    model = _load(checkpoint)
+    benchmark = open_benchmark(data, model.config)
+    found = meanings(model, benchmark)
+    out.mkdir(parents=True, exist_ok=True)
+    write_meanings(found, out / "codes.csv")
+    if clips := benchmark.paired():
+        write_codebooks(found, vocabularies(model, clips), out / "codes.png")
+    print(f"what the codes mean: {out}", file=sys.stderr)
 
 
 def _evaluate_bank(checkpoint: str, data: Path, *, split: str, cache: Path) -> None:

@@ -1,15 +1,27 @@
-"""Tables as bars: the figures of the paper that we can draw."""
+"""Tables and codebooks as bars."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
+from model.modality import Modality
 from training.evaluation.figures import Figures
+from training.evaluation.meanings import Code, Meaning
 from training.evaluation.paper import PaperRow
 from training.evaluation.results import probe_table
 from training.evaluation.tables import Table
 from training.evaluation.tasks import Suite
+from training.evaluation.vocabulary import LayerVocabulary
+
+COLOURS = {
+    Modality.AUDIO: "tab:orange",
+    Modality.VIDEO: "tab:blue",
+    Modality.TEXT: "tab:green",
+}
 
 FIGURE_3 = (  # which layers disentangle; the paper draws them, without figures in its text
     PaperRow("SRCID", "srcid", "both", (), 0.0),
@@ -60,3 +72,49 @@ def bars(table: Table) -> Figure:
     axis.set_axisbelow(True)
     axis.legend(fontsize="small", ncols=2)
     return figure
+
+
+def write_codebooks(
+    found: Mapping[Code, Meaning], layers: Sequence[LayerVocabulary], path: Path
+) -> None:
+    """Draw for each layer which codes are chosen, by modality, and what pairs of modalities share.
+
+    Args:
+        found: The codes in use.
+        layers: The state of each codebook on paired clips.
+        path: Of the PNG.
+    """
+    figure = Figure(figsize=(12, 3.2 * len(layers)), layout="constrained")
+    axes = figure.subplots(len(layers), 2, squeeze=False, width_ratios=(3, 1))
+    for depth, (layer, (usage, shared)) in enumerate(zip(layers, axes, strict=True), start=1):
+        _draw_usage(usage, [own.steps for code, own in found.items() if code.layer == depth])
+        usage.set_title(
+            f"layer {depth}; on paired clips {layer.codes_used} codes in use, perplexity "
+            f"{layer.perplexity:.1f}, near-duplicates {layer.near_duplicates:.0%}",
+            fontsize="medium",
+        )
+        pairs = range(len(layer.overlap))
+        shared.barh(pairs, layer.overlap.values(), 0.4, color="0.3", label="one clip")
+        chance = [place + 0.4 for place in pairs]
+        shared.barh(chance, layer.overlap_unpaired.values(), 0.4, color="0.75", label="two clips")
+        shared.set_yticks(pairs, list(layer.overlap), fontsize="small")
+        shared.set_xlim(0, 1)
+        shared.set_title("overlap of code histograms", fontsize="medium")
+        shared.legend(fontsize="x-small")
+    figure.savefig(path, dpi=110)
+
+
+def _draw_usage(axis: Axes, steps: Sequence[Counter[Modality]]) -> None:
+    """Stack the shares of each modality's steps, the most chosen code first."""
+    totals = sum(steps, Counter[Modality]())
+    shares = [{m: own[m] / totals[m] for m in totals} for own in steps]
+    shares.sort(key=lambda own: -sum(own.values()))
+    bottom = [0.0] * len(shares)
+    for m in sorted(totals):
+        heights = [100 * own[m] for own in shares]
+        axis.bar(range(len(shares)), heights, 1.0, bottom=bottom, color=COLOURS[m], label=m)
+        bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
+    axis.set_xlabel("code, by how often it is chosen")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_ylabel("percent of its modality's steps, stacked")
+    axis.legend(fontsize="x-small")

@@ -110,7 +110,7 @@ def test_a_run_of_a_row_of_the_paper_stands_beside_the_papers_cells(
     assert f"| {out}: DCID (VQ) | 54.1 | 55.0 |" in ran.out
 
 
-@pytest.mark.parametrize("option", [("--table", "1"), ("--format", "csv")])
+@pytest.mark.parametrize("option", [("--table", "1"), ("--format", "csv"), ("--codes", "out")])
 def test_tables_are_not_made_of_a_bank(
     run: Run,
     tiny_bank: Path,  # noqa: F811
@@ -119,7 +119,7 @@ def test_tables_are_not_made_of_a_bank(
 ) -> None:
     ran = run("evaluate", tiny_checkpoint, "--data", tiny_bank, *option)
     assert ran.code == 2
-    assert "no benchmark: --table and --format are for composed scenes and archives" in ran.err
+    assert "no benchmark: --table, --format and --codes are for composed scenes" in ran.err
 
 
 def test_data_sets_that_are_absent_are_named(
@@ -134,3 +134,18 @@ def test_data_sets_that_are_absent_are_named(
     assert ran.code == 0
     assert f"not in {tmp_path}: AVE, AVVP, AVE>AVVP, UCF(v)<>VGG(a), MSCOCO, Clotho" in ran.err
     assert "retrieval, MSR-VTT V>T" in ran.out
+
+
+def test_what_the_codes_mean_is_written(
+    run: Run,
+    scenes_folder: Path,  # noqa: F811
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "codes"
+    command = ("evaluate", tiny_checkpoint, "--data", scenes_folder, "--table", "3")
+    assert run(*command, "--codes", out).code == 0
+    assert {path.name for path in out.iterdir()} == {"codes.csv", "codes.png"}
+    refused = run(*command, tiny_checkpoint, "--codes", out)
+    assert refused.code == 2
+    assert "--codes is for one checkpoint" in refused.err

@@ -44,6 +44,6 @@ def load_kernels() -> Kernels:
     try:
         from app.store import loops
     except ImportError as error:
-        logger.warning("numba cannot be used (%s): search takes some ten times longer", error)
+        logger.warning("numba cannot be used (%s): search takes some four times longer", error)
         return kernels_of(lookups)
     return kernels_of(loops)

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from app.store import lookups, loops
 from app.store.code_index import CodeIndex
 from app.store.kernels import Kernels, kernels_of, load_kernels
+from app.store.postings import note_likely
+from app.store.scan import Search
 from app.store.shortlist import Candidates
 from model.encoder import Vocabulary
 from tests.app.store.index_cases import cosine, expected, make_vocabulary, random_streams
@@ -104,7 +106,8 @@ def test_ties_removals_and_filters_leave_what_the_formula_says(
     counts = kept & ((rng.random(count) < 0.5) | (not allow))
     assert len(index) == kept.sum()
 
-    allowed = keys[counts] if allow else None
+    others = np.setdiff1d(rng.integers(1, 10 * count + 2, 50), keys)  # of other modalities
+    allowed = np.union1d(keys[counts], others) if allow else None
     found = index.search(query, layers=(1, 2), k=k, width=width, allowed=allowed)
 
     scores = {
@@ -175,15 +178,44 @@ def test_the_room_of_removed_streams_is_given_back() -> None:
     assert index.nbytes == 0
 
 
+def test_streams_added_after_others_gave_back_their_room_are_found() -> None:
+    vocabulary = make_vocabulary()
+    index = CodeIndex(vocabulary, kernels=load_kernels(), postings_from=1)
+    index.add(np.arange(1, 101), random_streams(vocabulary, 100))
+    wanted = np.full((1, 2, 4), 7, np.int16)
+    query = vocabulary.pooled(wanted[0], (1, 2))
+    index.search(query, layers=(1, 2), k=1, width=1)  # makes lists
+    for key in range(1, 61):
+        index.remove(key)
+    index.add(np.array([101]), wanted)
+    found = index.search(query, layers=(1, 2), k=1, width=1)
+    assert (found.keys.tolist(), found.scores.tolist()) == ([101], [1.0])
+
+
+def test_equal_vectors_of_different_codes_tie() -> None:
+    """The lists of both codes have to be looked at, though one is enough for the best stream."""
+    tables = make_vocabulary().tables.copy()
+    tables[:, 6] = tables[:, 5]
+    vocabulary = Vocabulary(tables, np.array([1, 2]))
+    index = CodeIndex(vocabulary, kernels=load_kernels(), postings_from=1)
+    codes = np.full((4, 2, 3), 9, np.int16)
+    codes[[0, 1, 2], :, 1] = [[5, 5], [6, 5], [6, 6]]
+    index.add(np.arange(1, 5), codes)
+    query = vocabulary.pooled(codes[0, :, 1:2], (1, 2))
+    for width in (1, 2):
+        found = index.search(query, layers=(1, 2), k=1, width=width)
+        assert sorted(found.keys.tolist()) == [1, 2, 3]
+
+
 @pytest.mark.parametrize("noise", [0.0, 1.0])
 def test_likely_means_are_nearly_all_found_and_random_ones_are_scanned(noise: float) -> None:
     """Streams of topics have a bound that holds; streams of noise fall back to the scan."""
     rng = np.random.default_rng(0)
-    vocabulary = Vocabulary(rng.normal(size=(2, 100, 32)).astype(np.float32), np.array([1, 2]))
-    topics = rng.integers(0, 100, (500, 2, 3))
-    chosen = topics[rng.integers(0, 500, 20_000)]
-    codes = np.take_along_axis(chosen, rng.integers(0, 3, (20_000, 2, 10)), axis=2)
-    codes = np.where(rng.random(codes.shape) < noise, rng.integers(0, 100, codes.shape), codes)
+    vocabulary = Vocabulary(rng.normal(size=(2, 400, 128)).astype(np.float32), np.array([1, 2]))
+    topics = rng.integers(0, 400, (2000, 2, 6))
+    chosen = topics[rng.integers(0, 2000, 20_000)]
+    codes = np.take_along_axis(chosen, rng.integers(0, 6, (20_000, 2, 10)), axis=2)
+    codes = np.where(rng.random(codes.shape) < noise, rng.integers(0, 400, codes.shape), codes)
     exact = CodeIndex(vocabulary, kernels=load_kernels())
     approximate = CodeIndex(
         vocabulary, kernels=load_kernels(), is_approximate=True, postings_from=1
@@ -193,10 +225,14 @@ def test_likely_means_are_nearly_all_found_and_random_ones_are_scanned(noise: fl
     approximate.add(keys[:19_000], codes[:19_000])
     approximate.search(vocabulary.pooled(codes[0], (1, 2)), layers=(1, 2), k=1)
     approximate.add(keys[19_000:], codes[19_000:])  # lists do not know these
-    found = []
+    (postings,) = approximate._postings.values()
+    found, taken = [], []
     for row in range(0, 20_000, 500):
         query = vocabulary.pooled(codes[row], (1, 2))
-        wanted = exact.search(query, layers=(1, 2), k=10).keys
-        near = approximate.search(query, layers=(1, 2), k=10).keys
+        wanted = exact.search(query, layers=(1, 2), k=5).keys
+        near = approximate.search(query, layers=(1, 2), k=5).keys
+        search = Search(query[None], exact.comparison((1, 2)), load_kernels(), 5, None, -1.0, None)
+        taken.append(note_likely(search, approximate.blocks[10], postings))
         found.append(np.isin(wanted, near).mean())
     assert np.mean(found) == 1.0 if noise else np.mean(found) > 0.98
+    assert not any(taken) if noise else np.mean(taken) > 0.9

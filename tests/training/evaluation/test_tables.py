@@ -8,7 +8,7 @@ import pytest
 from training.evaluation.paper import DCID, TABLES, PaperRow
 from training.evaluation.results import paper_table, probe_table, vocabulary_table
 from training.evaluation.tables import Cell, Table, over_runs, render
-from training.evaluation.tasks import PAPER, SCENES
+from training.evaluation.tasks import PAPER, SCENES, Suite
 
 TABLE = Table("t", ("a", "b"), (("x", (Cell(1.25, None), Cell(50, 2))), ("long", (None, None))))
 
@@ -76,3 +76,11 @@ def test_the_vocabulary_has_a_row_a_layer_and_two_digits() -> None:
     assert table.columns == ("codes used", "overlap audio ~ text")
     assert [name for name, _ in table.rows] == ["dcid, layer 1", "srcid, layer 1", "srcid, layer 2"]
     assert "0.25" in render(table, "text")
+
+
+def test_where_columns_are_absent_the_papers_mean_is_that_of_the_others() -> None:
+    """AVE alone: 54.1 and 55.0."""
+    ave = Suite("paper", tuple(task for task in PAPER.tasks if task.family == "AVE"), ())
+    table = probe_table([DCID], {}, ave, protocol="proper")
+    printed = [cell.mean for cell in table.rows[1][1] if cell]
+    assert printed == [54.1, 55.0, pytest.approx(54.55)]

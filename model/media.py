@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16_000  # Hz, what YAMNet and VGGish were trained with
 TOLERANCE_SECONDS = 0.05  # encoders pad sound to whole blocks: that much is no further second
+MAX_FAILED = 1000  # packets that do not decode beyond those that do: then the rest is left unread
 OUTLAST_SECONDS = 0.5  # sound that ends this much after the picture is padding, not content
 
 # An allow-list, since demuxers for playlists and scripts open what a stranger's file names.
@@ -237,10 +238,11 @@ class _Reader:
             for packet in self.container.demux(streams):
                 track = self.tracks[packet.stream.index]
                 self._count(track, packet)
+                is_hopeless = self.num_failed > self.num_decoded + MAX_FAILED
+                if is_hopeless or all(own.is_done for own in self.tracks.values()):
+                    return
                 if not track.sampler.is_full:
                     yield from self._decoded(packet)
-                elif all(own.is_done for own in self.tracks.values()):
-                    return
         except av.FFmpegError as error:  # the file breaks off: take what the decoders still hold
             logger.info("reading stopped early: %s", error)
             for stream in streams:

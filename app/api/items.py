@@ -10,8 +10,9 @@ from starlette.concurrency import run_in_threadpool
 
 from app.api.bodies import body_of, body_schema
 from app.api.deps import EncodingDep, ServiceDep
+from app.api.kept_file import KeptFile
 from app.api.media_types import media_type_of
-from app.api.problems import documents
+from app.api.problems import PROBLEM, documents
 from app.errors import (
     InvalidMedia,
     ItemExists,
@@ -114,7 +115,7 @@ def delete_item(service: ServiceDep, item_id: PathId) -> None:
         **documents(NotFound),
         200: {"description": "The media", "content": {"application/octet-stream": {}}},
         206: {"description": "The bytes that the header Range asked for"},
-        416: {"description": "The header Range asks for what is not there"},
+        416: {"description": "The header Range asks for what is not there", "content": PROBLEM},
     },
 )
 def get_media(service: ServiceDep, item_id: PathId) -> FileResponse:
@@ -165,4 +166,4 @@ async def _keep(
 
 
 def _file(path: FilePath, media_type: str) -> FileResponse:
-    return FileResponse(path, media_type=media_type, headers=SANDBOX)
+    return KeptFile(path, media_type=media_type, headers=SANDBOX)

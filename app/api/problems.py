@@ -19,6 +19,8 @@ from app.schemas import Problem
 
 MEDIA_TYPE = "application/problem+json"
 KIND = "urn:srcid:"
+PROBLEM: dict[str, Any] = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+MAX_TOLD = 10  # wrong fields that one answer names
 
 
 def documents(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
@@ -27,9 +29,8 @@ def documents(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
     possible: list[type[ServiceError]] = [InvalidRequest, *errors]
     for error in possible:
         by_status.setdefault(error.status, []).append((error.__doc__ or "").rstrip("."))
-    content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
     return {
-        status: {"description": "; or ".join(dict.fromkeys(texts)), "content": content}
+        status: {"description": "; or ".join(dict.fromkeys(texts)), "content": PROBLEM}
         for status, texts in by_status.items()
     }
 
@@ -59,7 +60,10 @@ def describe(error: ServiceError) -> Problem:
 
 def invalid(errors: list[Any]) -> InvalidRequest:
     """Say which fields of a request were wrong, from pydantic's list of errors."""
-    return InvalidRequest("; ".join(_sentence(error) for error in errors))
+    told = [_sentence(error) for error in errors[:MAX_TOLD]]
+    if len(errors) > MAX_TOLD:
+        told.append(f"and {len(errors) - MAX_TOLD} more")
+    return InvalidRequest("; ".join(told))
 
 
 async def _service_error(request: Request, error: Exception) -> JSONResponse:

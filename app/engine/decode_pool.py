@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.engine.decode_messages import DecodeLimits
-from app.engine.decoder import Decoder, WorkerDied, WorkerMissing
+from app.engine.decoder import Decoder, WorkerDied, WorkerKilled, WorkerMissing
 from app.engine.observer import EngineObserver
 from app.errors import EngineFailed
 from model.media import Clip, DecodeConfig
@@ -21,7 +21,8 @@ class DecodePool:
     """``size`` worker processes, started when first needed or by ``start``.
 
     A file that breaks its worker, by a crash or by taking too much time or memory, fails alone:
-    the worker is replaced in the background, the others go on.
+    the worker is replaced in the background, the others go on. A file whose worker is killed by
+    somebody else is tried once more.
 
     Args:
         size: Files decoded at the same time, at most; others wait.
@@ -73,22 +74,14 @@ class DecodePool:
             MediaError: It does not decode, or takes more than the limits allow.
             EngineFailed: There is no worker to decode it.
         """
+        config = config or self.config
         with self._free:
-            decoder = self._take()
             try:
-                started = time.perf_counter()
-                clip = decoder.decode(source, config or self.config)
-                self._trouble = None
-                self.observer.decoded(time.perf_counter() - started)
+                decoder, clip = self._decode(source, config)
+            except WorkerKilled:
+                decoder, clip = self._decode(source, config)
+            try:
                 yield clip
-            except WorkerDied as died:
-                self._discard(decoder)
-                logger.warning("a decode worker is replaced: %s", died)
-                raise
-            except WorkerMissing as missing:
-                self._discard(decoder)
-                self._trouble = f"decode workers do not start ({missing})"
-                raise EngineFailed(f"{self._trouble}: try again; the log says more") from missing
             finally:
                 self._give_back(decoder)
 
@@ -100,6 +93,27 @@ class DecodePool:
                 decoder.kill()  # and freed by the thread that waits for it
             while self._idle:
                 self._idle.pop().close()
+
+    def _decode(self, source: bytes | Path, config: DecodeConfig) -> tuple[Decoder, Clip]:
+        """Return the clip in ``source``, and the worker that lends it."""
+        decoder = self._take()
+        try:
+            started = time.perf_counter()
+            clip = decoder.decode(source, config)
+            self._trouble = None
+            self.observer.decoded(time.perf_counter() - started)
+        except WorkerDied as died:
+            self._discard(decoder)
+            logger.warning("a decode worker is replaced: %s", died)
+            raise
+        except WorkerMissing as missing:
+            self._discard(decoder)
+            self._trouble = f"decode workers do not start ({missing})"
+            raise EngineFailed(f"{self._trouble}: try again; the log says more") from missing
+        except BaseException:
+            self._give_back(decoder)
+            raise
+        return decoder, clip
 
     def _take(self) -> Decoder:
         with self._lock:

@@ -23,12 +23,17 @@ logger = logging.getLogger(__name__)
 
 START_SECONDS = 60.0  # for a worker to be there: far more than it takes on a busy machine
 GRACE_SECONDS = 1.0  # that the kernel's limit has to strike before the clock's does
+BY_OTHERS = {"SIGKILL", "SIGTERM", "SIGHUP"}  # signals that no decoder raises itself
 KEPT_BYTES = 32 * 2**20  # of shared memory that a worker keeps between two files
 PROJECT = Path(__file__).parents[2]
 
 
 class WorkerDied(MediaError):
     """The worker broke down on a file; the message is for who sent it."""
+
+
+class WorkerKilled(WorkerDied):
+    """Somebody ended the worker at its work: the kernel for want of memory, or a person."""
 
 
 class WorkerMissing(Exception):
@@ -77,6 +82,7 @@ class Decoder:
         Raises:
             MediaError: As ``read_clip`` does.
             WorkerDied: The file broke the worker, or took too much time or memory.
+            WorkerKilled: Nothing that a file does ends a worker in this way.
             WorkerMissing: There is no worker.
         """
         if not self._is_ready:
@@ -90,7 +96,8 @@ class Decoder:
             raise WorkerMissing(self._ending()) from error
         answer = self._answer(self.limits.seconds + GRACE_SECONDS)
         if answer is None:
-            raise WorkerDied(self._sentence())
+            ending = self._ending()
+            raise (WorkerKilled if ending in BY_OTHERS else WorkerDied)(self._sentence(ending))
         return self._clip(answer)
 
     def trim(self) -> None:
@@ -151,9 +158,8 @@ class Decoder:
             raise WorkerDied("the decoders answer what cannot be on this file") from error
         return Clip(frames, sound, answer.duration_seconds)
 
-    def _sentence(self) -> str:
+    def _sentence(self, ending: str) -> str:
         """Tell whoever sent the file why there is no answer."""
-        ending = self._ending()
         if ending in {"it hangs", "SIGXCPU"}:
             return (
                 f"decoding takes over {self.limits.seconds:g} seconds: send a shorter or smaller "

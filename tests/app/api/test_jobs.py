@@ -38,6 +38,10 @@ def with_root(settings: Settings, root: Path) -> Settings:
 
 def ended(client: TestClient, job_id: str) -> dict[str, Any]:
     """Wait for a job's last event."""
+    deadline = time.monotonic() + 30
+    while (job := client.get(f"/jobs/{job_id}").json())["state"] in {"waiting", "running"}:
+        assert time.monotonic() < deadline, job  # before the stream, which has no end without one
+        time.sleep(0.01)
     with client.stream("GET", f"/jobs/{job_id}/events") as answer:
         events = [line for line in answer.iter_lines() if line.startswith("data: ")]
     last: dict[str, Any] = json.loads(events[-1].removeprefix("data: "))

@@ -177,7 +177,7 @@ def test_processor_time_is_limited_by_the_kernel() -> None:
     assert ran.returncode == -signal.SIGXCPU
 
 
-@pytest.mark.parametrize("fatal", [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT])
+@pytest.mark.parametrize("fatal", [signal.SIGSEGV, signal.SIGABRT])
 def test_a_file_that_crashes_its_worker_fails_alone(
     make_pool: MakePool, picture: bytes, observer: Counting, fatal: signal.Signals
 ) -> None:
@@ -186,15 +186,46 @@ def test_a_file_that_crashes_its_worker_fails_alone(
     os.kill(pid, signal.SIGSTOP)  # so that it dies with the file in its hands
     with ThreadPoolExecutor(1) as executor:
         poisoned = executor.submit(warmed, pool, picture)
-        while not is_sent(pool):
-            time.sleep(0.001)
-        os.kill(pid, fatal)
-        os.kill(pid, signal.SIGCONT)
+        end_at_work(pool, pid, fatal)
         with pytest.raises(MediaError, match=f"broke down on this file .{fatal.name}"):
             poisoned.result()
     for _ in range(100):
         warmed(pool, picture)
     assert observer.replaced == ["decoder"]
+
+
+@pytest.mark.parametrize("fatal", [signal.SIGKILL, signal.SIGTERM])
+def test_a_file_whose_worker_is_killed_by_somebody_else_is_tried_once_more(
+    make_pool: MakePool, picture: bytes, observer: Counting, fatal: signal.Signals
+) -> None:
+    pool = make_pool()
+    pid = warmed(pool, picture)
+    os.kill(pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as executor:
+        decoded = executor.submit(warmed, pool, picture)
+        end_at_work(pool, pid, fatal)
+        assert decoded.result() != pid
+    assert observer.replaced == ["decoder"]
+
+
+def test_a_file_that_two_workers_die_of_is_refused(
+    make_pool: MakePool, picture: bytes, observer: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel ends whoever takes too much memory by SIGKILL, which nobody can be told from."""
+    pool = make_pool()
+    warmed(pool, picture)
+    answer = decoder.Decoder._answer
+
+    def killed(self: decoder.Decoder, seconds: float) -> object:
+        kill(self.pid) if self._is_ready else None
+        return answer(self, seconds) if not self._is_ready else None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decoder.Decoder, "_answer", killed)
+        with pytest.raises(MediaError, match=r"broke down on this file .SIGKILL"):
+            warmed(pool, picture)
+    assert observer.replaced == ["decoder", "decoder"]
+    warmed(pool, picture)
 
 
 def test_a_worker_that_dies_idle_harms_nobody(
@@ -264,6 +295,14 @@ def is_sent(pool: DecodePool) -> bool:
         count = fcntl.ioctl(worker._channel.fileno(), termios.TIOCOUTQ, bytes(4))
         return any(count)
     return False
+
+
+def end_at_work(pool: DecodePool, pid: int, fatal: signal.Signals) -> None:
+    """Send ``fatal`` to a stopped worker that has been given a file."""
+    while not is_sent(pool):
+        time.sleep(0.001)
+    os.kill(pid, fatal)
+    os.kill(pid, signal.SIGCONT)
 
 
 def kill(pid: int) -> None:

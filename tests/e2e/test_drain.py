@@ -5,56 +5,15 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import httpx2
 import pytest
 
 from tests.media_maker import colours, make_video, tone
-
-WAIT = 60  # seconds: far more than anything here takes
-
-
-class Server(NamedTuple):
-    process: "subprocess.Popen[str]"
-    address: str
-
-
-@contextmanager
-def serving(checkpoint: Path, data_dir: Path, **settings: object) -> Iterator[Server]:
-    """Run ``srcid serve``; kill it at the end, or after two minutes."""
-    command = [sys.executable, "-m", "app", "serve", "--port", "0"]
-    command += ["--checkpoint", str(checkpoint), "--data-dir", str(data_dir)]
-    environment = {f"SRCID_{name.upper()}": str(value) for name, value in settings.items()}
-    path = {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=path | environment,
-    ) as process:
-        watchdog = threading.Timer(2 * WAIT, process.kill)
-        watchdog.start()
-        try:
-            assert process.stdout is not None
-            log = ""
-            while not (address := re.search(r"running on (http://127\.0\.0\.1:\d+)", log)):
-                line = process.stdout.readline()
-                assert line, log
-                log += line
-            yield Server(process, address[1])
-        finally:
-            watchdog.cancel()
-            process.kill()
+from tests.running_server import WAIT, children_of, serving
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +26,7 @@ def test_sigterm_turns_ready_off_and_lets_what_is_in_flight_finish(
     tiny_checkpoint: Path, tmp_path: Path, slow_clip: bytes
 ) -> None:
     data = tmp_path / "data"
-    with serving(tiny_checkpoint, data, drain_seconds=1, max_decodes=1) as (process, address):
+    with serving(tiny_checkpoint, data, drain_seconds=1, max_decodes=1) as (process, address, _log):
 
         def add(number: int) -> int:
             fields = {"id": f"clip-{number}"}
@@ -90,7 +49,7 @@ def test_sigterm_turns_ready_off_and_lets_what_is_in_flight_finish(
             assert client.get("/livez").status_code == 200
             assert [answer.result() for answer in answers] == [201] * 8
         assert process.wait(WAIT) == 0
-    with serving(tiny_checkpoint, data) as (_, address):
+    with serving(tiny_checkpoint, data) as (_, address, _log):
         items = httpx2.get(f"{address}/items").json()["items"]
         assert {item["id"] for item in items} == {f"clip-{number}" for number in range(8)}
 
@@ -99,7 +58,7 @@ def test_an_overloaded_server_refuses_at_once_and_stays_alive_and_ready(
     tiny_checkpoint: Path, tmp_path: Path, slow_clip: bytes
 ) -> None:
     settings = {"max_queue": 2, "max_decodes": 1}
-    with serving(tiny_checkpoint, tmp_path, **settings) as (_, address):
+    with serving(tiny_checkpoint, tmp_path, **settings) as (_, address, _log):
 
         def encode(_: int) -> tuple[int, float, str]:
             with httpx2.Client(base_url=address, timeout=WAIT) as client:
@@ -129,7 +88,7 @@ def test_an_overloaded_server_refuses_at_once_and_stays_alive_and_ready(
 def test_the_work_of_clients_that_have_gone_is_dropped(
     tiny_checkpoint: Path, tmp_path: Path, slow_clip: bytes
 ) -> None:
-    with serving(tiny_checkpoint, tmp_path, max_decodes=1) as (_, address):
+    with serving(tiny_checkpoint, tmp_path, max_decodes=1) as (_, address, _log):
         host, port = address.removeprefix("http://").split(":")
         head = (
             f"POST /encode HTTP/1.1\r\nHost: {host}\r\nContent-Type: video/mp4\r\n"
@@ -156,7 +115,7 @@ def test_the_work_of_clients_that_have_gone_is_dropped(
 def test_a_server_that_is_killed_leaves_no_worker_behind(
     tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    with serving(tiny_checkpoint, tmp_path, max_decodes=2) as (process, _):
+    with serving(tiny_checkpoint, tmp_path, max_decodes=2) as (process, _, _log):
         children = children_of(process.pid)
         assert len(children) == 2
         process.kill()
@@ -165,12 +124,6 @@ def test_a_server_that_is_killed_leaves_no_worker_behind(
         while any(is_running(pid) for pid in children):
             assert time.monotonic() < deadline
             time.sleep(0.01)
-
-
-def children_of(pid: int) -> list[int]:
-    """The processes that any thread of a process has started, the oldest first."""
-    lists = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    return sorted(int(child) for children in lists for child in children)
 
 
 def is_running(pid: int) -> bool:
@@ -183,7 +136,7 @@ def is_running(pid: int) -> bool:
 def test_decode_workers_that_are_killed_under_load_cost_only_their_files(
     tiny_checkpoint: Path, tmp_path: Path, slow_clip: bytes
 ) -> None:
-    with serving(tiny_checkpoint, tmp_path, max_decodes=2) as (process, address):
+    with serving(tiny_checkpoint, tmp_path, max_decodes=2) as (process, address, _log):
 
         def encode(_: int) -> int:
             with httpx2.Client(base_url=address, timeout=WAIT) as client:
@@ -199,6 +152,6 @@ def test_decode_workers_that_are_killed_under_load_cost_only_their_files(
                     kills += 1
         statuses = [answer.result() for answer in answers]
         assert set(statuses) <= {200, 422}
-        assert statuses.count(422) <= 3
+        assert statuses.count(422) <= 1  # only a file that loses two workers is refused
         assert encode(0) == 200
         assert json.loads(httpx2.get(f"{address}/readyz").text) == {"status": "ready"}

@@ -1,0 +1,64 @@
+"""No URL is ever fetched: not one given in a field, and not one that media name."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.app.hostile.scripts import naming
+from tests.running_server import WAIT, serving
+
+SCHEMES = ("http://{}/a.mp4", "tcp://{}", "rtmp://{}/a", "hls+http://{}/a.m3u8")
+FIELDS: list[tuple[str, dict[str, object]]] = [
+    ("/encode", {"media": "URL"}),
+    ("/encode", {"text": "URL"}),
+    ("/encode", {"url": "URL"}),
+    ("/encode/batch", {"items": [{"media": "URL"}, {"text": "URL"}]}),
+    ("/items", {"id": "URL", "media": "URL"}),
+    ("/items", {"id": "a", "text": "URL", "metadata": {"source": "URL"}}),
+    ("/search", {"media": "URL"}),
+    ("/search", {"item": "URL"}),
+    ("/search", {"text": "a dog", "plus": [{"media": "URL"}], "exclude": ["URL"]}),
+    ("/compare", {"a": {"media": "URL"}, "b": "URL"}),
+    ("/v1/embeddings", {"input": ["URL"], "model": "URL"}),
+    ("/jobs/index", {"folder": "URL"}),
+    ("/jobs/index", {"manifest": "URL"}),
+]
+
+
+@pytest.fixture
+def trap() -> Iterator[socket.socket]:
+    """A socket that must never be connected to."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        yield listening
+
+
+def filled(value: object, url: str) -> object:
+    """Return ``value`` with ``url`` in the place of each "URL"."""
+    if isinstance(value, dict):
+        return {name: filled(part, url) for name, part in value.items()}
+    if isinstance(value, list):
+        return [filled(part, url) for part in value]
+    return url if value == "URL" else value
+
+
+def test_no_url_is_fetched(trap: socket.socket, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    host, port = trap.getsockname()
+    (tmp_path / "root").mkdir()
+    settings = {"media_root": tmp_path / "root", "max_decodes": 1}
+    with (
+        serving(tiny_checkpoint, tmp_path / "data", **settings) as server,
+        httpx2.Client(base_url=server.address, timeout=WAIT) as client,
+    ):
+        for scheme in SCHEMES:
+            url = scheme.format(f"{host}:{port}")
+            for path, fields in FIELDS:
+                assert client.post(path, json=filled(fields, url)).status_code < 500, (path, fields)
+            for name, data in naming(url).items():
+                answer = client.post("/encode", files={"file": (url, data)})
+                assert answer.status_code == 422, (name, answer.text)
+    with pytest.raises(BlockingIOError):
+        trap.accept()

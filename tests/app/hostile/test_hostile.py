@@ -6,6 +6,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from model.errors import MediaError
+from model.media import read_clip
 from tests.app.hostile import bodies, features, pictures, scripts, streams
 from tests.media_maker import colours, make_video, tone
 from tests.running_server import WAIT, Server, children_of, peak_bytes, serving
@@ -79,3 +81,8 @@ def test_afterwards_a_hundred_good_requests_succeed_and_memory_was_capped(
     for pid in children_of(server.process.pid):
         assert peak_bytes(pid) < MAX_WORKER_BYTES
     assert "Traceback" not in server.log.read_text()
+
+
+def test_packets_that_never_decode_are_given_up_early() -> None:
+    with pytest.raises(MediaError, match="damaged: 1001 packets"):
+        read_clip(MEDIA["flv of 10^6 pictures"])

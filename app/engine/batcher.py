@@ -257,8 +257,10 @@ class MicroBatcher(Generic[Item, Result]):
             own.batch = []
 
     def _supervise(self) -> None:
-        while not self._is_closed:
+        while True:
             with self._lock:
+                if self._is_closed:  # whose threads end, and are not dead
+                    return
                 for place, runner in enumerate(self._runners):
                     if not runner.thread.is_alive():
                         if runner.is_ready or runner.seconds > RETRY_SECONDS:
@@ -281,8 +283,8 @@ class MicroBatcher(Generic[Item, Result]):
         self._broke_down = time.monotonic(), reason
         self.observer.restarted(self.part)
         _fail(old.batch, reason)
-        self._runners[place] = _Runner(self._main, self._lock)
-        self._runners[place].thread.start()
+        runner = self._runners[place] = _Runner(self._main, self._lock)
+        runner.thread.start()
 
 
 def _fail(jobs: Sequence[_Job[Item, Result]], reason: str) -> None:

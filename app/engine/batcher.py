@@ -184,6 +184,12 @@ class MicroBatcher(Generic[Item, Result]):
                 runner.wake.notify()
         _fail(waiting, "the service stops")
 
+    def join(self, seconds: float) -> None:
+        """Wait after ``close``: a process that ends under a thread within torch aborts."""
+        for runner in list(self._runners):
+            if runner.thread is not threading.current_thread():
+                runner.thread.join(seconds)
+
     def _main(self, own: _Runner[Item, Result]) -> None:
         try:
             self._try(own)
@@ -197,6 +203,8 @@ class MicroBatcher(Generic[Item, Result]):
 
     def _try(self, own: _Runner[Item, Result]) -> None:
         for probe in self.probes:
+            if self._is_closed:
+                return
             started = time.monotonic()
             self.run([probe.item])
             with self._lock:

@@ -36,6 +36,7 @@ Source = bytes | Path | Clip | str
 SENTENCES, MEDIA = "sentences", "media files"  # the two kinds that queue up apart
 THUMBNAIL_PIXELS = 240  # the shorter side
 START_SECONDS = 60.0  # for the network's threads to have shown that they work
+END_SECONDS = 5.0  # for what a thread is running when the engine closes
 
 
 class Engine:
@@ -266,3 +267,4 @@ def _close(
     decoding.close()
     network.close()
     pool.close()
+    network.join(END_SECONDS)

@@ -298,9 +298,8 @@ def test_closing_fails_what_waits_and_ends_the_threads(make: Maker, shouting: Sh
         waiting.result(WAIT)
     shouting.may_run.set()
     assert [future.result(WAIT) for future in running] == ["A", "B"]
-    for runner in own._runners:
-        runner.thread.join(WAIT)
-        assert not runner.thread.is_alive()
+    own.join(WAIT)
+    assert not any(runner.thread.is_alive() for runner in own._runners)
     with pytest.raises(EngineFailed, match="stops"):
         own.submit("d", lane="a")
 

@@ -266,6 +266,14 @@ def test_a_broken_network_shows(
     assert engine.encode("a dog").codes
 
 
+def test_closing_waits_for_the_networks_threads(make_engine: MakeEngine) -> None:
+    """Python would end the process under them; within torch that is an abort."""
+    engine = make_engine()
+    engine.encode("a dog barks")  # one thread answers, others may still be trying the network
+    engine.close()
+    assert not any(runner.thread.is_alive() for runner in engine._network._runners)
+
+
 def test_an_engine_that_nobody_holds_ends_its_processes(
     make_engine: MakeEngine, encoder: WatchedEncoder, picture: bytes
 ) -> None:

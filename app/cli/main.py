@@ -25,6 +25,7 @@ from app.cli.reproduce import reproduce
 from app.cli.scenes import scenes
 from app.cli.search import search
 from app.cli.serve import serve
+from app.cli.store import store
 from app.cli.train import train
 from app.errors import ServiceError
 from model.errors import SRCIDError
@@ -46,7 +47,7 @@ COMMANDS = (
     config,
     convert,
 )
-GROUPS = (items, codes, jobs, keys)  # commands of several words
+GROUPS = (items, codes, jobs, keys, store)  # commands of several words
 INTERRUPTED = 130  # exit code, as of a shell
 
 cli = typer.Typer(

@@ -25,11 +25,12 @@ from app.store.schema import codes_key, connect, prepare
 from app.store.where_sql import compiled
 from model.modality import Modality
 
-# One statement sees one state of the database: an item is read whole or not at all.
+# One statement sees one state of the database: an item is read whole or not at all. CROSS makes
+# SQLite go from the items to their streams, so that what is ordered by id needs no sorting.
 SELECT = """
 SELECT items.id, items.text, items.sha256, items.metadata,
        streams.key, streams.modality, streams.code_rows, streams.codes, streams.duration_seconds
-FROM items JOIN streams ON streams.item = items.key
+FROM items CROSS JOIN streams ON streams.item = items.key
 """
 ORDER = {modality: place for place, modality in enumerate(Modality)}  # what orders equal scores
 IN_ORDER = "CASE streams.modality " + " ".join(f"WHEN '{m}' THEN {n}" for m, n in ORDER.items())
@@ -236,14 +237,14 @@ class ItemDatabase:
     def _select(self, where: str, values: Sequence[object]) -> list[StoredItem]:
         query = f"{SELECT} {where} ORDER BY items.id, streams.key"
         rows = self._rows(query, values)
-        return [_stored(list(own)) for _, own in groupby(rows, key=itemgetter(0))]
+        return [stored_item(list(own)) for _, own in groupby(rows, key=itemgetter(0))]
 
     def _rows(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         with self._read_lock:
             return self._reader.execute(query, values).fetchall()
 
 
-def _stored(rows: list[tuple[Any, ...]]) -> StoredItem:
+def stored_item(rows: list[tuple[Any, ...]]) -> StoredItem:
     """Read one item from its rows, a row a stream."""
     item_id, text, sha256, metadata = rows[0][:4]
     streams, keys = {}, {}

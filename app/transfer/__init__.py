@@ -1,0 +1,1 @@
+"""The whole index as a file of another tool's format, and back."""

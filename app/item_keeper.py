@@ -18,6 +18,7 @@ from model.modality import Modality
 
 Source = bytes | Path | str  # media or features as bytes or file; a sentence as text
 PAGE = 500  # items read at once
+LOCKS = 64  # items of the same remainder wait for one another
 
 
 class ItemKeeper:
@@ -37,7 +38,8 @@ class ItemKeeper:
         self._engine = engine
         self._store = store
         self._media = media
-        self._changing = threading.Lock()  # held while an item and its media change
+        # Held while an item and its media change; items of other ids change at the same time.
+        self._changing = [threading.Lock() for _ in range(LOCKS)]
 
     def check(self, item_id: str, *, metadata: Mapping[str, JsonValue], replace: bool) -> None:
         """See that an item could be kept, before the work of encoding it.
@@ -77,7 +79,7 @@ class ItemKeeper:
         thumbnail = None
         if media is not None and Modality.VIDEO in encoded.codes:
             thumbnail = self._engine.thumbnail(media)
-        with self._changing:
+        with self._lock_of(item_id):
             before = self._store.get(item_id)
             if before and not replace:
                 raise ItemExists(item_id)
@@ -134,7 +136,7 @@ class ItemKeeper:
         Raises:
             NotFound: There is none of that id.
         """
-        with self._changing:
+        with self._lock_of(item_id):
             item = self._stored(item_id)
             self._store.delete(item_id)
             self._media.erase(item.id, item.sha256)
@@ -176,6 +178,9 @@ class ItemKeeper:
         while items := self._store.page(after=after, limit=PAGE):
             yield from items
             after = items[-1].id
+
+    def _lock_of(self, item_id: str) -> threading.Lock:
+        return self._changing[hash(item_id) % LOCKS]
 
     def _stored(self, item_id: str) -> Item:
         item = self._store.get(item_id)

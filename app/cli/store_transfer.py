@@ -1,5 +1,6 @@
 """``srcid store export`` and ``srcid store import``: the whole index as Parquet or JSON lines."""
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:  # `srcid --help` answers without them
 
     from app.store.base import Item
 
+AT_ONCE = 10_000  # items that are committed together
 FileArgument = Annotated[Path, typer.Argument(help="Ends with .parquet or .jsonl.")]
 
 
@@ -59,6 +61,7 @@ def import_(
 
     total = sum(1 for _ in tqdm(items(), desc="checking", unit="item"))
     with LocalStore(settings.data_dir, vocabulary, fingerprint=own) as store:
-        for item in tqdm(items(), desc="importing", total=total, unit="item"):
-            store.add(item, replace=True)
+        remaining = iter(tqdm(items(), desc="importing", total=total, unit="item"))
+        while batch := list(islice(remaining, AT_ONCE)):
+            store.add_many(batch, replace=True)
     print(f"{total} items imported from {file}")

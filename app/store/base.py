@@ -96,13 +96,25 @@ class Store(ABC):
     machine. A reader sees an item whole, as it was before or after a change, never half.
     """
 
-    @abstractmethod
     def add(self, item: Item, *, replace: bool) -> None:
         """Keep ``item``; where its id exists, replace all that was kept under it.
 
         Raises:
             ItemExists: The id exists and ``replace`` is false; nothing has changed.
             StoreUnavailable: It could not be written; nothing has changed.
+        """
+        self.add_many([item], replace=replace)
+
+    @abstractmethod
+    def add_many(self, items: Sequence[Item], *, replace: bool) -> None:
+        """Keep all ``items`` or none, at once: the way to add many of them.
+
+        Of items with the same id the last is kept, where ``replace`` is true.
+
+        Raises:
+            ItemExists: An id exists, or comes twice, and ``replace`` is false; nothing has
+                changed.
+            StoreUnavailable: They could not be written; nothing has changed.
         """
 
     @abstractmethod

@@ -69,6 +69,12 @@ class CodeIndex:
             self.blocks[steps] = Block(packing, self._measure, [self._all])
         self.blocks[steps].append(keys, np.ascontiguousarray(codes, np.uint16))
 
+    def takes(self, codes: NDArray[np.integer]) -> bool:
+        """Tell whether ``codes`` ``[R, C, T]`` are of this vocabulary."""
+        rows, size = self._vocabulary.tables.shape[:2]
+        is_known = codes.size and codes.min() >= 0 and codes.max() < size
+        return codes.shape[1] == rows and bool(is_known)
+
     def remove(self, key: int) -> None:
         """Remove the stream of that key."""
         found = any(block.remove(key) for block in self.blocks.values())

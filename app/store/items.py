@@ -1,4 +1,4 @@
-"""The items in SQLite: durable on return, one transaction an item.
+"""The items in SQLite: durable on return.
 
 WAL with full synchronisation: a commit is on the disk before the call returns, and a process
 killed at any moment leaves a database that opens with every committed item.
@@ -6,77 +6,29 @@ killed at any moment leaves a database that opens with every committed item.
 
 import json
 import sqlite3
-import threading
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.errors import IndexMismatch, ItemExists, StoreUnavailable
-from app.filters import Where
-from app.store.base import Duplicate, Item, Stream
-from app.store.schema import codes_key, connect, prepare
-from app.store.where_sql import compiled
-from model.modality import Modality
+from app.store.base import Item
+from app.store.group_commit import GroupCommit
+from app.store.schema import MODALITIES, STREAMS_EACH, connect, prepare
+from app.store.views import View
 
-# One statement sees one state of the database: an item is read whole or not at all. CROSS makes
-# SQLite go from the items to their streams, so that what is ordered by id needs no sorting.
-SELECT = """
-SELECT items.id, items.text, items.sha256, items.metadata,
-       streams.key, streams.modality, streams.code_rows, streams.codes, streams.duration_seconds
-FROM items CROSS JOIN streams ON streams.item = items.key
-"""
-ORDER = {modality: place for place, modality in enumerate(Modality)}  # what orders equal scores
-IN_ORDER = "CASE streams.modality " + " ".join(f"WHEN '{m}' THEN {n}" for m, n in ORDER.items())
-FIRST = f"""
-SELECT streams.key FROM streams JOIN items ON streams.item = items.key
-WHERE streams.key IN (SELECT value FROM json_each(?)) ORDER BY items.id, {IN_ORDER} END LIMIT ?
-"""
-EQUAL = """
-SELECT twins.id, other.modality FROM items
-JOIN streams AS own ON own.item = items.key
-JOIN streams AS other ON other.codes_key = own.codes_key AND other.modality = own.modality
-    AND other.code_rows = own.code_rows AND other.codes = own.codes AND other.item != own.item
-JOIN items AS twins ON other.item = twins.key
-WHERE items.id = ?
-"""
-BATCH = 10_000  # streams read at once
-
-
-class StoredItem(NamedTuple):
-    """An item and the key of each of its streams."""
-
-    item: Item
-    keys: dict[int, Modality]
-
-
-class Change(NamedTuple):
-    """What a write did to the streams."""
-
-    added: dict[int, Modality]  # by key
-    removed: dict[int, Modality]
-
-
-class CodeBatch(NamedTuple):
-    """Streams of one modality and length."""
-
-    modality: Modality
-    keys: NDArray[np.int64]  # [R], rising
-    codes: NDArray[np.int16]  # [R, C, T]
+Edit = Callable[[sqlite3.Connection], bool]  # returns whether it changed anything
+PLACES = {modality: place for place, modality in enumerate(MODALITIES)}
 
 
 class ItemDatabase:
-    """The items of one checkpoint. Any thread may read; the owner lets one write at a time.
+    """The items of one checkpoint. Any thread may read and write.
 
     Args:
         path: The file; made where it is missing.
-        fingerprint: The checkpoint in use. A database without items takes any.
+        fingerprint: The checkpoint in use. A database without items takes any. None leaves it
+            open: for who does not look into the codes.
         read_only: Whether another process may be the writer; nothing is changed then.
 
     Raises:
@@ -84,179 +36,199 @@ class ItemDatabase:
         StoreUnavailable: The file is damaged, cannot be written, or is of a newer version.
     """
 
-    def __init__(self, path: Path, *, fingerprint: str, read_only: bool) -> None:
-        self._path = path
-        self._read_lock = threading.Lock()
-        self._writer = connect(path)
-        self._reader = connect(path)
+    def __init__(self, path: Path, *, fingerprint: str | None, read_only: bool) -> None:
+        self.path = path
+        self._read_only = read_only
+        self._is_closed = False
+        self._idle: list[sqlite3.Connection] = []  # for reading; a view takes one
+        self._commits = GroupCommit[Edit, bool](self._commit)
+        try:
+            self._writer = connect(path, read_only=read_only)
+        except sqlite3.Error as error:
+            raise unusable(path, error) from error
         try:
             prepare(self._writer, path, read_only=read_only)
-            self._stamp(path.parent, fingerprint, read_only=read_only)
+            if fingerprint is not None:
+                self._stamp(fingerprint)
         except sqlite3.Error as error:
             self.close()
-            raise _unusable(path, error) from error
+            raise unusable(path, error) from error
         except BaseException:
             self.close()
             raise
 
-    def put(self, item: Item, *, replace: bool) -> Change:
-        """Write ``item``; where its id exists, replace all that was kept under it.
+    @contextmanager
+    def view(self) -> Iterator[View]:
+        """Yield the items as of now; what is committed meanwhile is not seen.
 
         Raises:
-            ItemExists: The id exists and ``replace`` is false.
+            StoreUnavailable: The file cannot be read.
+        """
+        if self._is_closed:
+            raise StoreUnavailable(f"{self.path} has been closed: the service is being stopped")
+        db: sqlite3.Connection | None = None
+        try:
+            db = self._reader()
+            db.execute("BEGIN")
+            yield View(db)
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise unusable(self.path, error) from error
+        finally:
+            if db is not None:
+                self._give_back(db)
+
+    def put_all(self, items: Sequence[Item], *, replace: bool) -> None:
+        """Write all ``items`` or none; where an id exists, replace all that was kept under it.
+
+        Raises:
+            ItemExists: An id exists, or comes twice, and ``replace`` is false.
+            StoreUnavailable: They could not be written; nothing has changed.
+        """
+        if replace:
+            items = list({item.id: item for item in items}.values())
+        self.edit(lambda db: _put_all(db, items, replace=replace))
+
+    def delete(self, item_id: str) -> bool:
+        """Remove the item of that id; return whether there was one."""
+        return self.edit(
+            lambda db: bool(db.execute("DELETE FROM items WHERE id = ?", (item_id,)).rowcount)
+        )
+
+    def edit(self, edit: Edit) -> bool:
+        """Commit what ``edit`` does, with the edits of other threads; return what it returns.
+
+        Raises:
             StoreUnavailable: It could not be written; nothing has changed.
         """
-        with self._transaction() as db:
-            removed = self._remove(db, item.id)
-            if removed and not replace:
-                raise ItemExists(item.id)
-            values = (item.id, item.text, item.sha256, json.dumps(dict(item.metadata)))
-            key = db.execute(
-                "INSERT INTO items (id, text, sha256, metadata) VALUES (?, ?, ?, ?)", values
-            ).lastrowid
-            added = {}
-            for modality, stream in item.streams.items():
-                blob = stream.codes.astype("<i2").tobytes()
-                rows = len(stream.codes)
-                own_key = codes_key(modality, rows, blob)
-                written = db.execute(
-                    "INSERT INTO streams "
-                    "(item, modality, code_rows, codes, duration_seconds, codes_key) "
-                    "VALUES (?, ?, ?, ?, ?, ?)",
-                    (key, modality, rows, blob, stream.duration_seconds, own_key),
-                ).lastrowid
-                assert written is not None
-                added[written] = modality
-        return Change(added, removed)
-
-    def delete(self, item_id: str) -> Change:
-        """Remove the item of that id; nothing changes where there is none."""
-        with self._transaction() as db:
-            return Change({}, self._remove(db, item_id))
-
-    def get(self, item_id: str) -> Item | None:
-        """Return the item of that id, or None."""
-        found = self._select("WHERE items.id = ?", (item_id,))
-        return found[0].item if found else None
-
-    def page(self, *, after: str, limit: int) -> list[StoredItem]:
-        """Return at most ``limit`` items, by id, from the first whose id is above ``after``."""
-        where = "WHERE items.key IN (SELECT key FROM items WHERE id > ? ORDER BY id LIMIT ?)"
-        return self._select(where, (after, limit))
-
-    def passing(self, where: Where) -> dict[Modality, NDArray[np.int64]]:
-        """Return the keys, rising, of the streams of the items that pass ``where``."""
-        condition, values = compiled(where)
-        rows = self._rows(
-            "SELECT streams.key, streams.modality FROM items "
-            f"JOIN streams ON streams.item = items.key WHERE {condition} ORDER BY streams.key",
-            values,
-        )
-        return {m: np.array([key for key, own in rows if own == m], np.int64) for m in Modality}
-
-    def first(self, keys: NDArray[np.int64], *, limit: int) -> list[int]:
-        """Return at most ``limit`` of the stream keys, in the order of ids, then modalities."""
-        return [key for (key,) in self._rows(FIRST, (json.dumps(keys.tolist()), limit))]
-
-    def equal(self, item_id: str) -> list[Duplicate]:
-        """Return the streams of other items with the codes of one of this item's, by id."""
-        found = [Duplicate(own, Modality(m)) for own, m in self._rows(EQUAL, (item_id,))]
-        return sorted(found, key=lambda own: (own.item_id, ORDER[own.modality]))
-
-    def code_batches(self) -> Iterator[CodeBatch]:
-        """Yield all streams, those of one modality and length in the order of their keys."""
-        last = 0
-        query = "SELECT key, modality, code_rows, codes FROM streams WHERE key > ? ORDER BY key"
-        while rows := self._rows(f"{query} LIMIT {BATCH}", (last,)):
-            kinds: dict[tuple[str, int, int], list[tuple[int, bytes]]] = defaultdict(list)
-            for key, modality, code_rows, blob in rows:
-                kinds[modality, code_rows, len(blob)].append((key, blob))
-            for (modality, code_rows, _), own in kinds.items():
-                keys = np.array([key for key, _ in own], np.int64)
-                codes = np.frombuffer(b"".join(blob for _, blob in own), "<i2")
-                codes = codes.astype(np.int16).reshape(len(own), code_rows, -1)
-                yield CodeBatch(Modality(modality), keys, codes)
-            last = rows[-1][0]
-
-    def of_streams(self, keys: Sequence[int]) -> dict[int, StoredItem]:
-        """Return the item of each stream key that there is."""
-        own = "SELECT item FROM streams WHERE key IN (SELECT value FROM json_each(?))"
-        found = self._select(f"WHERE items.key IN ({own})", (json.dumps(list(keys)),))
-        return {key: stored for stored in found for key in stored.keys}
-
-    def __len__(self) -> int:
-        with self._read_lock:
-            return int(self._reader.execute("SELECT count(*) FROM items").fetchone()[0])
-
-    def close(self) -> None:
-        """Close the file."""
-        self._reader.close()
-        self._writer.close()
-
-    def _stamp(self, folder: Path, fingerprint: str, *, read_only: bool) -> None:
-        """Hold the items to the checkpoint that made them."""
-        stamped = self._writer.execute("SELECT fingerprint FROM checkpoint").fetchone()
-        if stamped == (fingerprint,):
-            return
-        if len(self):
-            raise IndexMismatch(
-                f"the {len(self)} items in {folder} were encoded with checkpoint {stamped[0]}, "
-                f"but {fingerprint} is in use: use the old checkpoint (SRCID_CHECKPOINT, "
-                "--checkpoint), or index the media again in another data directory "
-                "(SRCID_DATA_DIR, --data-dir)"
-            )
-        if not read_only:
-            with self._transaction() as db:
-                db.execute("DELETE FROM checkpoint")
-                db.execute("INSERT INTO checkpoint VALUES (?)", (fingerprint,))
+        if self._read_only:
+            raise StoreUnavailable(f"{self.path} was opened for reading only")
+        return self._commits.submit(edit)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """All that is written inside is committed at the end, or none of it."""
+    def alone(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection that writes, outside of a transaction; all edits wait meanwhile.
+
+        Raises:
+            StoreUnavailable: SQLite fails.
+        """
+        with self._commits.held():
+            try:
+                yield self._writer
+            except sqlite3.Error as error:
+                raise unusable(self.path, error) from error
+
+    def close(self) -> None:
+        """Close the file when what is being committed is."""
+        self._is_closed = True
+        self._close_readers()
+        with self._commits.held():
+            self._writer.close()
+
+    def _stamp(self, fingerprint: str) -> None:
+        """Hold the items to the checkpoint that made them."""
+        with self.view() as view:
+            stamped = view.fingerprint()
+            count = view.count() if stamped != fingerprint else 0
+        if count:
+            folder = self.path.parent
+            raise IndexMismatch(
+                f"the {count} items in {folder} were encoded with checkpoint {stamped}, but "
+                f"{fingerprint} is in use: use the old checkpoint (SRCID_CHECKPOINT, "
+                "--checkpoint), encode them anew from the kept media (srcid store rebuild), or "
+                "index the media again in another data directory (SRCID_DATA_DIR, --data-dir)"
+            )
+        if stamped != fingerprint and not self._read_only:
+            self._commit([lambda db: _set_fingerprint(db, fingerprint)])
+
+    def _commit(self, edits: Sequence[Edit]) -> list[bool]:
         db = self._writer
         try:
             db.execute("BEGIN IMMEDIATE")
-            yield db
+            results = [edit(db) for edit in edits]
             db.execute("COMMIT")
         except BaseException as error:
-            if db.in_transaction:  # SQLite itself rolls some failures back
-                db.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # what cannot be rolled back is when it is opened next
+                if db.in_transaction:  # SQLite itself rolls some failures back
+                    db.execute("ROLLBACK")
             if isinstance(error, sqlite3.Error):
-                raise _unusable(self._path, error) from error
+                raise unusable(self.path, error) from error
             raise
+        return results
 
-    @staticmethod
-    def _remove(db: sqlite3.Connection, item_id: str) -> dict[int, Modality]:
-        streams = (
-            "SELECT key, modality FROM streams WHERE item = (SELECT key FROM items WHERE id = ?)"
-        )
-        removed = {key: Modality(m) for key, m in db.execute(streams, (item_id,))}
-        db.execute("DELETE FROM items WHERE id = ?", (item_id,))
-        return removed
+    def _give_back(self, db: sqlite3.Connection) -> None:
+        try:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+        except sqlite3.Error:
+            db.close()
+            return
+        self._idle.append(db)
+        if self._is_closed:
+            self._close_readers()
 
-    def _select(self, where: str, values: Sequence[object]) -> list[StoredItem]:
-        query = f"{SELECT} {where} ORDER BY items.id, streams.key"
-        rows = self._rows(query, values)
-        return [stored_item(list(own)) for _, own in groupby(rows, key=itemgetter(0))]
+    def _reader(self) -> sqlite3.Connection:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return connect(self.path, read_only=True)
 
-    def _rows(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
-        with self._read_lock:
-            return self._reader.execute(query, values).fetchall()
-
-
-def stored_item(rows: list[tuple[Any, ...]]) -> StoredItem:
-    """Read one item from its rows, a row a stream."""
-    item_id, text, sha256, metadata = rows[0][:4]
-    streams, keys = {}, {}
-    for key, modality, code_rows, blob, duration in (row[4:] for row in rows):
-        codes = np.frombuffer(blob, "<i2").astype(np.int16).reshape(code_rows, -1)
-        streams[Modality(modality)] = Stream(codes, duration)
-        keys[key] = Modality(modality)
-    return StoredItem(Item(item_id, streams, json.loads(metadata), text, sha256), keys)
+    def _close_readers(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
 
 
-def _unusable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
+def unusable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
+    """Return what to tell of a database that SQLite has failed on."""
     return StoreUnavailable(
-        f"{path} cannot be used ({error}): free its disk, restore it from a backup, or choose "
-        "another data directory (SRCID_DATA_DIR, --data-dir)"
+        f"{path} cannot be used ({error}): free its disk, restore it from a backup (srcid store "
+        "restore), or choose another data directory (SRCID_DATA_DIR, --data-dir)"
     )
+
+
+def _set_fingerprint(db: sqlite3.Connection, fingerprint: str) -> bool:
+    db.execute("UPDATE state SET fingerprint = ?", (fingerprint,))
+    return True
+
+
+def _put_all(db: sqlite3.Connection, items: Sequence[Item], *, replace: bool) -> bool:
+    if replace:
+        db.executemany("DELETE FROM items WHERE id = ?", [(item.id,) for item in items])
+    sequence = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'items'").fetchone()
+    first = sequence[0] + 1 if sequence else 1
+    try:
+        db.executemany(
+            "INSERT INTO items (key, id, text, sha256, metadata) VALUES (?, ?, ?, ?, ?)",
+            [
+                (key, own.id, own.text, bytes.fromhex(own.sha256), json.dumps(dict(own.metadata)))
+                for key, own in enumerate(items, first)
+            ],
+        )
+    except sqlite3.IntegrityError:
+        raise ItemExists(_taken(db, items, first)) from None
+    db.executemany(
+        "INSERT INTO streams (key, code_rows, codes, duration_seconds) VALUES (?, ?, ?, ?)",
+        [
+            (
+                STREAMS_EACH * key + PLACES[modality],
+                len(stream.codes),
+                np.asarray(stream.codes, "<i2").tobytes(),
+                stream.duration_seconds,
+            )
+            for key, own in enumerate(items, first)
+            for modality, stream in own.streams.items()
+        ],
+    )
+    return True
+
+
+def _taken(db: sqlite3.Connection, items: Sequence[Item], first: int) -> str:
+    """Return the first id that was there before key ``first``, or comes a second time."""
+    seen: set[str] = set()
+    there = "SELECT 1 FROM items WHERE id = ? AND key < ?"
+    for item in items:
+        if item.id in seen or db.execute(there, (item.id, first)).fetchone():
+            return item.id
+        seen.add(item.id)
+    raise AssertionError("no id is taken")

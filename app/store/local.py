@@ -1,10 +1,8 @@
-"""A store in one folder: items in SQLite, search in memory, rebuilt from the items at opening."""
+"""A store in one folder: items in SQLite, search in memory by indexes that follow the items."""
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,28 +20,29 @@ from app.store.base import (
     Score,
     Store,
 )
+from app.store.following import FollowingIndexes, Indexes
 from app.store.indexes import make_index, warm_up
-from app.store.items import ORDER, Change, ItemDatabase, StoredItem
+from app.store.items import PLACES, ItemDatabase
 from app.store.likeness import best_second, cosines
 from app.store.nearest import Nearest, joined
-from app.store.patterns import companions, findings, longest_run, places
-from app.store.shared_lock import SharedLock
+from app.store.patterns import companions, equals, findings, longest_run, places
+from app.store.schema import STREAMS_EACH
+from app.store.views import View
 from app.store.writer_lock import WriterLock
 from model.encoder import Vocabulary
 from model.modality import Modality
-
-Found = TypeVar("Found")
 
 
 class LocalStore(Store):
     """Items in ``folder``, with an index of the codes of each modality.
 
+    One process writes, any number read beside it; each sees what has been committed.
+
     Args:
         folder: Made where it is missing, unless ``read_only``.
         vocabulary: What the codes stand for.
         fingerprint: The checkpoint that ``vocabulary`` is of.
-        read_only: Only search, beside another process that may write; what that process writes
-            later is not seen.
+        read_only: Only search, beside another process that may write.
         index: How streams are searched.
 
     Raises:
@@ -61,46 +60,37 @@ class LocalStore(Store):
         index: IndexKind = "codes",
     ) -> None:
         self._vocabulary = vocabulary
-        self._write_lock = threading.RLock()  # held over a commit and the indexes' following it
-        self._index_lock = SharedLock()
-        self._changes = 0  # odd while items and indexes do not agree
-        self._lock = None if read_only else _lock(folder)
-        self._indexes = {m: make_index(index, vocabulary) for m in Modality}
-        try:
+        with ExitStack() as opened:
+            if not read_only:
+                opened.enter_context(closing(_lock(folder)))
             self._items = ItemDatabase(
                 _database(folder, read_only), fingerprint=fingerprint, read_only=read_only
             )
-            for batch in self._items.code_batches():
-                self._indexes[batch.modality].add(batch.keys, batch.codes)
-        except BaseException:
-            if self._lock:
-                self._lock.close()
-            raise
+            opened.enter_context(closing(self._items))
+            self._indexes = FollowingIndexes(self._items, lambda: make_index(index, vocabulary))
+            self._indexes.follow()
+            self._opened = opened.pop_all()
         if not read_only:
             warm_up(vocabulary)
 
-    def add(self, item: Item, *, replace: bool) -> None:
-        """Keep ``item``; see ``Store.add``."""
-        for stream in item.streams.values():
-            self._check(stream.codes)
-        with self._write_lock, self._changing():
-            change = self._items.put(item, replace=replace)
-            self._follow(change, item)
+    def add_many(self, items: Sequence[Item], *, replace: bool) -> None:
+        """Keep all ``items`` or none; see ``Store.add_many``."""
+        self._check(items)
+        self._items.put_all(items, replace=replace)
 
     def get(self, item_id: str) -> Item | None:
         """Return the item of that id, or None."""
-        return self._items.get(item_id)
+        with self._items.view() as view:
+            return view.get(item_id)
 
     def page(self, *, after: str, limit: int) -> list[Item]:
         """Return items by id; see ``Store.page``."""
-        return [stored.item for stored in self._items.page(after=after, limit=limit)]
+        with self._items.view() as view:
+            return view.page(after=after, limit=limit)
 
     def delete(self, item_id: str) -> bool:
         """Remove the item of that id; return whether there was one."""
-        with self._write_lock, self._changing():
-            change = self._items.delete(item_id)
-            self._follow(change, None)
-        return bool(change.removed)
+        return self._items.delete(item_id)
 
     def search(
         self,
@@ -117,9 +107,10 @@ class LocalStore(Store):
     ) -> list[Hit]:
         """Return the nearest streams; see ``Store.search``."""
         width = {"mean": None, "max": 1, "window": window}[score]
-
-        def find() -> tuple[Nearest, dict[int, StoredItem]]:
+        with self._indexes.reading() as (view, indexes):
             near = self._nearest(
+                view,
+                indexes,
                 queries,
                 layers=layers,
                 targets=targets,
@@ -128,21 +119,18 @@ class LocalStore(Store):
                 least=-1.0 if threshold is None else threshold,
                 where=where,
             )
-            return near, self._items.of_streams(near.keys.tolist())
-
-        near, stored = self._unchanged(find)
+            stored = view.of_streams(near.keys.tolist())
         hits = []
         for key, value, number in zip(*(column.tolist() for column in near), strict=True):
-            if key in stored:
-                item, modality = stored[key].item, stored[key].keys[key]
-                stream = item.streams[modality]
-                steps = self._vocabulary.steps(stream.codes, layers).astype(np.float64)
-                query = queries[number].astype(np.float64)
-                has_time = stream.duration_seconds is not None
-                second = best_second(steps, query, width=width or 1) if has_time else None
-                curve = cosines(steps, query).astype(np.float32) if curves else None
-                hits.append(Hit(item, modality, value, second, curve, query=number))
-        return sorted(hits, key=lambda hit: (-hit.score, hit.item.id, ORDER[hit.modality]))
+            item, modality = stored[key].item, stored[key].keys[key]
+            stream = item.streams[modality]
+            steps = self._vocabulary.steps(stream.codes, layers).astype(np.float64)
+            query = queries[number].astype(np.float64)
+            has_time = stream.duration_seconds is not None
+            second = best_second(steps, query, width=width or 1) if has_time else None
+            curve = cosines(steps, query).astype(np.float32) if curves else None
+            hits.append(Hit(item, modality, value, second, curve, query=number))
+        return sorted(hits, key=lambda hit: (-hit.score, hit.item.id, PLACES[hit.modality]))
 
     def occurrences(
         self, pattern: NDArray[np.int16], *, targets: Sequence[Modality], k: int
@@ -156,25 +144,28 @@ class LocalStore(Store):
                 f"{ANY_CODE} (any)"
             )
 
-        def find() -> list[Occurrence]:
-            with self._index_lock.shared():
-                found = [places(self._indexes[m], pattern) for m in dict.fromkeys(targets)]
+        with self._indexes.reading() as (view, indexes):
+            found = [places(indexes[m], pattern) for m in dict.fromkeys(targets)]
             keys = np.concatenate([own.keys for own in found])
             steps = np.concatenate([own.steps for own in found])
-            first = self._items.first(np.unique(keys), limit=k)
-            stored = self._items.of_streams(first)
-            return [
-                Occurrence(stored[key].item, stored[key].keys[key], step)
-                for key in first
-                for step in sorted(steps[keys == key].tolist())
-                if key in stored
-            ][:k]
-
-        return self._unchanged(find)
+            first = view.first(np.unique(keys), limit=k)
+            stored = view.of_streams(first)
+        return [
+            Occurrence(stored[key].item, stored[key].keys[key], step)
+            for key in first
+            for step in sorted(steps[keys == key].tolist())
+        ][:k]
 
     def duplicates(self, item_id: str) -> list[Duplicate]:
         """Return the streams with the same codes; see ``Store.duplicates``."""
-        return self._items.equal(item_id)
+        with self._indexes.reading() as (view, indexes):
+            item = view.get(item_id)
+            streams = item.streams if item else {}
+            keys = [key for m, own in streams.items() for key in equals(indexes[m], own.codes)]
+            stored = view.of_streams(keys)
+        found = [Duplicate(stored[key].item.id, stored[key].keys[key]) for key in keys]
+        others = [own for own in found if own.item_id != item_id]
+        return sorted(others, key=lambda own: (own.item_id, PLACES[own.modality]))
 
     def card(self, row: int, code: int, *, k: int) -> CodeCard:
         """Return what one code stands for; see ``Store.card``."""
@@ -184,40 +175,27 @@ class LocalStore(Store):
                 f"row {row} has no code {code}: there are {rows} rows, from 0, of {size} codes"
             )
 
-        def find() -> CodeCard:
-            with self._index_lock.shared():
-                found = {m: findings(index, row, code, k=k) for m, index in self._indexes.items()}
+        with self._indexes.reading() as (view, indexes):
+            found = {m: findings(index, row, code, k=k) for m, index in indexes.items()}
             best: list[Occurrence] = []
             for modality, own in found.items():
-                near = Nearest(own.keys, own.scores, np.zeros_like(own.keys))
-                best += self._places(self._best(near, k), modality, row, code)
-            counts = {modality: own.steps for modality, own in found.items() if own.steps}
-            return CodeCard(counts, best, companions(found.values(), k=k))
-
-        return self._unchanged(find)
+                near = _best(view, Nearest(own.keys, own.scores, np.zeros_like(own.keys)), k)
+                best += _longest(view, near, modality, row, code)
+        counts = {modality: own.steps for modality, own in found.items() if own.steps}
+        return CodeCard(counts, best, companions(found.values(), k=k))
 
     def __len__(self) -> int:
-        return len(self._items)
+        with self._items.view() as view:
+            return view.count()
 
     def close(self) -> None:
         """Close the database and let another process write."""
-        with self._write_lock:
-            self._items.close()
-            if self._lock:
-                self._lock.close()
-
-    def _places(self, near: Nearest, modality: Modality, row: int, code: int) -> list[Occurrence]:
-        """Return where a code stands longest in each of some streams, the best first."""
-        stored = self._items.of_streams(near.keys.tolist())
-        scores = dict(zip(near.keys.tolist(), near.scores.tolist(), strict=True))
-        own = [(-scores[key], stored[key].item) for key in scores if key in stored]
-        return [
-            Occurrence(item, modality, longest_run(item.streams[modality].codes[row], code))
-            for _, item in sorted(own, key=lambda pair: (pair[0], pair[1].id))
-        ]
+        self._opened.close()
 
     def _nearest(
         self,
+        view: View,
+        indexes: Indexes,
         queries: NDArray[np.float32],
         *,
         layers: Sequence[int],
@@ -228,68 +206,58 @@ class LocalStore(Store):
         where: Where | None,
     ) -> Nearest:
         """Return the ``k`` best streams, each with the query that it is most like."""
-        allowed = self._items.passing(where) if where else None
+        passing = STREAMS_EACH * view.passing(where) if where else None
         found = []
-        with self._index_lock.shared():
-            for modality in dict.fromkeys(targets):
-                candidates = self._indexes[modality].search_many(
-                    queries,
-                    layers=layers,
-                    k=k,
-                    width=width,
-                    least=least,
-                    allowed=allowed[modality] if allowed else None,
-                )
-                found += [
-                    Nearest(own.keys, own.scores, np.full(len(own.keys), number))
-                    for number, own in enumerate(candidates)
-                ]
+        for modality in dict.fromkeys(targets):
+            candidates = indexes[modality].search_many(
+                queries,
+                layers=layers,
+                k=k,
+                width=width,
+                least=least,
+                allowed=None if passing is None else passing + PLACES[modality],
+            )
+            found += [
+                Nearest(own.keys, own.scores, np.full(len(own.keys), number))
+                for number, own in enumerate(candidates)
+            ]
         everything = joined(found)
         order = np.lexsort([everything.queries, -everything.scores])
         _, first = np.unique(everything.keys[order], return_index=True)
-        return self._best(everything.only(order[first]), k)
+        return _best(view, everything.only(order[first]), k)
 
-    def _best(self, found: Nearest, k: int) -> Nearest:
-        """Return the ``k`` best; of those that tie with the last, the first by id."""
-        if len(found.keys) <= k:
-            return found
-        last = np.partition(found.scores, -k)[-k]
-        better, tied = found.scores > last, found.scores == last
-        first = self._items.first(found.keys[tied], limit=k - int(better.sum()))
-        chosen = better | np.isin(found.keys, np.array(first, np.int64))
-        return found.only(chosen)
-
-    def _follow(self, change: Change, item: Item | None) -> None:
-        """Bring the indexes up to date with a committed change."""
-        with self._index_lock.exclusive():
-            for key, modality in change.removed.items():
-                self._indexes[modality].remove(key)
-            for key, modality in change.added.items():
-                assert item is not None
-                codes = item.streams[modality].codes
-                self._indexes[modality].add(np.array([key]), codes[None])
-
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
-        self._changes += 1
-        try:
-            yield
-        finally:
-            self._changes += 1
-
-    def _unchanged(self, find: Callable[[], Found]) -> Found:
-        """Return what ``find`` does while no item changes, so that it sees each item whole."""
-        before = self._changes
-        found = find()
-        if before % 2 == 0 and before == self._changes:
-            return found
-        with self._write_lock:
-            return find()
-
-    def _check(self, codes: NDArray[np.int16]) -> None:
+    def _check(self, items: Sequence[Item]) -> None:
         rows, size = self._vocabulary.tables.shape[:2]
-        if len(codes) != rows or codes.min() < 0 or codes.max() >= size:
-            raise IndexError(f"codes of {rows} rows below {size} are kept, not {codes}")
+        streams = [own.codes for item in items for own in item.streams.values()]
+        if not streams:
+            return
+        together = np.concatenate([codes.ravel() for codes in streams])
+        is_known = together.size and together.min() >= 0 and together.max() < size
+        if not is_known or any(len(codes) != rows or not codes.size for codes in streams):
+            raise IndexError(f"codes of {rows} rows below {size} are kept, not {streams}")
+
+
+def _best(view: View, found: Nearest, k: int) -> Nearest:
+    """Return the ``k`` best; of those that tie with the last, the first by id."""
+    if len(found.keys) <= k:
+        return found
+    last = np.partition(found.scores, -k)[-k]
+    better, tied = found.scores > last, found.scores == last
+    first = view.first(found.keys[tied], limit=k - int(better.sum()))
+    return found.only(better | np.isin(found.keys, np.array(first, np.int64)))
+
+
+def _longest(
+    view: View, near: Nearest, modality: Modality, row: int, code: int
+) -> list[Occurrence]:
+    """Return where a code stands longest in each of some streams, the best first."""
+    stored = view.of_streams(near.keys.tolist())
+    pairs = zip(near.scores.tolist(), near.keys.tolist(), strict=True)
+    own = [(-score, stored[key].item) for score, key in pairs]
+    return [
+        Occurrence(item, modality, longest_run(item.streams[modality].codes[row], code))
+        for _, item in sorted(own, key=lambda pair: (pair[0], pair[1].id))
+    ]
 
 
 def _database(folder: Path, read_only: bool) -> Path:

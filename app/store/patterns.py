@@ -51,6 +51,21 @@ def places(index: CodeIndex, pattern: NDArray[np.integer]) -> Places:
     return Places(np.concatenate(keys), np.concatenate(steps))
 
 
+def equals(index: CodeIndex, codes: NDArray[np.integer]) -> list[int]:
+    """Return the keys of the streams whose codes are ``codes`` ``[C, T]``, rising."""
+    block = index.blocks.get(codes.shape[1])
+    if block is None:
+        return []
+    low, high = block.packing.pack(codes[None].astype(np.uint16))
+    found: list[int] = []
+    for chunk in block.chunks:
+        rows = np.flatnonzero(chunk.alive)
+        for own, wanted in [*zip(chunk.low, low, strict=True), *zip(chunk.high, high, strict=True)]:
+            rows = rows[own[rows] == wanted[0]]
+        found += chunk.keys[rows].tolist()
+    return found
+
+
 def findings(index: CodeIndex, row: int, code: int, *, k: int) -> Findings:
     """Return what the streams say about a code; of those that have it, the ``k`` most like it."""
     steps, with_code = 0, [np.empty(0, np.int64)]

@@ -1,17 +1,13 @@
 """All items of a folder as of one moment, one after another, without a checkpoint."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from app.errors import StoreUnavailable
 from app.store.base import Item
-from app.store.items import SELECT, stored_item
-from app.store.schema import connect, prepare
+from app.store.items import ItemDatabase
 
 
 class Reading(NamedTuple):
@@ -34,17 +30,6 @@ def reading(path: Path) -> Iterator[Reading]:
             f"{path.parent} holds no index: index a folder of media first (srcid index), or name "
             "another data directory (SRCID_DATA_DIR, --data-dir)"
         )
-    try:
-        with closing(connect(path)) as db:
-            prepare(db, path, read_only=True)
-            db.execute("BEGIN")
-            stamped = db.execute("SELECT fingerprint FROM checkpoint").fetchone()
-            count = db.execute("SELECT count(*) FROM items").fetchone()[0]
-            rows = db.execute(f"{SELECT} ORDER BY items.id, streams.key")
-            items = (stored_item(list(own)).item for _, own in groupby(rows, key=itemgetter(0)))
-            yield Reading(stamped[0] if stamped else "", count, items)
-    except sqlite3.Error as error:
-        raise StoreUnavailable(
-            f"{path} cannot be read ({error}): restore it from a backup, or name another data "
-            "directory (SRCID_DATA_DIR, --data-dir)"
-        ) from error
+    database = ItemDatabase(path, fingerprint=None, read_only=True)
+    with closing(database), database.view() as view:
+        yield Reading(view.fingerprint(), view.count(), view.all())

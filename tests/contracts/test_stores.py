@@ -133,6 +133,29 @@ def test_an_existing_id_is_refused_and_nothing_changes(store: Store) -> None:
     assert same(store.get("a"), first)
 
 
+def test_many_items_are_kept_together_or_not_at_all(store: Store, vocabulary: Vocabulary) -> None:
+    items = [make_item(f"{n}", n, AUDIO, TEXT, metadata={"n": n}) for n in range(5)]
+    store.add_many(items[:3], replace=False)
+    store.add_many([], replace=False)
+    with pytest.raises(ItemExists, match="'2' exists"):
+        store.add_many([items[3], items[2], items[4]], replace=False)
+    with pytest.raises(ItemExists, match="'3' exists"):
+        store.add_many([items[3], items[4], items[3]], replace=False)
+    assert [item.id for item in store.page(after="", limit=9)] == ["0", "1", "2"]
+    query = vocabulary.pooled(random_codes(7), BOTH)[None]
+    assert len(store.search(query, layers=BOTH, targets=[AUDIO, TEXT], k=99)) == 6
+
+
+def test_of_items_with_the_same_id_the_last_is_kept(store: Store, vocabulary: Vocabulary) -> None:
+    store.add(make_item("a", 1, VIDEO), replace=False)
+    last = make_item("a", 3, AUDIO)
+    store.add_many([make_item("a", 2), make_item("b", 2), last], replace=True)
+    assert same(store.get("a"), last)
+    query = vocabulary.pooled(random_codes(7), BOTH)[None]
+    hits = store.search(query, layers=BOTH, targets=list(Modality), k=99)
+    assert sorted((hit.item.id, hit.modality) for hit in hits) == [("a", AUDIO), ("b", AUDIO)]
+
+
 def test_replacing_leaves_nothing_of_the_old_item(store: Store, vocabulary: Vocabulary) -> None:
     store.add(make_item("a", 1, AUDIO, VIDEO), replace=False)
     new = make_item("a", 2, TEXT)
@@ -461,7 +484,7 @@ def test_a_second_writer_is_told_who_writes(
 
 
 Operation = st.tuples(
-    st.sampled_from(["add", "put", "delete", "reopen"]),
+    st.sampled_from(["add", "put", "many", "delete", "reopen"]),
     st.sampled_from(["a", "b", "c"]),
     st.integers(0, 3),
 )
@@ -491,6 +514,10 @@ def test_any_sequence_of_changes_leaves_what_a_dict_would_hold(
             elif kind == "add" and item_id in model:
                 with pytest.raises(ItemExists):
                     store.add(item, replace=False)
+            elif kind == "many":
+                others = [make_item(other, seed) for other in "abc" if other != item_id]
+                store.add_many([item, *others], replace=True)
+                model |= {own.id: own for own in [item, *others]}
             else:
                 store.add(item, replace=kind == "put")
                 model[item_id] = item

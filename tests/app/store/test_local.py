@@ -114,15 +114,50 @@ def test_threads_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
         assert len(hits) == 80
 
 
-def test_a_reader_works_beside_the_writer(tmp_path: Path) -> None:
+def found(store: LocalStore) -> list[str]:
+    hits = store.search(QUERY, layers=(1, 2), targets=[AUDIO], k=9)
+    return sorted(hit.item.id for hit in hits)
+
+
+def test_a_reader_sees_what_the_writer_commits(tmp_path: Path) -> None:
     with open_store(tmp_path) as writer:
         writer.add(make_item("a"), replace=False)
         with open_store(tmp_path, read_only=True) as reader:
-            writer.delete("a")  # the reader has it in its indexes still: no ghost in its answer
-            assert reader.search(QUERY, layers=(1, 2), targets=[AUDIO], k=5) == []
-        writer.add(make_item("b"), replace=False)
+            assert found(reader) == ["a"]
+            writer.delete("a")
+            assert found(reader) == []
+            writer.add_many([make_item("b"), make_item("c")], replace=False)
+            assert found(reader) == ["b", "c"]
+            writer.add(make_item("b", 2), replace=True)
+            assert [own.item_id for own in reader.duplicates("b")] == []
+            assert reader.card(0, 2, k=1).counts == {AUDIO: 3, VIDEO: 3}
+            assert len(reader) == 2
         with pytest.raises(StoreUnavailable):  # closing the reader did not free the lock
             open_store(tmp_path)
+
+
+def test_a_reader_does_not_write(tmp_path: Path) -> None:
+    with open_store(tmp_path) as writer:
+        writer.add(make_item("a"), replace=False)
+        with open_store(tmp_path, read_only=True) as reader:
+            with pytest.raises(StoreUnavailable, match="opened for reading only"):
+                reader.add(make_item("b"), replace=False)
+            with pytest.raises(StoreUnavailable, match="opened for reading only"):
+                reader.delete("a")
+        assert found(writer) == ["a"]
+
+
+def test_a_reader_that_was_left_behind_begins_anew(tmp_path: Path) -> None:
+    """Of removals that nobody needs any more, not even the number is kept."""
+    with open_store(tmp_path) as writer, open_store(tmp_path, read_only=True) as reader:
+        writer.add_many([make_item(name) for name in "abc"], replace=False)
+        assert found(reader) == ["a", "b", "c"]
+        writer.delete("a")
+        writer.delete("b")
+        with sqlite3.connect(tmp_path / "items.sqlite3") as database:
+            database.execute("DELETE FROM removed WHERE number < 4")
+        database.close()
+        assert found(reader) == found(writer) == ["c"]
 
 
 def test_a_reader_of_another_checkpoint_does_not_restamp_an_empty_store(tmp_path: Path) -> None:
@@ -153,9 +188,9 @@ def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path) -> None:
 def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     open_store(tmp_path).close()
     with sqlite3.connect(tmp_path / "items.sqlite3") as database:
-        database.execute("PRAGMA user_version = 3")
+        database.execute("PRAGMA user_version = 4")
     database.close()
-    with pytest.raises(StoreUnavailable, match="has version 3, this srcid reads 2"):
+    with pytest.raises(StoreUnavailable, match="has version 4, this srcid reads 3"):
         open_store(tmp_path)
 
 
@@ -175,8 +210,8 @@ def test_codes_outside_the_vocabulary_change_nothing(tmp_path: Path) -> None:
 def test_a_full_disk_refuses_the_item_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def connect_to_a_full_disk(path: Path) -> sqlite3.Connection:
-        connection = connect(path)
+    def connect_to_a_full_disk(path: Path, *, read_only: bool) -> sqlite3.Connection:
+        connection = connect(path, read_only=read_only)
         connection.execute("PRAGMA max_page_count = 13")
         return connection
 

@@ -25,7 +25,7 @@ def test_items_come_by_id_with_the_checkpoint_that_they_are_of(
     tmp_path: Path, database: ItemDatabase
 ) -> None:
     for item_id in ("b", "a", "ä", "B"):
-        database.put(make_item(item_id), replace=False)
+        database.put_all([make_item(item_id)], replace=False)
     with reading(tmp_path / "items.sqlite3") as found:
         assert (found.fingerprint, found.num_items) == ("aa", 4)
         items = list(found.items)
@@ -36,11 +36,11 @@ def test_items_come_by_id_with_the_checkpoint_that_they_are_of(
 
 def test_what_is_written_meanwhile_is_not_read(tmp_path: Path, database: ItemDatabase) -> None:
     for number in range(9):
-        database.put(make_item(f"{number}"), replace=False)
+        database.put_all([make_item(f"{number}")], replace=False)
     with reading(tmp_path / "items.sqlite3") as found:
         first = next(found.items)
         database.delete("5")
-        database.put(make_item("5a"), replace=False)
+        database.put_all([make_item("5a")], replace=False)
         assert [first.id, *(item.id for item in found.items)] == [f"{n}" for n in range(9)]
     database.close()
 

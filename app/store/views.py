@@ -1,0 +1,172 @@
+"""Reading the items: whatever is read through one view is of one moment.
+
+A view is a read transaction: what others commit meanwhile is not seen, so that a search, its
+filter and the items it names agree.
+"""
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.filters import Where
+from app.store.base import Item, Stream
+from app.store.schema import MODALITIES, STREAMS_EACH
+from app.store.where_sql import compiled
+from model.modality import Modality
+
+# CROSS: from the items to their streams, so that what is ordered by id needs no sorting.
+SELECT = """
+SELECT items.id, items.text, items.sha256, items.metadata,
+       streams.key, streams.code_rows, streams.codes, streams.duration_seconds
+FROM items CROSS JOIN streams ON streams.key BETWEEN 4 * items.key AND 4 * items.key + 3
+"""
+FIRST = """
+SELECT wanted.value FROM json_each(?) AS wanted JOIN items ON items.key = wanted.value >> 2
+ORDER BY items.id, wanted.value & 3 LIMIT ?
+"""
+POSITION = """
+SELECT history, ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'items'), 0),
+       ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'removed'), 0)
+FROM state
+"""
+BATCH = 10_000  # streams read at once
+
+
+class Position(NamedTuple):
+    """How far an index has followed the database."""
+
+    history: int
+    added: int  # the highest key that an item has had
+    removed: int  # how many streams have been removed
+
+
+class StoredItem(NamedTuple):
+    """An item and the key of each of its streams."""
+
+    item: Item
+    keys: dict[int, Modality]
+
+
+class CodeBatch(NamedTuple):
+    """Streams of one modality and length."""
+
+    modality: Modality
+    keys: NDArray[np.int64]  # [R], rising
+    codes: NDArray[np.int16]  # [R, C, T]
+
+
+class View:
+    """The database as of one moment. One thread at a time uses it."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def position(self) -> Position:
+        """Return how far the database has come."""
+        return Position(*self._db.execute(POSITION).fetchone())
+
+    def leads_on_from(self, position: Position) -> bool:
+        """Tell whether all that has changed since ``position`` is still known."""
+        now = self.position()
+        (first,) = self._db.execute("SELECT min(number) FROM removed").fetchone()
+        return (
+            position.history == now.history
+            and position.added <= now.added
+            and position.removed <= now.removed
+            and (position.removed == now.removed or first <= position.removed + 1)
+        )
+
+    def fingerprint(self) -> str:
+        """Return the checkpoint that the items were encoded with; '' where none is known."""
+        return str(self._db.execute("SELECT fingerprint FROM state").fetchone()[0])
+
+    def snapshot(self) -> str | None:
+        """Return the digest of the snapshot that indexes may begin with."""
+        digest: str | None = self._db.execute("SELECT snapshot FROM state").fetchone()[0]
+        return digest
+
+    def count(self) -> int:
+        """Return the number of items."""
+        return int(self._db.execute("SELECT count(*) FROM items").fetchone()[0])
+
+    def get(self, item_id: str) -> Item | None:
+        """Return the item of that id, or None."""
+        found = self._select("WHERE items.id = ?", (item_id,))
+        return found[0].item if found else None
+
+    def page(self, *, after: str, limit: int) -> list[Item]:
+        """Return at most ``limit`` items, by id, from the first whose id is above ``after``."""
+        where = "WHERE items.key IN (SELECT key FROM items WHERE id > ? ORDER BY id LIMIT ?)"
+        return [stored.item for stored in self._select(where, (after, limit))]
+
+    def all(self) -> Iterator[Item]:
+        """Yield every item by id, for as long as the view lasts."""
+        rows = self._db.execute(f"{SELECT} ORDER BY items.id, streams.key")
+        return (_stored(list(own)).item for _, own in groupby(rows, key=itemgetter(0)))
+
+    def passing(self, where: Where) -> NDArray[np.int64]:
+        """Return the keys, rising, of the items that pass ``where``."""
+        condition, values = compiled(where)
+        rows = self._db.execute(f"SELECT key FROM items WHERE {condition} ORDER BY key", values)
+        return np.fromiter((key for (key,) in rows), np.int64)
+
+    def first(self, streams: NDArray[np.int64], *, limit: int) -> list[int]:
+        """Return at most ``limit`` of the stream keys, in the order of ids, then modalities."""
+        rows = self._db.execute(FIRST, (json.dumps(streams.tolist()), limit))
+        return [key for (key,) in rows]
+
+    def of_streams(self, streams: Sequence[int]) -> dict[int, StoredItem]:
+        """Return the item of each stream key that there is."""
+        items = {key // STREAMS_EACH for key in streams}
+        where = "WHERE items.key IN (SELECT value FROM json_each(?))"
+        found = self._select(where, (json.dumps(list(items)),))
+        return {key: stored for stored in found for key in stored.keys}
+
+    def removed_since(self, position: Position) -> list[int]:
+        """Return the streams that were there at ``position`` and have been removed since."""
+        rows = self._db.execute(
+            "SELECT stream FROM removed WHERE number > ? AND stream < ?",
+            (position.removed, STREAMS_EACH * (position.added + 1)),
+        )
+        return [stream for (stream,) in rows]
+
+    def code_batches(self, *, since: int = 0) -> Iterator[CodeBatch]:
+        """Yield the streams of all items above key ``since``.
+
+        Those of one modality and length come in the order of their keys.
+        """
+        last = STREAMS_EACH * (since + 1) - 1
+        query = "SELECT key, code_rows, codes FROM streams WHERE key > ? ORDER BY key LIMIT ?"
+        while rows := self._db.execute(query, (last, BATCH)).fetchall():
+            kinds: dict[tuple[int, int, int], list[tuple[int, bytes]]] = defaultdict(list)
+            for key, code_rows, blob in rows:
+                kinds[key % STREAMS_EACH, code_rows, len(blob)].append((key, blob))
+            for (place, code_rows, _), own in kinds.items():
+                keys = np.array([key for key, _ in own], np.int64)
+                codes = np.frombuffer(b"".join(blob for _, blob in own), "<i2")
+                codes = codes.astype(np.int16).reshape(len(own), code_rows, -1)
+                yield CodeBatch(MODALITIES[place], keys, codes)
+            last = rows[-1][0]
+
+    def _select(self, where: str, values: Sequence[object]) -> list[StoredItem]:
+        rows = self._db.execute(f"{SELECT} {where} ORDER BY items.id, streams.key", values)
+        return [_stored(list(own)) for _, own in groupby(rows, key=itemgetter(0))]
+
+
+def _stored(rows: list[tuple[Any, ...]]) -> StoredItem:
+    """Read one item from its rows, a row a stream."""
+    item_id, text, sha256, metadata = rows[0][:4]
+    streams, keys = {}, {}
+    for key, code_rows, blob, duration in (row[4:] for row in rows):
+        codes = np.frombuffer(blob, "<i2").astype(np.int16).reshape(code_rows, -1)
+        modality = MODALITIES[key % STREAMS_EACH]
+        streams[modality] = Stream(codes, duration)
+        keys[key] = modality
+    return StoredItem(Item(item_id, streams, json.loads(metadata), text, sha256.hex()), keys)

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import InvalidRequest, NotFound
-from app.parts import start_second
 from app.queries import Codes, unit
 from app.schemas import (
     CodeResponse,
@@ -161,7 +160,7 @@ class CodeExplorer:
         return Place(
             id=place.item.id,
             modality=place.modality,
-            second=place.second + start_second(place.item),
+            second=place.second,
             word=self._word(place.item.text, place.second),
         )
 

@@ -30,6 +30,9 @@ class Kernels:
     exact: Callable[[NDArray[np.uint16], Floats, Ints, Doubles, Ints, int], Doubles]
     grouped: Callable[[NDArray[np.int32], int, int], tuple[Ints, NDArray[np.uint32]]]
     accumulate: Callable[[Ints, NDArray[np.uint32], Ints, Floats, Floats], NDArray[np.uint32]]
+    first_listed: Callable[
+        [Ints, NDArray[np.uint32], Ints, Floats], tuple[NDArray[np.uint32], Ints]
+    ]
     window_scores: Callable[[NDArray[np.uint16], Floats, Floats, Ints, int, Floats], None]
 
 

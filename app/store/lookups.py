@@ -116,6 +116,17 @@ def accumulate(
     return np.unique(touched)
 
 
+def first_listed(
+    starts: Ints, rows: NDArray[np.uint32], symbols: Ints, seen: Floats
+) -> tuple[NDArray[np.uint32], Ints]:
+    """Return the streams that have one of ``symbols``, each at its first; how many with each."""
+    parts = [rows[starts[symbol] : starts[symbol + 1]] for symbol in symbols]
+    place = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    _, first = np.unique(np.concatenate(parts), return_index=True)
+    first.sort()
+    return np.concatenate(parts)[first], np.bincount(place[first], minlength=len(parts))
+
+
 def _vectors(codes: NDArray[np.uint16], tables: Floats, parts: Ints, num_parts: int) -> Doubles:
     """Return the steps' vectors ``[R, T, K * D]``."""
     dim = tables.shape[-1]

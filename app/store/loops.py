@@ -345,3 +345,36 @@ def accumulate(
                 count += weight > 0
             sums[row] += weight
     return touched[:count]
+
+
+@compiled
+def first_listed(
+    starts: Ints, rows: NDArray[np.uint32], symbols: Ints, seen: Floats
+) -> tuple[NDArray[np.uint32], Ints]:
+    """Return the streams that have one of ``symbols``, each at the first that it has.
+
+    Args:
+        starts: ``[M + 1]`` as of ``grouped``.
+        rows: As of ``grouped``.
+        symbols: Which are looked at, in this order.
+        seen: ``[R]`` zeros before and after.
+
+    Returns:
+        The streams, and how many of them come with each symbol.
+    """
+    most = 0
+    for j in range(len(symbols)):
+        most += starts[symbols[j] + 1] - starts[symbols[j]]
+    found, counts = np.empty(most, np.uint32), np.zeros(len(symbols), np.int64)
+    count = 0
+    for j in range(len(symbols)):
+        before = count
+        for at in range(starts[symbols[j]], starts[symbols[j] + 1]):
+            row = rows[at]
+            found[count] = row
+            count += seen[row] == 0
+            seen[row] = 1
+        counts[j] = count - before
+    for i in range(count):
+        seen[found[i]] = 0
+    return found[:count], counts

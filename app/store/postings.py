@@ -7,6 +7,8 @@ Derived from a block, for as long as its streams keep their places.
 Shape letters: M symbols (L to the power of the rows that are compared), R streams, T steps.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -17,11 +19,15 @@ from app.store.comparison import Comparison
 from app.store.kernels import Kernels
 from app.store.lookups import Doubles, Floats
 from app.store.scan import Search, bounds, scaled_lut
-from app.store.shortlist import Candidates, Entries, Shortlist, best
+from app.store.shortlist import Candidates, Entries, Shortlist
 
 MOST_SYMBOLS = 2**18
 SYMBOLS = 512  # whose streams are looked at for the nearest means
 LIKELY = 256  # streams of these whose means are compared
+# What the steps of a stream without these symbols add, of the most that they could. They would
+# all have to be of the very next symbol to add that. Where the best means match 0.8 of it, 98 % of
+# them were found on topics of all degrees of noise; at 0.7 it was 92 %, on random codes (0.4) 30 %.
+SURE = 0.8
 FLOAT32 = 4e-6  # how far a cosine may be off in float32
 
 
@@ -75,7 +81,7 @@ class Postings:
             self._norms[row] = 0
 
     def best_steps(self, lut: Doubles, search: Search) -> Candidates:
-        """Return the streams with the best step and all that tie with the last of them.
+        """Return the streams with the best step, best first, with all that tie and some more.
 
         Args:
             lut: ``[Q, L]`` the dot products of the compared codes with the query.
@@ -89,7 +95,7 @@ class Postings:
             found = self._best_of(symbols, cosines, lut, search)
             is_all = wanted >= len(cosines)
             if is_all or _are_above(found.scores, search.k, float(cosines[symbols[-1]])):
-                return best(found, k=search.k, least=search.least)
+                return found
             wanted *= 8
 
     def likely(self, lut: Doubles) -> Likely | None:
@@ -103,15 +109,11 @@ class Postings:
         if (self._starts[symbols + 1] - self._starts[symbols]).sum() > len(self) // 8:
             return None
         weights = np.maximum(dots[symbols], 0)
-        try:
-            sums = self._scratch.pop()
-        except IndexError:
-            sums = np.zeros(len(self), np.float32)
-        touched = self._kernels.accumulate(self._starts, self._rows, symbols, weights, sums)
-        norms = self._norms[touched]
-        means = np.where(norms > 0, sums[touched] / np.maximum(norms, 1), -1)
-        sums[touched] = 0
-        self._scratch.append(sums)
+        with self._zeros() as sums:
+            touched = self._kernels.accumulate(self._starts, self._rows, symbols, weights, sums)
+            norms = self._norms[touched]
+            means = np.where(norms > 0, sums[touched] / np.maximum(norms, 1), -1)
+            sums[touched] = 0
         if len(touched) > LIKELY:
             touched = touched[np.argpartition(-means, LIKELY)[:LIKELY]]
         rows = np.sort(touched).astype(np.int64)
@@ -124,27 +126,37 @@ class Postings:
         sizes = np.cumsum(self._starts[symbols + 1] - self._starts[symbols])
         end = min(int(np.searchsorted(sizes, search.k)) + 1, len(symbols))
         while True:
-            own = symbols[:end]
-            exact = self._comparison.exact_cosines(own, lut)
-            parts = [self._rows[self._starts[s] : self._starts[s + 1]] for s in own.tolist()]
-            scores = np.repeat(exact, [len(part) for part in parts])
-            order = np.argsort(-scores, kind="stable")
-            rows, first = np.unique(np.concatenate(parts)[order], return_index=True)
-            counts = self._norms[rows] > 0
+            exact = self._comparison.exact_cosines(symbols[:end], lut)
+            order = np.argsort(-exact, kind="stable")
+            with self._zeros() as seen:
+                rows, counts = self._kernels.first_listed(
+                    self._starts, self._rows, symbols[:end][order], seen
+                )
+            counted = self._norms[rows] > 0
+            keys = self._keys[rows]
             if search.allowed is not None:
-                counts &= np.isin(self._keys[rows], search.allowed)
-            keys = self._keys[rows[counts]].astype(np.int64)
-            found = Candidates(keys, scores[order][first[counts]])
-            if end == len(symbols) or _are_above(
-                found.scores, search.k, float(cosines[symbols[end]])
-            ):
+                counted &= np.isin(keys, search.allowed)
+            scores = np.repeat(exact[order], counts)
+            found = Candidates(keys[counted].astype(np.int64), scores[counted])  # best first
+            below = float(cosines[symbols[end]]) if end < len(symbols) else -np.inf
+            if end == len(symbols) or _are_above(found.scores, search.k, below):
                 return found
             end = min(2 * end, len(symbols))
 
+    @contextmanager
+    def _zeros(self) -> Iterator[Floats]:
+        """Yield ``[R]`` zeros, which are to be zeros again at the end; a search has its own."""
+        try:
+            own = self._scratch.pop()
+        except IndexError:
+            own = np.zeros(len(self), np.float32)
+        yield own
+        self._scratch.append(own)
+
 
 def _are_above(scores: Doubles, k: int, cosine: float) -> bool:
-    """Tell whether ``k`` scores are higher than a cosine that float32 has rounded."""
-    return len(scores) >= k and bool(np.partition(scores, -k)[-k] > cosine + FLOAT32)
+    """Tell whether ``k`` of falling scores are higher than a cosine that float32 has rounded."""
+    return len(scores) >= k and bool(scores[k - 1] > cosine + FLOAT32)
 
 
 def note_likely(search: Search, block: Block, postings: Postings) -> bool:
@@ -152,7 +164,8 @@ def note_likely(search: Search, block: Block, postings: Postings) -> bool:
 
     Returns:
         Whether they are: a stream of middling length without the best symbols could not reach the
-        k-th of them even if all its steps were of the next best. Else nothing is noted.
+        k-th of them even if its steps were nearly all (``SURE``) of the next best. Else nothing
+        is noted.
     """
     (query,) = search.queries
     likely = postings.likely(query.lut)
@@ -172,7 +185,7 @@ def note_likely(search: Search, block: Block, postings: Postings) -> bool:
     seen.note(entries)
     entries = seen.entries()
     worst = max(seen.least, query.shortlist.least) * postings.median_norm
-    if worst <= 0 or likely.missed > worst * search.comparison.norm_unit:
+    if worst <= 0 or SURE * likely.missed > worst * search.comparison.norm_unit:
         return False
     query.shortlist.note(entries)
     return True

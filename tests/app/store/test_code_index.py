@@ -207,9 +207,12 @@ def test_equal_vectors_of_different_codes_tie() -> None:
         assert sorted(found.keys.tolist()) == [1, 2, 3]
 
 
-@pytest.mark.parametrize("noise", [0.0, 1.0])
+@pytest.mark.parametrize("noise", [0.0, 0.3, 1.0])
 def test_likely_means_are_nearly_all_found_and_random_ones_are_scanned(noise: float) -> None:
-    """Streams of topics have a bound that holds; streams of noise fall back to the scan."""
+    """Streams of topics have a bound that holds; streams of noise fall back to the scan.
+
+    With some noise it holds for a part of the queries, and what it then says is as good.
+    """
     rng = np.random.default_rng(0)
     vocabulary = Vocabulary(rng.normal(size=(2, 400, 128)).astype(np.float32), np.array([1, 2]))
     topics = rng.integers(0, 400, (2000, 2, 6))
@@ -234,5 +237,5 @@ def test_likely_means_are_nearly_all_found_and_random_ones_are_scanned(noise: fl
         search = Search(query[None], exact.comparison((1, 2)), load_kernels(), 5, None, -1.0, None)
         taken.append(note_likely(search, approximate.blocks[10], postings))
         found.append(np.isin(wanted, near).mean())
-    assert np.mean(found) == 1.0 if noise else np.mean(found) > 0.98
-    assert not any(taken) if noise else np.mean(taken) > 0.9
+    assert np.mean(found) > 0.98
+    assert {0.0: np.mean(taken) > 0.9, 0.3: any(taken), 1.0: not any(taken)}[noise]

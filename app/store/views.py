@@ -36,7 +36,8 @@ SELECT history, ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'items'), 0
        ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'removed'), 0)
 FROM state
 """
-BATCH = 10_000  # streams read at once
+BATCH = 10_000  # streams or ids read at once
+MANY = 5000  # streams that are not each looked up to find the first by id
 
 
 class Position(NamedTuple):
@@ -119,6 +120,8 @@ class View:
 
     def first(self, streams: NDArray[np.int64], *, limit: int) -> list[int]:
         """Return at most ``limit`` of the stream keys, in the order of ids, then modalities."""
+        if len(streams) > MANY:
+            return self._first_of_many(streams, limit)
         rows = self._db.execute(FIRST, (json.dumps(streams.tolist()), limit))
         return [key for (key,) in rows]
 
@@ -154,6 +157,18 @@ class View:
                 codes = codes.astype(np.int16).reshape(len(own), code_rows, -1)
                 yield CodeBatch(MODALITIES[place], keys, codes)
             last = rows[-1][0]
+
+    def _first_of_many(self, streams: NDArray[np.int64], limit: int) -> list[int]:
+        """Go through the ids in order until enough are met: soon, where streams are many."""
+        is_wanted = np.zeros(int(streams.max()) + 1, bool)
+        is_wanted[streams] = True
+        found: list[int] = []
+        rows = self._db.execute("SELECT key FROM items ORDER BY id")
+        while len(found) < limit and (part := rows.fetchmany(BATCH)):
+            keys = (STREAMS_EACH * np.array(part) + np.arange(STREAMS_EACH)).ravel()
+            keys = keys[keys < len(is_wanted)]
+            found += keys[is_wanted[keys]].tolist()
+        return found[:limit]
 
     def _select(self, where: str, values: Sequence[object]) -> list[StoredItem]:
         rows = self._db.execute(f"{SELECT} {where} ORDER BY items.id, streams.key", values)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import InvalidRequest, NotFound
+from app.parts import start_second
 from app.queries import Codes, unit
 from app.schemas import (
     CodeResponse,
@@ -160,7 +161,7 @@ class CodeExplorer:
         return Place(
             id=place.item.id,
             modality=place.modality,
-            second=place.second,
+            second=place.second + start_second(place.item),
             word=self._word(place.item.text, place.second),
         )
 

@@ -2,36 +2,57 @@
 
 import csv
 import json
+import mimetypes
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from app.digest import sha256
-from app.errors import InvalidRequest, NotFound, ServiceError
-from app.schemas import ItemId, ItemResponse
+from app.errors import InvalidRequest, ServiceError
+from app.schemas import ItemId
 
 ID = TypeAdapter(ItemId)
 AHEAD = 2  # files waiting for each that is worked on, so that no worker is idle
+GROUP = 64  # files committed together, at most
 RETRY_SECONDS = 1.0  # where an error says that waiting helps, but not how long
+TYPES = mimetypes.MimeTypes(filenames=())  # not what this machine adds to it
+MEDIA = ("video", "audio", "image")
 
 
-class Index(Protocol):
-    """Where files are indexed: the service, or a server that is asked to."""
+class EncodedFile(Protocol):
+    """A file that is encoded and not yet kept."""
 
-    def get(self, item_id: str) -> ItemResponse:
-        """Return an item."""
+    @property
+    def seconds(self) -> float:
+        """Of media."""
 
-    def add(
-        self, item_id: str, source: Path, *, metadata: Mapping[str, JsonValue], replace: bool
-    ) -> ItemResponse:
-        """Encode and keep an item; return it."""
+    @property
+    def gaps(self) -> str:
+        """What of it could not be encoded; empty where all could."""
+
+
+Encoded = TypeVar("Encoded", bound=EncodedFile)
+Result = TypeVar("Result")
+
+
+class Index(Protocol[Encoded]):
+    """Where files are indexed: the index here, or a server."""
+
+    def digest(self, item_id: str) -> str | None:
+        """Return the digest of an item's media; None where there is no such item."""
+
+    def encode(self, file: "FileToIndex", *, digest: str, stop: threading.Event) -> Encoded | None:
+        """Encode a file, in any thread; None where that was stopped."""
+
+    def keep(self, encoded: Sequence[Encoded]) -> None:
+        """Keep files in one commit, each in the place of what had its id."""
 
 
 class FileToIndex(NamedTuple):
@@ -48,14 +69,23 @@ class Outcome(NamedTuple):
 
     file: FileToIndex
     kind: Literal["indexed", "unchanged", "failed"]
-    detail: str = ""  # why it failed
+    detail: str = ""  # why it failed, or what is missing of it
+    seconds: float = 0.0  # of media that were encoded
+
+
+class _Done(NamedTuple, Generic[Encoded]):
+    """A file on its way."""
+
+    outcome: Outcome
+    encoded: Encoded | None = None  # to be kept before the outcome is true
 
 
 def files_below(folder: Path, *, prefix: str = "") -> Iterator[FileToIndex]:
-    """Yield the files below ``folder`` in a fixed order, but hidden ones. Links to folders rest.
+    """Yield the files below ``folder`` that may be media, in a fixed order.
 
-    A file's id is its path with : for each /. A pipe, whose reading would wait for ever, is no
-    file; a broken link is one that fails.
+    Hidden files, and those whose ending is known to mean something else, are passed over; links
+    to folders are not followed. A file's id is its path with : for each /. A pipe, whose reading
+    would wait for ever, is no file; a broken link is one that fails.
 
     Args:
         folder: Where to look.
@@ -63,7 +93,7 @@ def files_below(folder: Path, *, prefix: str = "") -> Iterator[FileToIndex]:
     """
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(name for name in names if not name.startswith(".")):
+        for name in sorted(filter(_may_be_media, names)):
             path = Path(parent, name)
             if path.is_file() or not path.exists():
                 relative = Path(prefix) / path.relative_to(folder)
@@ -98,34 +128,39 @@ def files_of_manifest(manifest: Path, *, prefix: str = "") -> Iterator[FileToInd
 
 
 def index_files(
-    index: Index,
+    index: Index[Encoded],
     files: Iterable[FileToIndex],
     *,
     at_once: int,
     stop: threading.Event,
     admit: Callable[[Path], Path] = lambda path: path,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Index files, several at once; yield what became of each, in their order.
 
-    A file that is indexed already and has not changed is passed over, by its digest. Closing
-    the iterator, or setting ``stop``, ends it when the files that are worked on are done: each
-    is indexed whole or not at all.
+    A file that is indexed already and has not changed is passed over, by its digest. What is
+    encoded while a commit goes on is committed together by the next. Closing the iterator, which
+    sets ``stop``, or setting that, ends it when the files that are worked on are done or given up:
+    each is indexed whole or not at all.
 
     Args:
         index: Where to.
         files: Which ones.
         at_once: How many are worked on at the same time.
-        stop: Set from another thread.
+        stop: May be set from another thread.
         admit: Returns the path to read, or raises ServiceError.
     """
     seen: set[str] = set()
-    running: deque[Future[Outcome | None]] = deque()
+    running: deque[Future[_Done[Encoded] | None]] = deque()
     remaining = iter(files)
 
-    def one(file: FileToIndex, is_repeated: bool) -> Outcome | None:
-        return None if stop.is_set() else _index(index, file, is_repeated, stop, admit)
+    def one(file: FileToIndex, is_repeated: bool) -> _Done[Encoded] | None:
+        return _encoded(index, file, is_repeated, stop, admit)
 
-    with ThreadPoolExecutor(at_once, thread_name_prefix="indexing") as pool:
+    with (
+        ThreadPoolExecutor(at_once, thread_name_prefix="indexing") as pool,
+        # Not in this thread: Ctrl-C, which comes in the main one, is lost inside compiled code.
+        ThreadPoolExecutor(1, thread_name_prefix="commits") as commits,
+    ):
         try:
             while not stop.is_set():
                 for file in islice(remaining, (1 + AHEAD) * at_once - len(running)):
@@ -133,52 +168,83 @@ def index_files(
                     seen.add(file.item_id)
                 if not running:
                     return
-                if outcome := running.popleft().result():
-                    yield outcome
-            for future in running:
-                if outcome := future.result():
-                    yield outcome
+                yield from commits.submit(_kept, index, _next(running)).result()
+            while running:
+                yield from commits.submit(_kept, index, _next(running)).result()
+        except BaseException:  # nobody wants the rest, nor waits for it
+            stop.set()
+            raise
         finally:
             for future in running:
                 future.cancel()
 
 
-def _index(
-    index: Index,
+def patiently(call: Callable[[], Result], stop: threading.Event) -> Result | None:
+    """Return what ``call`` does, as often as it takes while others come first; None: stopped."""
+    while not stop.is_set():
+        try:
+            return call()
+        except ServiceError as error:
+            if error.retry_after_seconds is None:
+                raise
+            stop.wait(error.retry_after_seconds or RETRY_SECONDS)
+    return None
+
+
+def _next(running: "deque[Future[_Done[Encoded] | None]]") -> list[_Done[Encoded]]:
+    """Wait for the next file; return it with those after it that are done already."""
+    done = [running.popleft().result()]
+    while running and running[0].done() and len(done) < GROUP:
+        done.append(running.popleft().result())
+    return [own for own in done if own is not None]
+
+
+def _kept(index: Index[Encoded], done: Sequence[_Done[Encoded]]) -> list[Outcome]:
+    """Commit what is encoded; return what became of each file."""
+    try:
+        if encoded := [own.encoded for own in done if own.encoded is not None]:
+            index.keep(encoded)
+    except (ServiceError, OSError) as error:
+        return [
+            own.outcome if own.encoded is None else Outcome(own.outcome.file, "failed", str(error))
+            for own in done
+        ]
+    return [own.outcome for own in done]
+
+
+def _encoded(
+    index: Index[Encoded],
     file: FileToIndex,
     is_repeated: bool,
     stop: threading.Event,
     admit: Callable[[Path], Path],
-) -> Outcome | None:
-    """Index one file; None where that was stopped."""
+) -> _Done[Encoded] | None:
+    """Encode one file; None where that was stopped."""
+    if stop.is_set():
+        return None
     try:
         item_id = ID.validate_python(file.item_id)
         if is_repeated:
-            return Outcome(file, "failed", f"another file of this run has its id {item_id!r}")
-        path = admit(file.path)
-        if _digest(index, item_id) == sha256(path):
-            return Outcome(file, "unchanged")
-        while not stop.is_set():
-            try:
-                index.add(item_id, path, metadata=file.metadata, replace=True)
-            except ServiceError as error:
-                if error.retry_after_seconds is None:
-                    raise
-                stop.wait(error.retry_after_seconds or RETRY_SECONDS)  # others come first
-                continue
-            return Outcome(file, "indexed")
+            reason = f"another file of this run has its id {item_id!r}"
+            return _Done(Outcome(file, "failed", reason))
+        admitted = file._replace(path=admit(file.path))
+        digest = sha256(admitted.path)
+        if index.digest(item_id) == digest:
+            return _Done(Outcome(file, "unchanged"))
+        encoded = patiently(lambda: index.encode(admitted, digest=digest, stop=stop), stop)
     except ValidationError as error:
-        return Outcome(file, "failed", f"its path cannot be an id: {error.errors()[0]['msg']}")
+        reason = f"its path cannot be an id: {error.errors()[0]['msg']}"
+        return _Done(Outcome(file, "failed", reason))
     except (ServiceError, OSError) as error:
-        return Outcome(file, "failed", str(error))
-    return None
-
-
-def _digest(index: Index, item_id: str) -> str | None:
-    try:
-        return index.get(item_id).sha256
-    except NotFound:
+        return _Done(Outcome(file, "failed", str(error)))
+    if encoded is None:
         return None
+    return _Done(Outcome(file, "indexed", encoded.gaps, encoded.seconds), encoded)
+
+
+def _may_be_media(name: str) -> bool:
+    kind = TYPES.guess_type(name)[0]
+    return not name.startswith(".") and (kind is None or kind.split("/")[0] in MEDIA)
 
 
 def _lines(manifest: Path) -> Iterator[dict[str, JsonValue]]:

@@ -2,8 +2,10 @@
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import JsonValue
 
@@ -11,6 +13,7 @@ from app.digest import sha256
 from app.engine.engine import Encoded, Engine
 from app.errors import InvalidMedia, InvalidRequest, ItemExists, NotFound, TooLarge
 from app.media_folder import MediaFolder
+from app.parts import MARK, whole_id
 from app.schemas import ItemPage, ItemResponse, StreamCodes
 from app.store.base import Item, Store, Stream
 from model.feature_file import is_feature_file
@@ -21,11 +24,19 @@ PAGE = 500  # items read at once
 LOCKS = 64  # items of the same remainder wait for one another
 
 
+class Unkept(NamedTuple):
+    """An item that is encoded, and what is to be kept beside its codes."""
+
+    item: Item
+    media: bytes | Path | None
+    thumbnail: bytes | None
+
+
 class ItemKeeper:
     """Keeps what is encoded. Methods may be called from any thread.
 
     An item and its media change together: the media are on the disk before the item is
-    committed, and are erased after it is gone.
+    committed, and are erased after it is gone. The parts of long media go with the first one.
 
     Args:
         engine: Makes thumbnails; its settings are the limits.
@@ -75,26 +86,24 @@ class ItemKeeper:
             text=source if isinstance(source, str) else None,
             sha256=sha256(source),
         )
+        self._write([self.unkept(item, source)], replace=replace)
+        return self._response(item)
+
+    def unkept(self, item: Item, source: Source) -> Unkept:
+        """Return an item that is encoded with its media, where they are kept."""
         media = self._worth_keeping(source)
         thumbnail = None
-        if media is not None and Modality.VIDEO in encoded.codes:
+        if media is not None and Modality.VIDEO in item.streams:
             thumbnail = self._engine.thumbnail(media)
-        with self._lock_of(item_id):
-            before = self._store.get(item_id)
-            if before and not replace:
-                raise ItemExists(item_id)
-            is_other = before is None or before.sha256 != item.sha256
-            if media is not None:
-                self._media.keep(item.id, item.sha256, media, thumbnail=thumbnail)
-            try:
-                self._store.add(item, replace=replace)
-            except BaseException:
-                if is_other:
-                    self._media.erase(item.id, item.sha256)
-                raise
-            if before and is_other:
-                self._media.erase(before.id, before.sha256)
-        return self._response(item)
+        return Unkept(item, media, thumbnail)
+
+    def keep_all(self, items: Sequence[Unkept]) -> None:
+        """Keep items in one commit, each in the place of what had its id.
+
+        Raises:
+            StoreUnavailable: They could not be written; nothing has changed.
+        """
+        self._write(items, replace=True)
 
     def get(self, item_id: str) -> ItemResponse:
         """Return an item.
@@ -131,23 +140,25 @@ class ItemKeeper:
         )
 
     def delete(self, item_id: str) -> None:
-        """Remove an item and the media that were kept of it.
+        """Remove an item, its further parts and the media that were kept of it.
 
         Raises:
             NotFound: There is none of that id.
         """
-        with self._lock_of(item_id):
+        with self._locks_of([item_id]):
             item = self._stored(item_id)
+            for part in self._further_parts(item_id):
+                self._store.delete(part)
             self._store.delete(item_id)
             self._media.erase(item.id, item.sha256)
 
     def media(self, item: Item) -> Path | None:
         """Return the file of an item's media; None where it was not kept."""
-        return self._media.media(item.id, item.sha256)
+        return self._media.media(whole_id(item), item.sha256)
 
     def thumbnail(self, item: Item) -> Path | None:
         """Return the JPEG of an item's picture; None where there is none."""
-        return self._media.thumbnail(item.id, item.sha256)
+        return self._media.thumbnail(whole_id(item), item.sha256)
 
     def has_media(self, item: Item) -> tuple[bool, bool]:
         """Return whether an item's media are kept, and whether it has a thumbnail."""
@@ -173,14 +184,53 @@ class ItemKeeper:
         """Remove the files that a crash left without an item; return how many."""
         return self._media.sweep((item.id, item.sha256) for item in self._all())
 
+    def _write(self, items: Sequence[Unkept], *, replace: bool) -> None:
+        """Commit items, their media before and what they replace after."""
+        with self._locks_of(item.id for item, *_ in items):
+            before = {own.item.id: self._store.get(own.item.id) for own in items}
+            known = {item.id: item for item in before.values() if item}
+            if known and not replace:
+                raise ItemExists(next(iter(known)))
+            for gone in (part for item_id in known for part in self._further_parts(item_id)):
+                if gone not in before:  # what replaces the whole is shorter
+                    self._store.delete(gone)
+            new = [item for item, *_ in items if not _same(item, known.get(item.id))]
+            try:
+                for item, media, thumbnail in items:
+                    if media is not None:
+                        self._media.keep(item.id, item.sha256, media, thumbnail=thumbnail)
+                self._store.add_many([item for item, *_ in items], replace=replace)
+            except BaseException:
+                for item in new:
+                    self._media.erase(item.id, item.sha256)
+                raise
+            for item in new:
+                if item.id in known:
+                    self._media.erase(item.id, known[item.id].sha256)
+
+    def _further_parts(self, item_id: str) -> Iterator[str]:
+        """Yield the ids of the parts of an item but the first."""
+        after = item_id + MARK
+        while items := self._store.page(after=after, limit=PAGE):
+            for item in items:
+                if not item.id.startswith(item_id + MARK):
+                    return
+                if whole_id(item) == item_id:
+                    yield item.id
+            after = items[-1].id
+
     def _all(self) -> Iterator[Item]:
         after = ""
         while items := self._store.page(after=after, limit=PAGE):
             yield from items
             after = items[-1].id
 
-    def _lock_of(self, item_id: str) -> threading.Lock:
-        return self._changing[hash(item_id) % LOCKS]
+    @contextmanager
+    def _locks_of(self, item_ids: Iterable[str]) -> Iterator[None]:
+        with ExitStack() as held:
+            for number in sorted({hash(item_id) % LOCKS for item_id in item_ids}):
+                held.enter_context(self._changing[number])
+            yield
 
     def _stored(self, item_id: str) -> Item:
         item = self._store.get(item_id)
@@ -222,3 +272,7 @@ class ItemKeeper:
                 f"the metadata has {size} bytes as JSON, at most {limit} are kept: shorten it, or "
                 "raise SRCID_MAX_METADATA_BYTES"
             )
+
+
+def _same(item: Item, other: Item | None) -> bool:
+    return other is not None and item.sha256 == other.sha256

@@ -1,6 +1,7 @@
 """Batches of files indexed in the background, one after the other.
 
-Each job is a JSON file in ``data_dir/jobs``, written aside and renamed. A job that a crash or a
+Each job is a JSON file in ``data_dir/jobs``, written aside and renamed, with a report of all that
+failed beside it. A job that a crash or a
 restart interrupts begins anew: what it had indexed is unchanged then, and passed over.
 """
 
@@ -9,15 +10,17 @@ import os
 import secrets
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from pydantic import ValidationError
 
+from app.bulk import BulkIndex
 from app.errors import InvalidRequest, NotFound, Overloaded, ServiceError
+from app.index_progress import FailureReport, Progress
 from app.indexing import FileToIndex, Outcome, files_below, files_of_manifest, index_files
 from app.media_root import MediaRoot
 from app.schemas import FailedFile, IndexRequest, Job, JobState
@@ -29,7 +32,6 @@ MAX_WAITING = 100
 MAX_REMEMBERED = 200  # jobs that have ended
 MAX_FAILURES = 100  # files that failed, listed in a job
 SAVE_SECONDS = 1.0  # between two writes of a job that runs
-RATE_SECONDS = 30.0  # over which the rate is measured
 WAIT_SECONDS = 60  # advised where too many jobs wait
 
 
@@ -40,16 +42,12 @@ class IndexJobs:
         service: Where files are indexed.
         folder: Where jobs are remembered.
         root: What may be read; None: nothing, and no job is taken.
-        at_once: Files that are worked on at the same time.
     """
 
-    def __init__(
-        self, service: RetrievalService, folder: Path, *, root: MediaRoot | None, at_once: int
-    ) -> None:
+    def __init__(self, service: RetrievalService, folder: Path, *, root: MediaRoot | None) -> None:
         self._service = service
         self._folder = folder
         self._root = root
-        self._at_once = at_once
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}  # by id, oldest first
         self._stops: dict[str, threading.Event] = {}  # of jobs that have not ended
@@ -187,25 +185,26 @@ class IndexJobs:
         total = sum(1 for _ in self._files(job.request))
         with self._lock:
             self._change(self._jobs[job.id], total=total)
-        times = deque([time.monotonic()])
-        saved = time.monotonic()
+        index = BulkIndex(self._service)
         outcomes = index_files(
-            self._service,
+            index,
             self._files(job.request),
-            at_once=self._at_once,
+            at_once=index.num_at_once,
             stop=stop,
             admit=self._root.file,
         )
-        for outcome in outcomes:
-            now = time.monotonic()
-            times.append(now)
-            while now - times[0] > RATE_SECONDS and len(times) > 2:
-                times.popleft()
-            with self._lock:
-                counted = _counted(self._jobs[job.id], outcome, times)
-                self._change(counted, save=now - saved > SAVE_SECONDS)
-            if now - saved > SAVE_SECONDS:
-                saved = now
+        progress, saved = Progress(total), time.monotonic()
+        report_file = self._folder / f"{job.id}.failures.jsonl"
+        with closing(outcomes), FailureReport(report_file) as report:
+            for outcome in outcomes:
+                report.note(outcome)
+                progress.note(outcome)
+                is_due = time.monotonic() - saved > SAVE_SECONDS
+                with self._lock:
+                    counted = _counted(self._jobs[job.id], outcome, progress)
+                    self._change(counted, save=is_due)
+                if is_due:
+                    saved = time.monotonic()
 
     def _files(self, request: IndexRequest) -> Iterator[FileToIndex]:
         place = self._place(request)
@@ -251,23 +250,26 @@ class IndexJobs:
 
     def _forget(self, job_id: str) -> None:
         del self._jobs[job_id]
-        (self._folder / f"{job_id}.json").unlink(missing_ok=True)
+        for ending in ("json", "failures.jsonl"):
+            (self._folder / f"{job_id}.{ending}").unlink(missing_ok=True)
 
 
-def _counted(job: Job, outcome: Outcome, times: "deque[float]") -> Job:
+def _counted(job: Job, outcome: Outcome, progress: Progress) -> Job:
     """Return the job with one more file dealt with."""
-    passed = times[-1] - times[0]
-    rate = (len(times) - 1) / passed if passed > 0 else None
-    left = None if job.total is None else max(0, job.total - job.done - 1)
     update: dict[str, object] = {
-        outcome.kind: getattr(job, outcome.kind) + 1,
-        "files_per_second": rate and round(rate, 2),
-        "seconds_left": round(left / rate, 1) if rate and left is not None else None,
+        **progress.counts,
+        "files_per_second": _rounded(progress.files_per_second),
+        "media_per_second": _rounded(progress.media_per_second),
+        "seconds_left": _rounded(progress.seconds_left),
     }
     if outcome.kind == "failed" and len(job.failures) < MAX_FAILURES:
         failure = FailedFile(path=outcome.file.label, detail=outcome.detail)
         update["failures"] = [*job.failures, failure]
     return job.model_copy(update=update)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
 
 
 def _remembered(folder: Path) -> list[Job]:

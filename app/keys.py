@@ -7,7 +7,6 @@ plain SHA-256 is enough to keep: there is nothing to guess that a slow hash woul
 import fcntl
 import hashlib
 import hmac
-import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.durable import written_aside
 from app.errors import InvalidRequest, NotFound, StoreUnavailable
 
 FILE = "keys.json"
@@ -164,18 +164,8 @@ class KeyFile:
 
     def _write(self, keys: tuple[Key, ...]) -> None:
         """Replace the file at once: a reader, also after a crash, sees the old keys or the new."""
-        aside = self.path.with_suffix(".new")
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
+        with written_aside(self.path) as file:
             file.write(_Kept(keys=keys).model_dump_json(indent=1).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _digest(secret: str) -> str:

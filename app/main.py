@@ -93,7 +93,6 @@ def open_jobs(service: RetrievalService, settings: Settings) -> IndexJobs:
         service,
         settings.data_dir / "jobs",
         root=MediaRoot(settings.media_root) if settings.media_root else None,
-        at_once=settings.max_decodes + 1,  # one is hashed or written while others are decoded
     )
 
 

@@ -6,14 +6,13 @@ it at the next start.
 """
 
 import hashlib
-import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from app.durable import written_aside
 from app.errors import StoreUnavailable
 
 MEDIA, THUMBNAIL = ".media", ".jpg"
@@ -88,23 +87,9 @@ def _if_there(path: Path) -> Path | None:
 
 
 def _write(path: Path, content: bytes | Path) -> None:
-    """Write a file so that it is there whole after a crash, or not at all."""
-    descriptor, aside = tempfile.mkstemp(prefix=".", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            if isinstance(content, Path):
-                with content.open("rb") as source:
-                    shutil.copyfileobj(source, file)
-            else:
-                file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(aside).rename(path)
-    except BaseException:
-        Path(aside).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with written_aside(path) as file:
+        if isinstance(content, Path):
+            with content.open("rb") as source:
+                shutil.copyfileobj(source, file)
+        else:
+            file.write(content)

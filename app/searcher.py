@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from app.errors import InvalidRequest
+from app.parts import start_second
 from app.queries import Query
 from app.schemas import SearchHit, SearchOptions, SearchResponse
 from app.store.base import Hit, Item, Store
@@ -126,12 +127,13 @@ class Searcher:
 
     def _hit(self, hit: Hit, probability: float | None) -> SearchHit:
         has_media, has_thumbnail = self._has_media(hit.item)
+        second = hit.best_second
         return SearchHit(
             id=hit.item.id,
             modality=hit.modality,
             score=hit.score,
             probability=probability,
-            best_second=hit.best_second,
+            best_second=None if second is None else second + start_second(hit.item),
             curve=None if hit.curve is None else hit.curve.round(6).tolist(),
             text=hit.item.text,
             metadata=dict(hit.item.metadata),

@@ -67,7 +67,9 @@ class Settings(BaseSettings):
     max_media_bytes: PositiveInt = Field(2**31, description="Largest media file read from disk")
     max_media_seconds: PositiveInt = Field(3600, description="Longest media that is accepted")
     max_steps: PositiveInt = Field(
-        60, description="Seconds of media that are encoded; what comes after is not searchable"
+        60,
+        description="Seconds of media that a request has encoded; `srcid index` and jobs make "
+        "several items of longer media",
     )
     max_decodes: PositiveInt = Field(
         default_factory=lambda: os.cpu_count() or 1,

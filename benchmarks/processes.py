@@ -114,3 +114,15 @@ def _status(pid: int, name: str) -> int:
     except FileNotFoundError:
         return 0
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+
+
+def proportional_bytes(pid: int) -> int:
+    """Return the memory that a process and all below it have now; what they share counts once."""
+    found = 0
+    for own in _tree(pid):
+        try:
+            lines = Path(f"/proc/{own}/smaps_rollup").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):  # it has just ended
+            continue
+        found += next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+    return found * 1024

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from app.bulk import BulkIndex
 from app.indexing import files_below, index_files
 from app.main import open_service
 from app.settings import load_settings
@@ -21,9 +22,8 @@ def main(folder: str, data_dir: str) -> None:
     files = list(files_below(Path(folder)))
     service = open_service(settings)
     with service.store, service.engine:
-        outcomes = index_files(
-            service, files, at_once=settings.max_decodes + 1, stop=threading.Event()
-        )
+        index = BulkIndex(service)
+        outcomes = index_files(index, files, at_once=index.num_at_once, stop=threading.Event())
         for outcome in tqdm(outcomes, total=len(files), unit="file"):
             if outcome.kind == "failed":
                 tqdm.write(f"{outcome.file.label}: {outcome.detail}")

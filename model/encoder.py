@@ -118,7 +118,8 @@ class Encoder:
             groups[m].append(index)
         found: dict[int, Tensor] = {}
         for m, members in groups.items():
-            items = [prepared[index][1].to(self.device) for index in members]
+            # From pinned memory a copy to a GPU goes on beside what it computes.
+            items = [prepared[index][1].to(self.device, non_blocking=True) for index in members]
             found.update(zip(members, self.backbones[m].extract(items), strict=True))
         return [found[index] for index in range(len(prepared))]
 

@@ -34,7 +34,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from model.config import FrozenModel
 from model.errors import MediaError, MediaTooLarge
@@ -45,6 +45,7 @@ logger = logging.getLogger(__name__)
 SAMPLE_RATE = 16_000  # Hz, what YAMNet and VGGish were trained with
 TOLERANCE_SECONDS = 0.05  # encoders pad sound to whole blocks: that much is no further second
 MAX_FAILED = 1000  # packets that do not decode beyond those that do: then the rest is left unread
+LEAD_SECONDS = 1.0  # decoded before a later start: sound needs some of it to settle
 OUTLAST_SECONDS = 0.5  # sound that ends this much after the picture is padding, not content
 
 # An allow-list, since demuxers for playlists and scripts open what a stranger's file names.
@@ -61,6 +62,7 @@ DAMAGED = (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, EOFEr
 class DecodeConfig(FrozenModel):
     """What is decoded, and how much of it at most."""
 
+    start_second: NonNegativeInt = 0  # from where on: what is before counts as not there
     max_steps: PositiveInt = 10  # T: steps of one second that are kept
     frames_per_step: PositiveInt = 1  # 16 is what the paper's features average
     short_side: PositiveInt = 256  # frames are scaled so that this is their shorter side
@@ -70,7 +72,7 @@ class DecodeConfig(FrozenModel):
 
 
 class Clip(NamedTuple):
-    """Decoded media, T = ``num_steps(duration_seconds)`` steps, at most ``max_steps``."""
+    """Decoded media from ``start_second`` on, T steps, at most ``max_steps``."""
 
     frames: NDArray[np.uint8] | None  # [T, R, H, W, 3] RGB, R frames a step; None: no picture
     waveform: NDArray[np.float32] | None  # [S] mono, 16 kHz, in [-1, 1]; None: no sound
@@ -91,9 +93,10 @@ def read_clip(source: bytes | Path, config: DecodeConfig | None = None) -> Clip:
     Step t shows the frame on screen at its middle, second t + 0.5; with R frames a step, those
     at the middles of R equal parts. ``waveform`` holds at most T seconds, and fewer where the
     sound ends before the picture. A moving GIF counts as the picture that is its first frame.
+    A later ``start_second`` is looked up in the file, so that it costs no more than an early one.
 
     Raises:
-        MediaError: Not decodable, or empty, or without picture and sound.
+        MediaError: Not decodable, or empty, or without picture and sound, from the start on.
         MediaTooLarge: Over a limit of ``config``.
     """
     config = config or DecodeConfig()
@@ -153,6 +156,7 @@ class _Track:
     stream: VideoStream | AudioStream
     sampler: FrameSampler | SoundSampler
     container: InputContainer
+    start_second: int  # from where on the sampler has it
     counted: float = 0.0  # seconds, by the packets so far
 
     @property
@@ -170,9 +174,10 @@ class _Track:
         """Its length: as decoded, else as told; None where nothing decodes."""
         if self.sampler.is_empty:
             return None
+        seconds = self.start_second + self.sampler.seconds
         if not self.sampler.is_full:
-            return self.sampler.seconds
-        return max(self.sampler.seconds, self.counted if self.told is None else self.told)
+            return seconds
+        return max(seconds, self.counted if self.told is None else self.told)
 
 
 class _Reader:
@@ -193,20 +198,24 @@ class _Reader:
         )
         self.sound = SoundSampler(rate=SAMPLE_RATE, max_seconds=config.max_steps)
         self.tracks: dict[int, _Track] = {}
+        start = config.start_second
         if self.video is not None:
-            self.tracks[self.video.index] = _Track(self.video, self.pictures, container)
+            self.tracks[self.video.index] = _Track(self.video, self.pictures, container, start)
         if self.audio is not None:
-            self.tracks[self.audio.index] = _Track(self.audio, self.sound, container)
+            self.tracks[self.audio.index] = _Track(self.audio, self.sound, container, start)
         # When the clip's clock starts; None: with the first frame that comes.
-        self.zero = _seconds(self.video, self.video.start_time) if self.video else None
+        clock = self.video or (self.audio if start else None)
+        self.zero = _seconds(clock, clock.start_time) if clock else None
         self.num_decoded = self.num_failed = 0  # packets
 
     def read(self) -> Clip:
         self._check_limits()
+        self._seek()
         for frame in self._frames() if self.tracks else ():
             if self.zero is None:
                 self.zero = frame.time
-            start = None if frame.time is None else frame.time - (self.zero or 0.0)
+            origin = self.config.start_second + (self.zero or 0.0)
+            start = None if frame.time is None else frame.time - origin
             if isinstance(frame, VideoFrame):
                 self.pictures.add(frame, start)
             else:
@@ -215,6 +224,13 @@ class _Reader:
         if self.num_failed > self.num_decoded:
             raise MediaError(f"damaged: {self.num_failed} packets do not decode; {ADVICE}")
         return self._clip()
+
+    def _seek(self) -> None:
+        """Go to before the start; a file that has no way there is decoded from its beginning."""
+        if self.config.start_second and self.zero is not None:
+            target = self.zero + self.config.start_second - LEAD_SECONDS
+            with suppress(av.FFmpegError):
+                self.container.seek(int(target * av.time_base))
 
     def _check_limits(self) -> None:
         """Refuse what is too large; what a header hides, the decoders refuse themselves."""
@@ -275,7 +291,10 @@ class _Reader:
         if sound is None and self.pictures.is_single and self.container.duration is None:  # HEIC
             return Clip(self.pictures.steps(1), None, None)
         seconds = _longer(picture, sound)
-        count = min(num_steps(seconds), self.config.max_steps)
+        left = seconds - self.config.start_second
+        if self.config.start_second and left <= TOLERANCE_SECONDS:
+            raise MediaError(f"nothing at second {self.config.start_second}: it ends at {seconds}")
+        count = min(num_steps(left), self.config.max_steps)
         return Clip(
             None if picture is None else self.pictures.steps(count),
             None if sound is None else self.sound.waveform(count),

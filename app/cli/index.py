@@ -1,22 +1,21 @@
 """``srcid index``: a folder of media into an index."""
 
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
-from pydantic import JsonValue
 
 from app.cli.options import JsonOption
 from app.cli.target import Target, on_target
 
 if TYPE_CHECKING:  # `srcid --help` answers without them
     from app.client import SRCIDClient
-    from app.indexing import Index, Outcome
-    from app.schemas import ItemResponse
+    from app.index_progress import Progress
+    from app.indexing import FileToIndex, Index, Outcome
 
 SOME_FAILED = 1  # exit code: the rest is indexed
 UPLOADS = 4  # files that are sent to a server at the same time
@@ -29,32 +28,52 @@ class Report:
     indexed: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)  # path -> why
+    incomplete: dict[str, str] = field(default_factory=dict)  # path -> what is missing
 
 
 @on_target
 def index(
     target: Target,
-    folder: Annotated[
-        Path, typer.Argument(exists=True, file_okay=False, help="Videos, sounds and pictures.")
+    source: Annotated[
+        Path,
+        typer.Argument(
+            exists=True,
+            metavar="FOLDER|MANIFEST",
+            help="Videos, sounds and pictures, or a .csv or .jsonl that names some.",
+        ),
     ],
+    report_file: Annotated[
+        Path | None,
+        typer.Option("--report", help="Write each failure here as it happens, JSON a line."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Index every video, sound and picture in a folder and the folders in it.
 
-    A file's id is its path in the folder with : for each /. Files that are indexed already and
-    have not changed are passed over; files that do not decode are listed at the end, and the
+    A file's id is its path in the folder with : for each /; a manifest names path, id where it
+    is to differ, and metadata. Files that are indexed already and have not changed are passed
+    over, so that a run which was interrupted goes on where it was. Media longer than
+    SRCID_MAX_STEPS become several items. Files that do not decode are listed at the end, and the
     exit code is then 1. With --url, files are sent to the server.
     """
     from tqdm import tqdm
 
-    from app.indexing import files_below, index_files
+    from app.index_progress import FailureReport, Progress
+    from app.indexing import index_files
 
-    files = list(files_below(folder))
-    report = Report()
-    with _opened(target) as (where, at_once):
-        outcomes = index_files(where, files, at_once=at_once, stop=threading.Event())
-        for outcome in tqdm(outcomes, total=len(files), unit="file", disable=as_json):
-            _count(outcome, report)
+    report, progress = Report(), Progress(sum(1 for _ in _files(source)))
+    failures = FailureReport(report_file) if report_file else nullcontext()
+    with _opened(target) as (where, at_once), failures as written:
+        outcomes = index_files(where, _files(source), at_once=at_once, stop=threading.Event())
+        bar = tqdm(total=progress.total, unit="file", disable=as_json)
+        with closing(outcomes), bar:  # before the index is: nothing may go on with it
+            for outcome in outcomes:
+                _count(outcome, report)
+                progress.note(outcome)
+                if written:
+                    written.note(outcome)
+                bar.set_postfix_str(_rates(progress), refresh=False)
+                bar.update()
     if as_json:
         import json
 
@@ -65,19 +84,33 @@ def index(
         raise typer.Exit(SOME_FAILED)
 
 
+def _files(source: Path) -> "Iterator[FileToIndex]":
+    from app.indexing import files_below, files_of_manifest
+
+    return files_below(source) if source.is_dir() else files_of_manifest(source)
+
+
 @contextmanager
-def _opened(target: Target) -> "Iterator[tuple[Index, int]]":
+def _opened(target: Target) -> "Iterator[tuple[Index[Any], int]]":
     """Yield where files go, and how many at the same time."""
     if target.url is not None:
         with target.server() as client:
             yield _Server(client), UPLOADS
         return
+    from app.bulk import BulkIndex
     from app.main import open_service
 
-    settings = target.settings()
-    service = open_service(settings)
+    service = open_service(target.settings())
     with service.store, closing(service.engine):
-        yield service, settings.max_decodes + 1
+        bulk = BulkIndex(service)
+        yield bulk, bulk.num_at_once
+
+
+class _Sent(NamedTuple):
+    """A file that a server has indexed."""
+
+    seconds: float
+    gaps: str = ""
 
 
 class _Server:
@@ -86,28 +119,43 @@ class _Server:
     def __init__(self, client: "SRCIDClient") -> None:
         self._client = client
 
-    def get(self, item_id: str) -> "ItemResponse":
-        return self._client.get(item_id)
+    def digest(self, item_id: str) -> str | None:
+        from app.errors import NotFound
 
-    def add(
-        self, item_id: str, source: Path, *, metadata: Mapping[str, JsonValue], replace: bool
-    ) -> "ItemResponse":
-        keep = self._client.put if replace else self._client.add
-        return keep(item_id, source, metadata=metadata)
+        try:
+            return self._client.get(item_id).sha256
+        except NotFound:
+            return None
+
+    def encode(self, file: "FileToIndex", *, digest: str, stop: threading.Event) -> _Sent:
+        item = self._client.put(file.item_id, file.path, metadata=file.metadata)
+        return _Sent(item.duration_seconds or 0.0)
+
+    def keep(self, encoded: Sequence[_Sent]) -> None:
+        """The server has done so."""
 
 
 def _count(outcome: "Outcome", report: Report) -> None:
+    label, item_id = outcome.file.label, outcome.file.item_id
     if outcome.kind == "failed":
-        report.failed[outcome.file.label] = outcome.detail
-    else:
-        (report.indexed if outcome.kind == "indexed" else report.unchanged).append(
-            outcome.file.item_id
-        )
+        report.failed[label] = outcome.detail
+        return
+    (report.indexed if outcome.kind == "indexed" else report.unchanged).append(item_id)
+    if outcome.detail:
+        report.incomplete[label] = outcome.detail
+
+
+def _rates(progress: "Progress") -> str:
+    told = f"{progress.media_per_second or 0:.1f} s of media a second"
+    failed = progress.counts["failed"]
+    return f"{told}, {failed} failed" if failed else told
 
 
 def _print(report: Report) -> None:
     for path, why in report.failed.items():
         print(f"not indexed: {path}: {why}")
+    for path, what in report.incomplete.items():
+        print(f"indexed in part: {path}: {what}")
     print(
         f"{len(report.indexed)} indexed, {len(report.unchanged)} unchanged, "
         f"{len(report.failed)} not indexed"

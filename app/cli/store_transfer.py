@@ -30,7 +30,7 @@ def export(file: FileArgument, data_dir: DataDirOption = None) -> None:
     from app.transfer.transfer import export_items
 
     settings = load_settings(data_dir=data_dir)
-    with reading(settings.data_dir / "items.sqlite3") as found:
+    with reading(settings.data_dir) as found:
         items = tqdm(found.items, total=found.num_items, unit="item")
         export_items(items, file, fingerprint=found.fingerprint)
         print(f"{found.num_items} items exported to {file}")

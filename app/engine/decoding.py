@@ -15,10 +15,17 @@ from model.media import Clip
 from model.modality import Modality
 
 
+class Passage(NamedTuple):
+    """A file of media from a second on, as many seconds as the settings encode."""
+
+    path: Path
+    start_second: int
+
+
 class Upload(NamedTuple):
     """What somebody wants encoded."""
 
-    source: bytes | Path | Clip
+    source: bytes | Path | Passage | Clip
     modality: Modality | None  # the only stream wanted
 
 
@@ -52,7 +59,11 @@ class Decoding:
             return self._ready(source, upload.modality)
         if isinstance(source, Clip):
             return self._prepared(source, upload.modality)
-        with self.pool.decoded(source) as clip:  # which is copied while it is prepared
+        config = None
+        if isinstance(source, Passage):
+            start = {"start_second": source.start_second}
+            source, config = source.path, self.pool.config.model_copy(update=start)
+        with self.pool.decoded(source, config) as clip:  # which is copied while it is prepared
             return self._prepared(clip, upload.modality)
 
     def _ready(self, source: bytes, modality: Modality | None) -> Work:
@@ -69,7 +80,10 @@ class Decoding:
     def _prepared(self, clip: Clip, modality: Modality | None) -> Work:
         if modality:
             clip = _only(clip, modality)
-        return Work(self.encoder.prepare(clip), duration_seconds=clip.duration_seconds)
+        prepared = self.encoder.prepare(clip)
+        if self.encoder.device.type == "cuda":  # copied to the GPU while it computes
+            prepared = {m: own.pin_memory() for m, own in prepared.items()}
+        return Work(prepared, duration_seconds=clip.duration_seconds)
 
 
 def _only(clip: Clip, modality: Modality) -> Clip:

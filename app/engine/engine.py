@@ -20,6 +20,7 @@ from app.engine.batcher import MicroBatcher, Probe
 from app.engine.decode_messages import DecodeLimits
 from app.engine.decode_pool import DecodePool
 from app.engine.decoding import Decoding, Upload
+from app.engine.decoding import Passage as Passage
 from app.engine.network import Encoded as Encoded
 from app.engine.network import Network, Work, as_service_errors
 from app.engine.observer import EngineObserver, Unobserved
@@ -30,8 +31,9 @@ from model.media import Clip, DecodeConfig
 from model.modality import Modality
 from model.sampling import jpeg
 
-# Media as bytes, file or decoded; features as the bytes of a feature file; a sentence as text.
-Source = bytes | Path | Clip | str
+# Media as bytes, file, part of a file or decoded; features as the bytes of a feature file; a
+# sentence as text.
+Source = bytes | Path | Passage | Clip | str
 
 SENTENCES, MEDIA = "sentences", "media files"  # the two kinds that queue up apart
 THUMBNAIL_PIXELS = 240  # the shorter side
@@ -138,6 +140,16 @@ class Engine:
         reasons += [own.trouble(hanging) for own in self._admissions.values()]
         if reason := next(filter(None, reasons), None):
             raise EngineFailed(reason)
+
+    @property
+    def num_useful(self) -> int:
+        """How many media files in work keep every part busy; more of them only wait."""
+        settings = self.settings
+        on_cpu = self.encoder.device.type == "cpu"
+        # What the network runs, and as much that is decoded and waits for it.
+        return settings.max_decodes + 2 * (
+            settings.network_threads if on_cpu else settings.max_batch
+        )
 
     @property
     def num_waiting(self) -> int:

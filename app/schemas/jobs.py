@@ -65,6 +65,9 @@ class Job(BaseModel):
         default_factory=list, description="Of the files that failed, the first ones"
     )
     files_per_second: float | None = Field(None, description="Lately")
+    media_per_second: float | None = Field(
+        None, description="Seconds of media that were encoded in a second, lately"
+    )
     seconds_left: float | None = Field(None, description="At that rate")
     detail: str | None = Field(None, description="Why the job as a whole failed")
 

@@ -75,7 +75,8 @@ class SearchHit(BaseModel):
         examples=[0.97],
     )
     best_second: int | None = Field(
-        description="The second most like the query, from 0; null for pictures and sentences"
+        description="The second most like the query, from 0 (of a part of long media: from the "
+        "start of the whole); null for pictures and sentences"
     )
     curve: list[float] | None = Field(
         None,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from app.store.blocks import Block, Codes, Layers, Packing
+from app.store.blocks import Block, Chunk, Codes, Layers, Packing
 from app.store.comparison import Comparison
 from app.store.kernels import Kernels
 from app.store.lookups import Doubles
@@ -64,10 +64,13 @@ class CodeIndex:
     def add(self, keys: NDArray[np.int64], codes: NDArray[np.integer]) -> None:
         """Add streams ``[R, C, T]`` under rising keys ``[R]``, above all that there were."""
         rows, steps = codes.shape[1:]
-        if steps not in self.blocks:
-            packing = Packing(rows, steps, self._vocabulary.tables.shape[1])
-            self.blocks[steps] = Block(packing, self._measure, [self._all])
-        self.blocks[steps].append(keys, np.ascontiguousarray(codes, np.uint16))
+        packing = Packing(rows, steps, self._vocabulary.tables.shape[1])
+        self._block(packing).append(keys, np.ascontiguousarray(codes, np.uint16))
+
+    def attach(self, chunk: Chunk) -> None:
+        """Add the streams of a chunk that has the lengths of all layers, under keys that rise."""
+        assert list(chunk.norms) == [self._all]
+        self._block(chunk.packing).chunks.append(chunk)
 
     def takes(self, codes: NDArray[np.integer]) -> bool:
         """Tell whether ``codes`` ``[R, C, T]`` are of this vocabulary."""
@@ -145,6 +148,11 @@ class CodeIndex:
         if layers not in self._comparisons:
             self._comparisons[layers] = Comparison(self._vocabulary, layers)
         return self._comparisons[layers]
+
+    def _block(self, packing: Packing) -> Block:
+        if packing.steps not in self.blocks:
+            self.blocks[packing.steps] = Block(packing, self._measure, [self._all])
+        return self.blocks[packing.steps]
 
     def _measure(self, codes: Codes, layers: Layers) -> Doubles:
         own = self.comparison(layers)

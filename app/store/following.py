@@ -3,9 +3,14 @@
 An index stands at a position of the database. Before each search the two are compared; where the
 database has come further, the index first takes in what was added and removed. A search and what
 it reads of the items are of the same moment, since the one is done inside a view of the other.
+
+The process that writes also saves the indexes from time to time, so that the next opening has
+less to read.
 """
 
 import logging
+import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -14,12 +19,14 @@ from app.store.code_index import CodeIndex
 from app.store.items import ItemDatabase
 from app.store.schema import MODALITIES, STREAMS_EACH
 from app.store.shared_lock import SharedLock
+from app.store.snapshots import Snapshot, Snapshots, Unusable, parts_of, restore
 from app.store.views import CodeBatch, Position, View
 from model.modality import Modality
 
 logger = logging.getLogger(__name__)
 
 Indexes = Mapping[Modality, CodeIndex]
+UNSAVED = 50_000  # streams that are read from the database in a tenth of a second
 TRIES = 3  # to search beside other searches while another process or thread writes
 
 
@@ -29,14 +36,20 @@ class FollowingIndexes:
     Args:
         database: The items.
         make: Makes an empty index.
+        snapshots: Where indexes are saved.
     """
 
-    def __init__(self, database: ItemDatabase, make: Callable[[], CodeIndex]) -> None:
+    def __init__(
+        self, database: ItemDatabase, make: Callable[[], CodeIndex], snapshots: Snapshots
+    ) -> None:
         self._database = database
         self._make = make
+        self._snapshots = snapshots
         self._lock = SharedLock()  # held alone while the indexes follow
         self._indexes: dict[Modality, CodeIndex] = {}
         self._position: Position | None = None
+        self._unsaved = 0  # streams that have changed since the snapshot was written
+        self._saving = threading.Lock()
 
     @contextmanager
     def reading(self) -> Iterator[tuple[View, Indexes]]:
@@ -60,20 +73,65 @@ class FollowingIndexes:
         with self._lock.exclusive(), self._database.view() as view:
             self._follow(view)
 
+    def save(self, *, least: int = 1) -> None:
+        """Write a snapshot if ``least`` streams have changed since the last one.
+
+        Where the disk does not take it that is logged: nothing is lost but time at the next start.
+        """
+        if self._unsaved < least or not self._saving.acquire(blocking=False):
+            return
+        try:
+            with self.reading() as (view, indexes):
+                position, unsaved = view.position(), self._unsaved
+                parts = parts_of(indexes)
+            digest = self._snapshots.write(Snapshot(position, parts))
+            self._database.edit(lambda db: note_snapshot(db, digest, position))
+            self._snapshots.remove_others(digest)
+            self._unsaved -= unsaved
+        except (OSError, StoreUnavailable) as error:
+            logger.warning("no snapshot of the index was written: %s", error)
+        finally:
+            self._saving.release()
+
+    def save_in_time(self) -> None:
+        """Write a snapshot if so much has changed that it would take long to read it again."""
+        self.save(least=max(UNSAVED, len(self) // 8))
+
+    def __len__(self) -> int:
+        return sum(len(index) for index in self._indexes.values())
+
     def _follow(self, view: View) -> None:
         now, begun = view.position(), self._position
         if now == begun:
             return
         self._position = None  # for the case that it fails half-way: then all is read anew
         if begun is None or not view.leads_on_from(begun):
-            self._indexes = {m: self._make() for m in MODALITIES}
-            begun = Position(now.history, 0, now.removed)
+            begun = self._begin(view)
         for stream in view.removed_since(begun):
             self._indexes[MODALITIES[stream % STREAMS_EACH]].remove(stream)
+            self._unsaved += 1
         for batch in view.code_batches(since=begun.added):
             self._check(batch)
             self._indexes[batch.modality].add(batch.keys, batch.codes)
+            self._unsaved += len(batch.keys)
         self._position = now
+
+    def _begin(self, view: View) -> Position:
+        """Begin with the snapshot that the database names, or with nothing."""
+        self._indexes = {m: self._make() for m in MODALITIES}
+        self._unsaved = 0
+        digest = view.snapshot()
+        try:
+            snapshot = self._snapshots.open(digest) if digest else None
+        except Unusable as error:
+            logger.warning("%s: the index is built from the items", error)
+            snapshot = None
+        if snapshot is None or not view.leads_on_from(snapshot.position):
+            now = view.position()
+            return now._replace(added=0)
+        for part in snapshot.parts:
+            restore(self._indexes[part.modality], part)
+        return snapshot.position
 
     def _check(self, batch: CodeBatch) -> None:
         """See that codes can be looked up in the vocabulary."""
@@ -82,3 +140,10 @@ class FollowingIndexes:
                 f"{self._database.path} has codes that its checkpoint does not have, such as those "
                 f"of the {batch.modality} stream {batch.keys[0]}: see srcid store verify"
             )
+
+
+def note_snapshot(db: sqlite3.Connection, digest: str, position: Position) -> bool:
+    """Name the snapshot that indexes may begin with; removals before it are known no longer."""
+    db.execute("UPDATE state SET snapshot = ?", (digest,))
+    db.execute("DELETE FROM removed WHERE number <= ?", (position.removed,))
+    return True

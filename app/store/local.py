@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import InvalidRequest, StoreUnavailable
+from app.errors import InvalidRequest
 from app.filters import Where
 from app.settings import IndexKind
 from app.store.base import (
@@ -20,6 +20,7 @@ from app.store.base import (
     Score,
     Store,
 )
+from app.store.folder import become_writer, database_path, existing_database
 from app.store.following import FollowingIndexes, Indexes
 from app.store.indexes import make_index, warm_up
 from app.store.items import PLACES, ItemDatabase
@@ -27,10 +28,13 @@ from app.store.likeness import best_second, cosines
 from app.store.nearest import Nearest, joined
 from app.store.patterns import companions, equals, findings, longest_run, places
 from app.store.schema import STREAMS_EACH
+from app.store.snapshots import Snapshots
 from app.store.views import View
-from app.store.writer_lock import WriterLock
 from model.encoder import Vocabulary
 from model.modality import Modality
+
+WORTH_SAVING = 1000  # streams that have changed, when the store is closed
+FOLLOW_AFTER = 10_000  # items: the search after them is not to wait for all of them
 
 
 class LocalStore(Store):
@@ -60,23 +64,30 @@ class LocalStore(Store):
         index: IndexKind = "codes",
     ) -> None:
         self._vocabulary = vocabulary
+        self._written = 0  # items since the indexes have followed, roughly
         with ExitStack() as opened:
             if not read_only:
-                opened.enter_context(closing(_lock(folder)))
-            self._items = ItemDatabase(
-                _database(folder, read_only), fingerprint=fingerprint, read_only=read_only
-            )
+                opened.enter_context(closing(become_writer(folder)))
+            path = existing_database(folder) if read_only else database_path(folder)
+            self._items = ItemDatabase(path, fingerprint=fingerprint, read_only=read_only)
             opened.enter_context(closing(self._items))
-            self._indexes = FollowingIndexes(self._items, lambda: make_index(index, vocabulary))
+            self._indexes = FollowingIndexes(
+                self._items,
+                lambda: make_index(index, vocabulary),
+                Snapshots(folder / "snapshots", fingerprint=fingerprint),
+            )
             self._indexes.follow()
+            if not read_only:
+                self._indexes.save_in_time()
+                opened.callback(self._indexes.save, least=WORTH_SAVING)
+                warm_up(vocabulary)
             self._opened = opened.pop_all()
-        if not read_only:
-            warm_up(vocabulary)
 
     def add_many(self, items: Sequence[Item], *, replace: bool) -> None:
         """Keep all ``items`` or none; see ``Store.add_many``."""
         self._check(items)
         self._items.put_all(items, replace=replace)
+        self._changed(len(items))
 
     def get(self, item_id: str) -> Item | None:
         """Return the item of that id, or None."""
@@ -90,7 +101,9 @@ class LocalStore(Store):
 
     def delete(self, item_id: str) -> bool:
         """Remove the item of that id; return whether there was one."""
-        return self._items.delete(item_id)
+        was_there = self._items.delete(item_id)
+        self._changed(1)
+        return was_there
 
     def search(
         self,
@@ -226,6 +239,14 @@ class LocalStore(Store):
         _, first = np.unique(everything.keys[order], return_index=True)
         return _best(view, everything.only(order[first]), k)
 
+    def _changed(self, count: int) -> None:
+        """Let the indexes follow when much has been written; else the next search lets them."""
+        self._written += count
+        if self._written >= FOLLOW_AFTER:
+            self._written = 0
+            self._indexes.follow()
+            self._indexes.save_in_time()
+
     def _check(self, items: Sequence[Item]) -> None:
         rows, size = self._vocabulary.tables.shape[:2]
         streams = [own.codes for item in items for own in item.streams.values()]
@@ -258,25 +279,3 @@ def _longest(
         Occurrence(item, modality, longest_run(item.streams[modality].codes[row], code))
         for _, item in sorted(own, key=lambda pair: (pair[0], pair[1].id))
     ]
-
-
-def _database(folder: Path, read_only: bool) -> Path:
-    path = folder / "items.sqlite3"
-    if read_only and not path.exists():
-        raise StoreUnavailable(
-            f"{folder} holds no index: index a folder of media first (srcid index), or name "
-            "another data directory (SRCID_DATA_DIR, --data-dir)"
-        )
-    return path
-
-
-def _lock(folder: Path) -> WriterLock:
-    """Make the folder where it is missing, and become its writer."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return WriterLock(folder)
-    except OSError as error:
-        raise StoreUnavailable(
-            f"{folder} cannot be used as data directory ({error.strerror}): make it writable, or "
-            "choose another (SRCID_DATA_DIR, --data-dir)"
-        ) from error

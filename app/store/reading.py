@@ -5,8 +5,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from app.errors import StoreUnavailable
 from app.store.base import Item
+from app.store.folder import existing_database
 from app.store.items import ItemDatabase
 
 
@@ -19,17 +19,12 @@ class Reading(NamedTuple):
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[Reading]:
-    """Yield what the database ``path`` holds now, whatever is written to it meanwhile.
+def reading(folder: Path) -> Iterator[Reading]:
+    """Yield what the index in ``folder`` holds now, whatever is written to it meanwhile.
 
     Raises:
         StoreUnavailable: There is none, or it is damaged.
     """
-    if not path.exists():
-        raise StoreUnavailable(
-            f"{path.parent} holds no index: index a folder of media first (srcid index), or name "
-            "another data directory (SRCID_DATA_DIR, --data-dir)"
-        )
-    database = ItemDatabase(path, fingerprint=None, read_only=True)
+    database = ItemDatabase(existing_database(folder), fingerprint=None, read_only=True)
     with closing(database), database.view() as view:
         yield Reading(view.fingerprint(), view.count(), view.all())

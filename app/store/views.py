@@ -81,7 +81,7 @@ class View:
             position.history == now.history
             and position.added <= now.added
             and position.removed <= now.removed
-            and (position.removed == now.removed or first <= position.removed + 1)
+            and (position.removed == now.removed or first in range(1, position.removed + 2))
         )
 
     def fingerprint(self) -> str:

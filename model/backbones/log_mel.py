@@ -14,6 +14,7 @@ from model.media import SAMPLE_RATE, Clip, num_steps
 
 WINDOW, HOP, FFT = 400, 160, 512  # samples: 25 ms, 10 ms
 PATCH = 96  # windows, of 10 ms each
+MAX_SECONDS = 10  # at a time: bounds the memory, about a megabyte each
 MEL_BANDS, LOWEST, HIGHEST = 64, 125.0, 7500.0  # Hz
 
 
@@ -33,9 +34,14 @@ def log_mel_patches(item: Clip | str, *, offset: float) -> Tensor:
     seconds = np.zeros((count, SAMPLE_RATE), np.float32)
     sound = item.waveform[: seconds.size]
     seconds.reshape(-1)[: len(sound)] = sound
-    windows = torch.from_numpy(seconds).unfold(1, WINDOW, HOP)[:, :PATCH]  # [T, 96, 400]
-    magnitudes = torch.fft.rfft(windows * torch.hann_window(WINDOW), FFT).abs()  # [T, 96, 257]
-    return torch.log(magnitudes @ mel_weights() + offset)
+    groups = torch.from_numpy(seconds).split(MAX_SECONDS)
+    return torch.cat([torch.log(_magnitudes(group) @ mel_weights() + offset) for group in groups])
+
+
+def _magnitudes(seconds: Tensor) -> Tensor:
+    """Return the spectra ``[T, 96, 257]`` of seconds ``[T, SAMPLE_RATE]``."""
+    windows = seconds.unfold(1, WINDOW, HOP)[:, :PATCH]  # [T, 96, 400]
+    return torch.fft.rfft(windows * torch.hann_window(WINDOW), FFT).abs()
 
 
 @cache

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import InvalidRequest, Overloaded
+from app.bulk import BulkIndex
+from app.errors import InvalidRequest, Overloaded, StoreUnavailable
 from app.indexing import Outcome, files_below, files_of_manifest, index_files
 from app.main import open_service
 from app.service import RetrievalService
@@ -27,7 +28,9 @@ def folder(tmp_path: Path, sound: bytes, picture: bytes) -> Path:
     for name in ("z.wav", "b/a.wav", "b/.hidden/x.wav", ".y.wav"):
         (root / name).write_bytes(sound)
     (root / "b" / "p.png").write_bytes(picture)
-    (root / "b" / "notes.txt").write_text("no media")
+    (root / "b" / "notes.mp4").write_text("no media")
+    (root / "b" / "notes.txt").write_text("not even by its name")
+    (root / "b" / "nameless").write_bytes(sound)
     (root / "broken.wav").symlink_to(root / "ghost.wav")
     return root
 
@@ -36,7 +39,7 @@ def run(
     service: RetrievalService, folder: Path, stop: threading.Event | None = None
 ) -> list[Outcome]:
     files = files_below(folder)
-    return list(index_files(service, files, at_once=3, stop=stop or threading.Event()))
+    return list(index_files(BulkIndex(service), files, at_once=3, stop=stop or threading.Event()))
 
 
 def test_files_are_named_by_their_path_in_a_fixed_order(folder: Path) -> None:
@@ -44,7 +47,8 @@ def test_files_are_named_by_their_path_in_a_fixed_order(folder: Path) -> None:
         "broken.wav",
         "z.wav",
         "b:a.wav",
-        "b:notes.txt",
+        "b:nameless",
+        "b:notes.mp4",
         "b:p.png",
     ]
     assert next(files_below(folder / "b", prefix="b")).item_id == "b:a.wav"
@@ -59,7 +63,8 @@ def test_each_file_is_indexed_or_said_why_not(service: RetrievalService, folder:
         "broken.wav": "failed",
         "z.wav": "indexed",
         "b:a.wav": "indexed",
-        "b:notes.txt": "failed",
+        "b:nameless": "indexed",
+        "b:notes.mp4": "failed",
         "b:p.png": "indexed",
     }
     assert "No such file" in outcomes["broken.wav"].detail
@@ -79,12 +84,12 @@ def test_what_has_not_changed_is_passed_over(
 
 def test_nothing_more_is_begun_once_stopped(service: RetrievalService, folder: Path) -> None:
     stop = threading.Event()
-    outcomes = index_files(service, files_below(folder), at_once=1, stop=stop)
+    outcomes = index_files(BulkIndex(service), files_below(folder), at_once=1, stop=stop)
     first = [next(outcomes), next(outcomes)]
     stop.set()
     rest = list(outcomes)
     assert [outcome.file.item_id for outcome in first] == ["broken.wav", "z.wav"]
-    assert len(first) + len(rest) < 5 or all(outcome.kind for outcome in rest)
+    assert len(first) + len(rest) < 6 or all(outcome.kind for outcome in rest)
     indexed = [outcome for outcome in first + rest if outcome.kind == "indexed"]
     assert len(service.store) == len(indexed)
 
@@ -92,21 +97,33 @@ def test_nothing_more_is_begun_once_stopped(service: RetrievalService, folder: P
 def test_a_file_waits_while_the_service_is_overloaded(
     service: RetrievalService, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried: list[str] = []
-    add = service.add
+    tried: list[object] = []
+    submit = service.engine.submit
 
-    def overloaded(item_id: str, *args: object, **options: object) -> object:
-        tried.append(item_id)
-        if tried.count(item_id) == 1:
+    def overloaded(source: object, *args: object) -> object:
+        tried.append(source)
+        if tried.count(source) == 1:
             error = Overloaded("too much waits", retry_after_seconds=1)
             error.retry_after_seconds = 0.001
             raise error
-        return add(item_id, *args, **options)  # type: ignore[arg-type] # passed on as it came
+        return submit(source, *args)  # type: ignore[arg-type] # passed on as it came
 
-    monkeypatch.setattr(service, "add", overloaded)
+    monkeypatch.setattr(service.engine, "submit", overloaded)
     kinds = {outcome.file.item_id: outcome.kind for outcome in run(service, folder)}
     assert kinds["z.wav"] == "indexed"
-    assert tried.count("z.wav") == 2
+    assert tried.count(folder / "z.wav") == 2
+
+
+def test_files_that_cannot_be_written_are_said_to_have_failed(
+    service: RetrievalService, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(service.store, "add_many", full)
+    details = {outcome.file.item_id: outcome.detail for outcome in run(service, folder)}
+    assert details["z.wav"] == details["b:a.wav"] == "the disk is full"
+    assert len(service.store) == 0
 
 
 @pytest.mark.parametrize("name", ["list.csv", "list.jsonl"])
@@ -121,7 +138,9 @@ def test_a_manifest_names_files_ids_and_metadata(
         '{"path": "b/p.png", "album": "zoo"}\n'
     )
     stop = threading.Event()
-    outcomes = list(index_files(service, files_of_manifest(manifest), at_once=2, stop=stop))
+    outcomes = list(
+        index_files(BulkIndex(service), files_of_manifest(manifest), at_once=2, stop=stop)
+    )
     assert [outcome.kind for outcome in outcomes] == ["indexed", "indexed"]
     assert service.get("my-sound").metadata == {"path": "z.wav", "album": "farm"}
     assert service.get("b:p.png").metadata == {"path": "b/p.png", "album": "zoo"}
@@ -131,7 +150,9 @@ def test_an_id_that_comes_again_is_said(service: RetrievalService, folder: Path)
     manifest = folder / "twice.csv"
     manifest.write_text("path,id\nz.wav,same\nb/a.wav,same\n")
     stop = threading.Event()
-    outcomes = list(index_files(service, files_of_manifest(manifest), at_once=2, stop=stop))
+    outcomes = list(
+        index_files(BulkIndex(service), files_of_manifest(manifest), at_once=2, stop=stop)
+    )
     assert [outcome.kind for outcome in outcomes] == ["indexed", "failed"]
     assert "has its id 'same'" in outcomes[1].detail
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from app.bulk import BulkIndex
 from app.main import create_app
-from app.service import RetrievalService
 from app.settings import Settings
 
 
@@ -49,22 +49,24 @@ def ended(client: TestClient, job_id: str) -> dict[str, Any]:
 
 
 def hold(monkeypatch: pytest.MonkeyPatch, after: int) -> tuple[threading.Event, threading.Event]:
-    """Let ``after`` items be added, then hold the next until the second event is set."""
+    """Let ``after`` files be encoded, then hold the next until the second event is set."""
     reached, go_on = threading.Event(), threading.Event()
-    add: Callable[..., Any] = RetrievalService.add
+    encode: Callable[..., Any] = BulkIndex.encode
     count = iter(range(10**6))
 
-    def held(self: RetrievalService, *args: Any, **options: Any) -> Any:
+    def held(self: BulkIndex, *args: Any, **options: Any) -> Any:
         if next(count) >= after:
             reached.set()
             go_on.wait(30)
-        return add(self, *args, **options)
+        return encode(self, *args, **options)
 
-    monkeypatch.setattr(RetrievalService, "add", held)
+    monkeypatch.setattr(BulkIndex, "encode", held)
     return reached, go_on
 
 
-def test_a_folder_is_indexed_and_its_failures_are_told(jobs: TestClient) -> None:
+def test_a_folder_is_indexed_and_its_failures_are_told(
+    jobs: TestClient, settings: Settings
+) -> None:
     started = jobs.post("/jobs/index", json={"folder": "farm", "metadata": {"album": "x"}})
     assert started.status_code == 202
     job = ended(jobs, started.json()["id"])
@@ -72,6 +74,8 @@ def test_a_folder_is_indexed_and_its_failures_are_told(jobs: TestClient) -> None
     assert (job["total"], job["indexed"], job["unchanged"], job["failed"]) == (4, 3, 0, 1)
     assert [failure["path"] for failure in job["failures"]] == ["farm/d.wav"]
     assert job["seconds_left"] == 0
+    report = settings.data_dir / "jobs" / f"{job['id']}.failures.jsonl"
+    assert [json.loads(line)["path"] for line in report.read_text().splitlines()] == ["farm/d.wav"]
     item = jobs.get("/items/farm:a.wav").json()
     assert item["metadata"] == {"album": "x", "path": "farm/a.wav"}
     assert jobs.get(f"/jobs/{job['id']}").json() == job

@@ -117,7 +117,7 @@ def test_an_item_that_is_not_committed_leaves_no_file(
         def full(*args: object, **kwargs: object) -> None:
             raise StoreUnavailable("the disk is full")
 
-        monkeypatch.setattr(service.store, "add", full)
+        monkeypatch.setattr(service.store, "add_many", full)
         for source in (sound, clip):
             with pytest.raises(StoreUnavailable):
                 service.add("a", source, metadata={}, replace=True)

@@ -1,5 +1,6 @@
 """``srcid index`` and ``srcid search`` over what it made."""
 
+import json
 import os
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def test_only_what_changed_is_indexed_again(run: Run, folder: Path, picture: byt
         "indexed": ["a.wav", "new.png"],
         "unchanged": ["farm:b ü.png", "farm:old:c.mp4"],
         "failed": {},
+        "incomplete": {},
     }
 
 
@@ -64,7 +66,7 @@ def test_what_does_not_decode_is_reported_and_the_rest_is_indexed(
     run: Run, folder: Path, picture: bytes
 ) -> None:
     (folder / "broken.mp4").write_bytes(b"\x00" * 100)
-    (folder / "farm" / "notes.txt").write_text("hello")
+    (folder / "farm" / "notes.mkv").write_text("hello")
     (folder / "farm:b ü.png").write_bytes(picture)  # would take the id of farm/b ü.png
     os.mkfifo(folder / "a pipe.wav")  # to read it would wait for ever
     (folder / ("x" * 200)).mkdir()
@@ -75,7 +77,7 @@ def test_what_does_not_decode_is_reported_and_the_rest_is_indexed(
     assert len(report["indexed"]) == 3
     assert report["failed"].keys() == {
         "broken.mp4",
-        "farm/notes.txt",
+        "farm/notes.mkv",
         "farm/b ü.png",
         f"{'x' * 200}/{'y' * 100}",
     }
@@ -100,6 +102,24 @@ def test_searching_nothing_says_how_to_index(run: Run) -> None:
     ran = run("search", "a dog")
     assert ran.code == 2
     assert "srcid index" in ran.err
+
+
+def test_a_manifest_is_indexed_and_failures_are_reported(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "list.csv").write_text("path,id,album\na.wav,one,farm\nghost.wav,two,farm\n")
+    ran = run("index", folder / "list.csv", "--report", tmp_path / "report.jsonl")
+    assert ran.code == 1
+    assert "1 indexed, 0 unchanged, 1 not indexed" in ran.out
+    assert run("items", "show", "one", "--json").json()["metadata"]["album"] == "farm"
+    (line,) = (tmp_path / "report.jsonl").read_text().splitlines()
+    assert json.loads(line)["path"] == "ghost.wav"
+
+
+def test_what_is_neither_folder_nor_manifest_is_said(run: Run, folder: Path) -> None:
+    ran = run("index", folder / "a.wav")
+    assert ran.code == 2
+    assert "a.wav is no manifest" in ran.err
 
 
 def test_a_folder_that_is_not_there_is_a_usage_error(run: Run, tmp_path: Path) -> None:

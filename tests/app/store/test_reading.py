@@ -26,7 +26,7 @@ def test_items_come_by_id_with_the_checkpoint_that_they_are_of(
 ) -> None:
     for item_id in ("b", "a", "ä", "B"):
         database.put_all([make_item(item_id)], replace=False)
-    with reading(tmp_path / "items.sqlite3") as found:
+    with reading(tmp_path) as found:
         assert (found.fingerprint, found.num_items) == ("aa", 4)
         items = list(found.items)
     assert [item.id for item in items] == ["B", "a", "b", "ä"]
@@ -37,7 +37,7 @@ def test_items_come_by_id_with_the_checkpoint_that_they_are_of(
 def test_what_is_written_meanwhile_is_not_read(tmp_path: Path, database: ItemDatabase) -> None:
     for number in range(9):
         database.put_all([make_item(f"{number}")], replace=False)
-    with reading(tmp_path / "items.sqlite3") as found:
+    with reading(tmp_path) as found:
         first = next(found.items)
         database.delete("5")
         database.put_all([make_item("5a")], replace=False)
@@ -47,8 +47,8 @@ def test_what_is_written_meanwhile_is_not_read(tmp_path: Path, database: ItemDat
 
 def test_no_index_and_a_damaged_one_are_sentences(tmp_path: Path) -> None:
     path = tmp_path / "items.sqlite3"
-    with pytest.raises(StoreUnavailable, match="srcid index"), reading(path):
+    with pytest.raises(StoreUnavailable, match="srcid index"), reading(tmp_path):
         pass
     path.write_bytes(b"not a database, whatever its name says")
-    with pytest.raises(StoreUnavailable, match="backup"), reading(path):
+    with pytest.raises(StoreUnavailable, match="backup"), reading(tmp_path):
         pass

@@ -1,0 +1,137 @@
+"""The index of this process as a place where files are indexed by the thousand."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+from itertools import islice
+from typing import NamedTuple
+
+from pydantic import JsonValue
+
+from app.engine.engine import Encoded, Passage
+from app.errors import InvalidMedia
+from app.indexing import ID, FileToIndex, patiently
+from app.item_keeper import Unkept
+from app.parts import Part, cut, part_id, part_metadata
+from app.service import RetrievalService
+from app.store.base import Item, Stream
+from model.media import num_steps
+from model.modality import Modality
+
+logger = logging.getLogger(__name__)
+
+
+class ReadyFile(NamedTuple):
+    """A file as items to be kept."""
+
+    items: list[Unkept]
+    seconds: float
+    gaps: str
+
+
+class BulkIndex:
+    """Encodes files ahead of their commits, long ones stretch by stretch.
+
+    Media of more than ``settings.max_steps`` seconds become items of as many seconds as the
+    network looks at together (``app.parts``). Only some stretches are held at a time, so that an
+    hour takes no more memory than a minute.
+
+    Args:
+        service: Encodes and keeps.
+    """
+
+    def __init__(self, service: RetrievalService) -> None:
+        self._service = service
+        self._engine = service.engine
+        self._max_steps = service.engine.settings.max_steps
+
+    @property
+    def num_at_once(self) -> int:
+        """How many files in work keep decoders and network busy, with one that is hashed."""
+        return self._engine.num_useful + 1
+
+    def digest(self, item_id: str) -> str | None:
+        """Return the digest of an item's media; None where there is no such item."""
+        item = self._service.store.get(item_id)
+        return item.sha256 if item else None
+
+    def encode(self, file: FileToIndex, *, digest: str, stop: threading.Event) -> ReadyFile | None:
+        """Encode a file; None where that was stopped.
+
+        Raises:
+            InvalidMedia: Not decodable, or empty.
+            TooLarge: Longer or heavier than the settings allow.
+        """
+        keeper = self._service.items
+        keeper.check(file.item_id, metadata=file.metadata, replace=True)
+        encoded = self._engine.encode(file.path)
+        seconds = encoded.duration_seconds
+        if seconds is None or num_steps(seconds) <= self._max_steps:
+            streams = {m: Stream(codes, seconds) for m, codes in encoded.codes.items()}
+            item = _item(file.item_id, streams, file.metadata, digest)
+            return ReadyFile([keeper.unkept(item, file.path)], seconds or 0.0, "")
+        stretches, gaps = [(0, encoded)], []
+        for start, stretch in self._further(file, seconds, stop):
+            if isinstance(stretch, InvalidMedia):
+                logger.warning("%s, from second %d on: %s", file.label, start, stretch)
+                gaps.append(f"{start} to {min(start + self._max_steps, round(seconds))}")
+            else:
+                stretches.append((start, stretch))
+        if stop.is_set():
+            return None
+        parts = list(cut(stretches, steps=self._engine.encoder.config.max_steps))
+        first, *others = (self._part(file, part, digest) for part in parts)
+        told = f"without seconds {', '.join(gaps)}, which do not decode" if gaps else ""
+        kept = [keeper.unkept(first, file.path), *(Unkept(own, None, None) for own in others)]
+        return ReadyFile(kept, seconds, told)
+
+    def keep(self, encoded: Sequence[ReadyFile]) -> None:
+        """Keep files in one commit, each in the place of what had its id.
+
+        Raises:
+            StoreUnavailable: They could not be written; nothing has changed.
+        """
+        self._service.items.keep_all([item for file in encoded for item in file.items])
+
+    def _further(
+        self, file: FileToIndex, seconds: float, stop: threading.Event
+    ) -> Iterator[tuple[int, Encoded | InvalidMedia]]:
+        """Yield all stretches but the first, in order, or why one does not decode."""
+        starts = iter(range(self._max_steps, num_steps(seconds), self._max_steps))
+        running: deque[tuple[int, Future[Encoded]]] = deque()
+
+        def begin(count: int) -> Iterable[tuple[int, Future[Encoded]]]:
+            for start in islice(starts, count):
+                submit = partial(self._engine.submit, Passage(file.path, start))
+                if begun := patiently(submit, stop):
+                    yield start, begun
+
+        running.extend(begin(self._engine.settings.max_decodes + 1))
+        try:
+            while running and not stop.is_set():
+                start, future = running.popleft()
+                try:
+                    yield start, future.result()
+                except InvalidMedia as error:
+                    yield start, error
+                running.extend(begin(1))
+        finally:
+            for _, future in running:
+                future.cancel()
+
+    def _part(self, file: FileToIndex, part: Part, digest: str) -> Item:
+        own_id = ID.validate_python(part_id(file.item_id, part.start_second))
+        own = part_metadata(file.item_id, part.start_second)
+        return _item(own_id, part.streams, {**file.metadata, **own}, digest)
+
+
+def _item(
+    item_id: str,
+    streams: Mapping[Modality, Stream],
+    metadata: Mapping[str, JsonValue],
+    digest: str,
+) -> Item:
+    return Item(id=item_id, streams=streams, metadata=metadata, text=None, sha256=digest)

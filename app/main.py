@@ -78,6 +78,7 @@ def open_service(
         fingerprint=engine.encoder.fingerprint,
         read_only=read_only,
         index=settings.index,
+        device=str(engine.encoder.device),
     )
     return RetrievalService(
         engine,

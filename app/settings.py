@@ -29,7 +29,8 @@ class Settings(BaseSettings):
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
-        description="Where the network runs: cpu, cuda, cuda:1, or auto (a GPU if any)",
+        description="Where the network runs and codes are scanned: cpu, cuda, cuda:1, or auto (a "
+        "GPU if any)",
     )
     allow_anonymous: bool = Field(
         False, description="Serve requests without an API key, on any address"

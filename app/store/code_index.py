@@ -18,7 +18,7 @@ from app.store.comparison import Comparison
 from app.store.kernels import Kernels
 from app.store.lookups import Doubles
 from app.store.postings import MOST_SYMBOLS, Postings, note_likely
-from app.store.scan import Search, scan_means, scan_windows, settle
+from app.store.scan import Scan, Search, scan_means, scan_windows, settle
 from app.store.shortlist import Candidates
 from model.encoder import Vocabulary
 
@@ -33,6 +33,7 @@ class CodeIndex:
         kernels: The inner loops.
         is_approximate: Whether the nearest means may be looked for where they probably are.
         postings_from: How many streams of one length are worth lists by their codes.
+        scan: Goes through the means; a ``TorchScan`` does that on a GPU.
     """
 
     def __init__(
@@ -42,12 +43,14 @@ class CodeIndex:
         kernels: Kernels,
         is_approximate: bool = False,
         postings_from: int = POSTINGS_FROM,
+        scan: Scan = scan_means,
     ) -> None:
         self.blocks: dict[int, Block] = {}  # by T
         self._vocabulary = vocabulary
         self._kernels = kernels
         self._is_approximate = is_approximate
         self._postings_from = postings_from
+        self._scan = scan
         self._comparisons: dict[Layers, Comparison] = {}
         self._postings: dict[tuple[int, Layers], Postings] = {}  # by T and layers
         self._deriving = threading.Lock()  # held while what follows from the codes is made
@@ -133,9 +136,9 @@ class CodeIndex:
                         query.take(postings.best_steps(query.lut, search))
                 scan_windows(search, block, width, known)
             elif postings and note_likely(search, block, postings):
-                scan_means(search, block, known)
+                self._scan(search, block, known)
             else:
-                scan_means(search, block, ())
+                self._scan(search, block, ())
             search.chunks += block.chunks
         return settle(search)
 

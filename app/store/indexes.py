@@ -8,20 +8,24 @@ from app.settings import IndexKind
 from app.store.code_index import CodeIndex
 from app.store.float_index import FloatIndex
 from app.store.kernels import load_kernels
+from app.store.scan import scan_means
+from app.store.torch_scan import TorchScan
 from model.encoder import Vocabulary
 
 
-def make_index(kind: IndexKind, vocabulary: Vocabulary) -> CodeIndex:
+def make_index(kind: IndexKind, vocabulary: Vocabulary, *, device: str = "cpu") -> CodeIndex:
     """Return an empty index of the streams of one modality.
 
     Args:
         kind: ``codes`` and ``flat`` are exact. The others may miss some of the nearest means and
             are faster among many: through the codes, inverted lists or a neighbour graph.
         vocabulary: What the codes stand for.
+        device: Where codes are scanned, as torch names it. Vectors are compared on the CPU.
     """
     kernels = load_kernels()
     if kind == "codes" or kind == "postings":
-        return CodeIndex(vocabulary, kernels=kernels, is_approximate=kind == "postings")
+        scan = scan_means if device == "cpu" else TorchScan(device)
+        return CodeIndex(vocabulary, kernels=kernels, is_approximate=kind == "postings", scan=scan)
     return FloatIndex(vocabulary, kernels=kernels, kind=kind)
 
 

@@ -48,6 +48,7 @@ class LocalStore(Store):
         fingerprint: The checkpoint that ``vocabulary`` is of.
         read_only: Only search, beside another process that may write.
         index: How streams are searched.
+        device: Where codes are scanned: cpu, or a GPU as torch names it.
 
     Raises:
         IndexMismatch: The items in ``folder`` were encoded with another checkpoint.
@@ -62,6 +63,7 @@ class LocalStore(Store):
         fingerprint: str,
         read_only: bool = False,
         index: IndexKind = "codes",
+        device: str = "cpu",
     ) -> None:
         self._vocabulary = vocabulary
         self._written = 0  # items since the indexes have followed, roughly
@@ -73,7 +75,7 @@ class LocalStore(Store):
             opened.enter_context(closing(self._items))
             self._indexes = FollowingIndexes(
                 self._items,
-                lambda: make_index(index, vocabulary),
+                lambda: make_index(index, vocabulary, device=device),
                 Snapshots(folder / "snapshots", fingerprint=fingerprint),
             )
             self._indexes.follow()

@@ -4,7 +4,7 @@ Shape letters: R streams, S columns, L codebook size, N queries, Q rows that are
 layers that are compared, D hidden dim.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,10 @@ class Search:
         self.queries = [
             Query(own, comparison.lut(own), Shortlist(k, least=least)) for own in towards
         ]
+
+
+# Notes the streams of a block by their means, but for the first so many of each chunk.
+Scan = Callable[[Search, Block, Sequence[int]], None]
 
 
 def scan_means(search: Search, block: Block, known: Sequence[int]) -> None:

@@ -203,6 +203,18 @@ class LocalStore(Store):
         with self._items.view() as view:
             return view.count()
 
+    def compact(self) -> None:
+        """Write the database anew without gaps, and a snapshot of the indexes.
+
+        Raises:
+            StoreUnavailable: The disk does not take it; nothing is lost.
+        """
+        self._indexes.follow()
+        self._indexes.save()
+        with self._items.alone() as db:
+            db.execute("VACUUM")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Close the database and let another process write."""
         self._opened.close()

@@ -1,0 +1,1 @@
+"""What keeps an index well: backup, restore, verification, another checkpoint."""

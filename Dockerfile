@@ -13,7 +13,7 @@ WORKDIR /build
 # The dependencies are a layer of their own: it is built anew only where they have changed.
 COPY pyproject.toml requirements.lock README.md LICENSE ./
 RUN mkdir app model training \
-    && /opt/srcid/bin/pip install --constraint requirements.lock . \
+    && /opt/srcid/bin/pip install --constraint requirements.lock ".[cluster]" \
     && /opt/srcid/bin/pip uninstall --yes srcid
 COPY app app
 COPY model model

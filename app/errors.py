@@ -5,6 +5,7 @@
   + Forbidden             403  the API key may not do this
   + InvalidRequest        422  a field is missing, unknown or out of range
   + InvalidMedia          422  the upload is not a decodable clip or sentence
+  + StoreLimit            422  more than the store in use can go through for one answer
   + TooLarge              413  longer or heavier than Settings allows
   + UnsupportedBody       415  a body of a media type that the call does not take
   + NotFound              404  no such item or path
@@ -49,6 +50,12 @@ class InvalidRequest(ServiceError):
 
 class InvalidMedia(ServiceError):
     """The upload is not a decodable clip, sound, picture or sentence."""
+
+    status = 422
+
+
+class StoreLimit(ServiceError):
+    """The store in use would have to go through more than it can for one answer."""
 
     status = 422
 

@@ -30,7 +30,10 @@ from app.media_root import MediaRoot
 from app.metrics import Metrics
 from app.service import RetrievalService
 from app.settings import Settings
+from app.store.base import Store
 from app.store.local import LocalStore
+from app.store.milvus.collection import Address
+from app.store.milvus.store import MilvusStore
 from app.tracing import trace
 from model.calibration import read_calibration
 from model.checkpoint import locate
@@ -69,22 +72,45 @@ def open_service(
     Raises:
         CheckpointError: The checkpoint is missing, damaged or does not fit.
         IndexMismatch: The index was built with another checkpoint.
-        StoreUnavailable: Another process writes to the data directory, or it cannot be opened.
+        StoreUnavailable: Another process writes to the data directory, or the index cannot be
+            opened.
     """
     engine = open_engine(settings, observer=observer)
-    store = LocalStore(
-        settings.data_dir,
-        engine.encoder.vocabulary,
-        fingerprint=engine.encoder.fingerprint,
-        read_only=read_only,
-        index=settings.index,
-        device=str(engine.encoder.device),
-    )
     return RetrievalService(
         engine,
-        store,
+        open_store(settings, engine.encoder, read_only=read_only),
         media=MediaFolder(settings.data_dir / "media"),
         calibration=read_calibration(locate(settings.checkpoint)),
+    )
+
+
+def open_store(settings: Settings, encoder: Encoder, *, read_only: bool = False) -> Store:
+    """Open the index: in Milvus where its address is set, else in the data directory.
+
+    Args:
+        settings: Which one.
+        encoder: The checkpoint whose codes it holds.
+        read_only: Only search, beside another process that may write.
+
+    Raises:
+        ConfigError: Milvus is wanted and ``pymilvus`` is not installed.
+        IndexMismatch: The index was built with another checkpoint.
+        StoreUnavailable: Another process writes to the data directory, or the index cannot be
+            opened.
+    """
+    if settings.store_url is None:
+        return LocalStore(
+            settings.data_dir,
+            encoder.vocabulary,
+            fingerprint=encoder.fingerprint,
+            read_only=read_only,
+            index=settings.index,
+            device=str(encoder.device),
+        )
+    token = settings.store_token.get_secret_value() if settings.store_token else None
+    address = Address(settings.store_url, settings.store_collection, token)
+    return MilvusStore(
+        address, encoder.vocabulary, fingerprint=encoder.fingerprint, read_only=read_only
     )
 
 

@@ -4,7 +4,14 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model.errors import ConfigError
@@ -22,6 +29,20 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one")
     data_dir: Path = Field(
         Path("~/.srcid"), description="Folder of the index; made when first needed"
+    )
+    store_url: str | None = Field(
+        None,
+        pattern=r"^(https?://\S+|\S+\.db)$",
+        description="Milvus, where items are kept in place of the folder: http://host:19530 (needs "
+        "`pip install 'srcid[cluster]'`)",
+    )
+    store_collection: str = Field(
+        "srcid",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,254}$",
+        description="Name of the collection in Milvus",
+    )
+    store_token: SecretStr | None = Field(
+        None, description="What Milvus asks for: user:password, or an API key"
     )
     checkpoint: str = Field(
         "compact", min_length=1, description="Name of a shipped checkpoint, or a folder"

@@ -17,6 +17,7 @@ from model.modality import Modality
 
 Score = Literal["mean", "max", "window"]
 ANY_CODE = -1  # in a pattern: whatever code stands there
+PLACES = {modality: place for place, modality in enumerate(Modality)}  # what orders equal scores
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from app.errors import IndexMismatch, ItemExists, StoreUnavailable
-from app.store.base import Item
+from app.store.base import PLACES, Item
 from app.store.group_commit import GroupCommit
-from app.store.schema import MODALITIES, STREAMS_EACH, connect, prepare
+from app.store.schema import STREAMS_EACH, connect, prepare
 from app.store.views import View
 
 Edit = Callable[[sqlite3.Connection], bool]  # returns whether it changed anything
-PLACES = {modality: place for place, modality in enumerate(MODALITIES)}
 
 
 class ItemDatabase:

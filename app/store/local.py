@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import InvalidRequest
 from app.filters import Where
 from app.settings import IndexKind
 from app.store.base import (
-    ANY_CODE,
+    PLACES,
     CodeCard,
     Duplicate,
     Hit,
@@ -20,11 +19,12 @@ from app.store.base import (
     Score,
     Store,
 )
+from app.store.checks import check_code, check_pattern, check_streams
 from app.store.folder import become_writer, database_path, existing_database
 from app.store.following import FollowingIndexes, Indexes
+from app.store.hits import HitMaker, compared_width, in_order
 from app.store.indexes import make_index, warm_up
-from app.store.items import PLACES, ItemDatabase
-from app.store.likeness import best_second, cosines
+from app.store.items import ItemDatabase
 from app.store.nearest import Nearest, joined
 from app.store.patterns import companions, equals, findings, longest_run, places
 from app.store.schema import STREAMS_EACH
@@ -87,7 +87,7 @@ class LocalStore(Store):
 
     def add_many(self, items: Sequence[Item], *, replace: bool) -> None:
         """Keep all ``items`` or none; see ``Store.add_many``."""
-        self._check(items)
+        check_streams(self._vocabulary, items)
         self._items.put_all(items, replace=replace)
         self._changed(len(items))
 
@@ -121,7 +121,7 @@ class LocalStore(Store):
         curves: bool = False,
     ) -> list[Hit]:
         """Return the nearest streams; see ``Store.search``."""
-        width = {"mean": None, "max": 1, "window": window}[score]
+        width = compared_width(score, window)
         with self._indexes.reading() as (view, indexes):
             near = self._nearest(
                 view,
@@ -135,30 +135,17 @@ class LocalStore(Store):
                 where=where,
             )
             stored = view.of_streams(near.keys.tolist())
-        hits = []
-        for key, value, number in zip(*(column.tolist() for column in near), strict=True):
-            item, modality = stored[key].item, stored[key].keys[key]
-            stream = item.streams[modality]
-            steps = self._vocabulary.steps(stream.codes, layers).astype(np.float64)
-            query = queries[number].astype(np.float64)
-            has_time = stream.duration_seconds is not None
-            second = best_second(steps, query, width=width or 1) if has_time else None
-            curve = cosines(steps, query).astype(np.float32) if curves else None
-            hits.append(Hit(item, modality, value, second, curve, query=number))
-        return sorted(hits, key=lambda hit: (-hit.score, hit.item.id, PLACES[hit.modality]))
+        make = HitMaker(self._vocabulary, queries, layers=layers, width=width, curves=curves)
+        return in_order(
+            make.hit(stored[key].item, stored[key].keys[key], value, number)
+            for key, value, number in zip(*(column.tolist() for column in near), strict=True)
+        )
 
     def occurrences(
         self, pattern: NDArray[np.int16], *, targets: Sequence[Modality], k: int
     ) -> list[Occurrence]:
         """Return where a pattern of codes stands; see ``Store.occurrences``."""
-        rows = len(self._vocabulary.tables)
-        if pattern.shape[0] != rows or (pattern == ANY_CODE).all():
-            raise InvalidRequest(
-                f"the pattern has {pattern.shape[0]} rows of {pattern.shape[1]} codes: give "
-                f"{rows} rows, one a row of the codes, with at least one code that is not "
-                f"{ANY_CODE} (any)"
-            )
-
+        check_pattern(self._vocabulary, pattern)
         with self._indexes.reading() as (view, indexes):
             found = [places(indexes[m], pattern) for m in dict.fromkeys(targets)]
             keys = np.concatenate([own.keys for own in found])
@@ -184,12 +171,7 @@ class LocalStore(Store):
 
     def card(self, row: int, code: int, *, k: int) -> CodeCard:
         """Return what one code stands for; see ``Store.card``."""
-        rows, size = self._vocabulary.tables.shape[:2]
-        if not (0 <= row < rows and 0 <= code < size):
-            raise InvalidRequest(
-                f"row {row} has no code {code}: there are {rows} rows, from 0, of {size} codes"
-            )
-
+        check_code(self._vocabulary, row, code)
         with self._indexes.reading() as (view, indexes):
             found = {m: findings(index, row, code, k=k) for m, index in indexes.items()}
             best: list[Occurrence] = []
@@ -197,7 +179,7 @@ class LocalStore(Store):
                 near = _best(view, Nearest(own.keys, own.scores, np.zeros_like(own.keys)), k)
                 best += _longest(view, near, modality, row, code)
         counts = {modality: own.steps for modality, own in found.items() if own.steps}
-        return CodeCard(counts, best, companions(found.values(), k=k))
+        return CodeCard(counts, best, companions((own.beside for own in found.values()), k=k))
 
     def __len__(self) -> int:
         with self._items.view() as view:
@@ -260,16 +242,6 @@ class LocalStore(Store):
             self._written = 0
             self._indexes.follow()
             self._indexes.save_in_time()
-
-    def _check(self, items: Sequence[Item]) -> None:
-        rows, size = self._vocabulary.tables.shape[:2]
-        streams = [own.codes for item in items for own in item.streams.values()]
-        if not streams:
-            return
-        together = np.concatenate([codes.ravel() for codes in streams])
-        is_known = together.size and together.min() >= 0 and together.max() < size
-        if not is_known or any(len(codes) != rows or not codes.size for codes in streams):
-            raise IndexError(f"codes of {rows} rows below {size} are kept, not {streams}")
 
 
 def _best(view: View, found: Nearest, k: int) -> Nearest:

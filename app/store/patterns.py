@@ -34,18 +34,10 @@ class Findings(NamedTuple):
 
 def places(index: CodeIndex, pattern: NDArray[np.integer]) -> Places:
     """Return where ``pattern`` ``[C, n]`` stands; ``ANY_CODE`` fits all."""
-    length = pattern.shape[1]
-    named = np.argwhere(pattern != ANY_CODE)
     keys, steps = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for block in index.blocks.values():
-        starts = block.packing.steps - length + 1
-        if starts < 1:
-            continue
         for own, codes in block.streams():
-            fits = np.ones((len(own), starts), bool)
-            for row, step in named:
-                fits &= codes[:, row, step : step + starts] == pattern[row, step]
-            streams, first = np.nonzero(fits)
+            streams, first = np.nonzero(fits(codes, pattern))
             keys.append(own[streams])
             steps.append(first)
     return Places(np.concatenate(keys), np.concatenate(steps))
@@ -66,6 +58,15 @@ def equals(index: CodeIndex, codes: NDArray[np.integer]) -> list[int]:
     return found
 
 
+def fits(codes: NDArray[np.integer], pattern: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Return ``[R, T - n + 1]`` whether ``pattern`` stands in streams ``[R, C, T]`` from a step."""
+    starts = max(0, codes.shape[2] - pattern.shape[1] + 1)
+    found = np.ones((len(codes), starts), bool)
+    for row, step in np.argwhere(pattern != ANY_CODE):
+        found &= codes[:, row, step : step + starts] == pattern[row, step]
+    return found
+
+
 def findings(index: CodeIndex, row: int, code: int, *, k: int) -> Findings:
     """Return what the streams say about a code; of those that have it, the ``k`` most like it."""
     steps, with_code = 0, [np.empty(0, np.int64)]
@@ -75,20 +76,26 @@ def findings(index: CodeIndex, row: int, code: int, *, k: int) -> Findings:
             streams, own = np.nonzero(codes[:, row] == code)
             steps += len(streams)
             with_code.append(keys[np.unique(streams)])
-            for other in range(codes.shape[1]):
-                if other != row:
-                    counts = np.bincount(codes[streams, other, own])
-                    for its in np.flatnonzero(counts).tolist():
-                        beside[other, its] += int(counts[its])
+            beside += codes_beside(codes[streams, :, own], row)
     keys = np.sort(np.concatenate(with_code))
     query, layer = index.meaning(row, code)
     near = index.search(query, layers=(layer,), k=k, allowed=keys)
     return Findings(steps, beside, near.keys, near.scores)
 
 
-def companions(found: Iterable[Findings], *, k: int) -> list[Companion]:
+def codes_beside(steps: NDArray[np.integer], row: int) -> Counter[tuple[int, int]]:
+    """Return how often each (row, code) of other rows stands in ``steps`` ``[n, C]``."""
+    found: Counter[tuple[int, int]] = Counter()
+    for other in range(steps.shape[1]):
+        if other != row:
+            counts = np.bincount(steps[:, other])
+            found |= {(other, its): int(counts[its]) for its in np.flatnonzero(counts).tolist()}
+    return found
+
+
+def companions(beside: Iterable[Counter[tuple[int, int]]], *, k: int) -> list[Companion]:
     """Return the ``k`` codes that stand beside a code most often."""
-    total = sum((own.beside for own in found), Counter[tuple[int, int]]())
+    total = sum(beside, Counter[tuple[int, int]]())
     common = sorted(total.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
     return [Companion(row, code, count) for (row, code), count in common]
 

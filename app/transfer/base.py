@@ -7,7 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Generic, NamedTuple, TypeVar
+from typing import Annotated, BinaryIO, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,8 @@ class Format(ABC, Generic[Raw]):
     """A row an item. Neither way holds more than some thousand items in memory."""
 
     @abstractmethod
-    def write(self, items: Iterable[Item], path: Path, *, fingerprint: str) -> None:
-        """Write ``items`` to a new file."""
+    def write(self, items: Iterable[Item], file: BinaryIO, *, fingerprint: str) -> None:
+        """Write ``items`` to an empty file."""
 
     @abstractmethod
     def rows(self, path: Path) -> Iterator[Raw]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from app.errors import InvalidRequest
 from app.store.base import Item
@@ -13,22 +14,19 @@ from app.transfer.tokens import sequence, streams_of
 class Jsonl(Format[bytes]):
     """JSON objects of ``Row``'s fields and ``sequence``: all streams as one run of tokens."""
 
-    def write(self, items: Iterable[Item], path: Path, *, fingerprint: str) -> None:
+    def write(self, items: Iterable[Item], file: BinaryIO, *, fingerprint: str) -> None:
         """Write a line an item."""
-        with path.open("w", encoding="ascii") as file:
-            for item in items:
-                line = {
-                    "id": item.id,
-                    "sequence": sequence({m: own.codes for m, own in item.streams.items()}),
-                    "text": item.text,
-                    "metadata": dict(item.metadata),
-                    "sha256": item.sha256,
-                    "duration_seconds": {
-                        m: own.duration_seconds for m, own in item.streams.items()
-                    },
-                    "fingerprint": fingerprint,
-                }
-                file.write(json.dumps(line) + "\n")
+        for item in items:
+            line = {
+                "id": item.id,
+                "sequence": sequence({m: own.codes for m, own in item.streams.items()}),
+                "text": item.text,
+                "metadata": dict(item.metadata),
+                "sha256": item.sha256,
+                "duration_seconds": {m: own.duration_seconds for m, own in item.streams.items()},
+                "fingerprint": fingerprint,
+            }
+            file.write(json.dumps(line).encode() + b"\n")
 
     def rows(self, path: Path) -> Iterator[bytes]:
         """Yield the lines."""

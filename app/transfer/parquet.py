@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -44,12 +44,12 @@ class Parquet(Format[dict[str, Any]]):
             fields += [(f"{m}_codes", codes), (f"{m}_seconds", pyarrow.float64())]
         self._schema = pyarrow.schema(fields)
 
-    def write(self, items: Iterable[Item], path: Path, *, fingerprint: str) -> None:
+    def write(self, items: Iterable[Item], file: BinaryIO, *, fingerprint: str) -> None:
         """Write a row an item."""
         remaining = (_row(item, fingerprint) for item in items)
-        with self._arrow.parquet.ParquetWriter(path, self._schema, compression="zstd") as file:
+        with self._arrow.parquet.ParquetWriter(file, self._schema, compression="zstd") as table:
             while rows := list(islice(remaining, GROUP)):
-                file.write_batch(self._arrow.RecordBatch.from_pylist(rows, schema=self._schema))
+                table.write_batch(self._arrow.RecordBatch.from_pylist(rows, schema=self._schema))
 
     def rows(self, path: Path) -> Iterator[dict[str, Any]]:
         """Yield the rows, their columns by name."""

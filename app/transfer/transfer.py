@@ -1,11 +1,10 @@
 """The index into a file, and a file into an index. The file's ending names its format."""
 
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from app.durable import written_aside
 from app.errors import IndexMismatch, InvalidRequest
 from app.store.base import Item
 from app.transfer.base import Exported, Format
@@ -30,16 +29,8 @@ def export_items(items: Iterable[Item], path: Path, *, fingerprint: str) -> None
     """
     file_format = _format_of(path)
     try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        aside = Path(name)
-        try:
-            file_format.write(items, aside, fingerprint=fingerprint)
-            aside.chmod(0o644)  # made for the owner alone
-            os.fsync(descriptor)
-            aside.replace(path)
-        finally:
-            os.close(descriptor)
-            aside.unlink(missing_ok=True)
+        with written_aside(path) as file:
+            file_format.write(items, file, fingerprint=fingerprint)
     except OSError as error:
         raise InvalidRequest(
             f"{path} cannot be written ({error.strerror or error}): free its disk, or name a file "

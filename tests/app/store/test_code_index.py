@@ -71,6 +71,7 @@ def test_the_best_of_streams_of_any_length_are_found(
 
 
 @given(
+    name=st.sampled_from(sorted(KERNELS)),
     count=st.integers(1, 400),
     k=st.integers(1, 50),
     codes=st.integers(1, 30),
@@ -82,6 +83,7 @@ def test_the_best_of_streams_of_any_length_are_found(
 )
 @settings(max_examples=80, deadline=None)
 def test_ties_removals_and_filters_leave_what_the_formula_says(
+    name: str,
     count: int,
     k: int,
     codes: int,
@@ -93,7 +95,7 @@ def test_ties_removals_and_filters_leave_what_the_formula_says(
 ) -> None:
     rng = np.random.default_rng(seed)
     vocabulary = make_vocabulary()
-    index = CodeIndex(vocabulary, kernels=load_kernels(), postings_from=postings_from)
+    index = CodeIndex(vocabulary, kernels=KERNELS[name], postings_from=postings_from)
     streams = random_streams(vocabulary, count, steps=steps, codes=codes, seed=seed)
     keys = np.sort(rng.permutation(10 * count)[:count]) + 1
     query = vocabulary.pooled(random_streams(vocabulary, 1, seed=seed + 1)[0], (1, 2))

@@ -1,5 +1,4 @@
 import json
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,7 +78,6 @@ def test_a_file_is_there_whole_or_not_at_all(path: Path) -> None:
         export_items(failing(), path, fingerprint="aa")
     assert [item.id for item in read(path)] == ["b"]
     assert list(path.parent.iterdir()) == [path]
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
 @pytest.mark.parametrize("content", [b"", b"{}\n", b"\xff\n", b"[" * 100_000, b"PAR1"])

@@ -1,0 +1,224 @@
+"""The ways to search that ``benchmarks.search`` compares: how each is built and asked.
+
+Shape letters: R streams, N queries, D hidden dim.
+"""
+
+import gc
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from app.store.code_index import CodeIndex
+from app.store.kernels import load_kernels
+from app.store.pq import pq_index, pq_query
+from app.store.snapshots import Snapshot, Snapshots, parts_of
+from app.store.vector_index import BREADTH
+from app.store.views import Position
+from benchmarks.corpora import LAYERS, STEPS, Corpus
+from model.modality import Modality
+
+K = 10
+MANY = 128  # queries at once
+RERANKED = 200  # candidates of FAISS that are scored by their codes
+TRAINED_ON = 100_000  # vectors
+INNER = faiss.METRIC_INNER_PRODUCT
+GRAPH_UP_TO = 100_000  # streams; beyond, a graph takes many minutes to build
+
+Vectors = NDArray[np.float32]
+Keys = NDArray[np.integer]
+
+
+@dataclass
+class Way:
+    """One way to search."""
+
+    name: str
+    memory_each: float  # bytes a stream
+    disk_each: float  # bytes a stream, as a file
+    rate: float  # streams a second that it is built at, from codes or vectors in memory
+    find: Callable[[int], Keys]  # a query's number -> keys, any order
+    find_many: Callable[[], object] | None = None  # the first MANY
+    milliseconds: list[float] = field(default_factory=list)
+    recalls: list[float] = field(default_factory=list)
+
+
+class Stopwatch:
+    """Processor time of what was done in its context."""
+
+    seconds = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Measure."""
+        start = time.process_time()
+        yield
+        self.seconds = time.process_time() - start
+
+
+def code_ways(corpus: Corpus, asked: Vectors) -> list[Way]:
+    """Return the searches over codes."""
+    exact, likely = (
+        CodeIndex(corpus.vocabulary, kernels=load_kernels(), is_approximate=own, postings_from=1)
+        for own in (False, True)
+    )
+    count = len(corpus.codes)
+    keys, built, listed = np.arange(1, count + 1), Stopwatch(), Stopwatch()
+    exact.add(keys[:1], corpus.codes[:1])  # compiles
+    exact.remove(1)
+    with built.running():
+        exact.add(keys, corpus.codes)
+    likely.blocks = exact.blocks
+    likely.search(asked[0], layers=LAYERS, k=K)  # compiles
+    likely._postings.clear()
+    with listed.running():
+        likely.search(asked[0], layers=LAYERS, k=K)
+    (postings,) = likely._postings.values()
+    scanned, disk = exact.nbytes / count, _bytes_of_snapshot(exact) / count
+    beside = scanned + postings.nbytes / count
+    both = count / (built.seconds + listed.seconds)
+    return [
+        Way(
+            "codes: scan",
+            scanned,
+            disk,
+            count / built.seconds,
+            lambda n: exact.search(asked[n], layers=LAYERS, k=K).keys,
+            lambda: exact.search_many(asked[:MANY], layers=LAYERS, k=K),
+        ),
+        Way(
+            "codes: postings, else scan",
+            beside,
+            disk,
+            both,
+            lambda n: likely.search(asked[n], layers=LAYERS, k=K).keys,
+        ),
+        Way(
+            "codes: best second",
+            beside,
+            disk,
+            both,
+            lambda n: exact.search(asked[n], layers=LAYERS, k=K, width=1).keys,
+            lambda: exact.search_many(asked[:MANY], layers=LAYERS, k=K, width=1),
+        ),
+        Way(
+            "codes: best three seconds",
+            scanned,
+            disk,
+            count / built.seconds,
+            lambda n: exact.search(asked[n], layers=LAYERS, k=K, width=3).keys,
+        ),
+    ]
+
+
+def pq_way(corpus: Corpus, asked: Vectors) -> Way:
+    """Return FAISS on the codes."""
+    built = Stopwatch()
+    with built.running():
+        index = pq_index(corpus.vocabulary, corpus.codes, steps=STEPS)
+    queries = np.stack([pq_query(own, rows=2, steps=STEPS) for own in asked])
+    return _way("FAISS IndexPQ of the codes", index, queries, built)
+
+
+def float_ways(corpus: Corpus, asked: Vectors) -> list[Way]:
+    """Return FAISS on the mean vectors, of 2 KiB each."""
+    vectors = pooled(corpus)
+    count, dim = vectors.shape
+    flat, fast = faiss.IndexFlatIP(dim), faiss.IndexPQFastScan(dim, 64, 4, INNER)
+    lists = int(2 * np.sqrt(count))
+    inverted = faiss.IndexIVFFlat(faiss.IndexFlatIP(dim), dim, lists, INNER)
+    inverted.cp.min_points_per_centroid = 1  # it warns below 39
+    ways = [
+        _way("FAISS flat", flat, asked, _built(flat, vectors)),
+        _reranked(_way("", fast, asked, _built(fast, vectors)), fast, corpus, asked),
+    ]
+    built = _built(inverted, vectors)
+    for probes in (16, 64):
+        name = f"FAISS {lists} inverted lists, {probes} probes"
+        ways.append(_way(name, inverted, asked, built, faiss.SearchParametersIVF(nprobe=probes)))
+    if count <= GRAPH_UP_TO:
+        graph = faiss.IndexHNSWFlat(dim, 32, INNER)
+        breadth = faiss.SearchParametersHNSW(efSearch=BREADTH)
+        ways.append(_way("FAISS neighbour graph", graph, asked, _built(graph, vectors), breadth))
+    del vectors
+    gc.collect()
+    return ways
+
+
+def pooled(corpus: Corpus) -> Vectors:
+    """Return the mean vectors ``[R, 2 * D]`` of length 1."""
+    tables = corpus.vocabulary.tables
+    found = np.zeros((len(corpus.codes), 2, tables.shape[2]), np.float32)
+    for row in range(2):
+        for step in range(STEPS):
+            found[:, row] += tables[row][corpus.codes[:, row, step]]
+    flat: Vectors = found.reshape(len(found), -1)
+    flat /= np.linalg.norm(flat, axis=1, keepdims=True)
+    return flat
+
+
+def _built(index: faiss.Index, vectors: Vectors) -> Stopwatch:
+    """Train an index on a part of ``vectors`` ``[R, D]`` and add all; tell how long that took."""
+    built = Stopwatch()
+    with built.running():
+        if not index.is_trained:
+            index.train(vectors[:: max(1, len(vectors) // TRAINED_ON)])
+        index.add(vectors)
+    return built
+
+
+def _way(
+    name: str,
+    index: faiss.Index,
+    queries: Vectors,
+    built: Stopwatch,
+    parameters: faiss.SearchParameters | None = None,
+) -> Way:
+    """Return a FAISS index as a way; its file is taken for its memory too."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "index")
+        faiss.write_index(index, str(path))
+        size = path.stat().st_size / index.ntotal
+
+    def find(start: int, end: int) -> Keys:
+        found: Keys = index.search(queries[start:end], K, params=parameters)[1] + 1
+        return found
+
+    return Way(
+        name,
+        size,
+        size,
+        index.ntotal / built.seconds,
+        lambda n: find(n, n + 1)[0],
+        lambda: find(0, MANY),
+    )
+
+
+def _reranked(way: Way, index: faiss.Index, corpus: Corpus, asked: Vectors) -> Way:
+    """Return the search of an index with the best of what it finds by their codes."""
+    comparison = CodeIndex(corpus.vocabulary, kernels=load_kernels()).comparison(LAYERS)
+    kernels, codes_each = load_kernels(), corpus.codes[0].size * 9 / 8
+
+    def find(n: int) -> Keys:
+        rows = index.search(asked[n : n + 1], RERANKED)[1][0]
+        towards, which = comparison.towards(asked[n])[None], np.zeros(len(rows), np.int64)
+        scores = kernels.exact(
+            corpus.codes[rows], comparison.tables, comparison.parts, towards, which, STEPS
+        )
+        return rows[np.argsort(-scores)[:K]] + 1
+
+    name = f"FAISS PQ64x4 fast scan, the best {RERANKED} by their codes"
+    return Way(name, way.memory_each + codes_each, way.disk_each + codes_each, way.rate, find)
+
+
+def _bytes_of_snapshot(index: CodeIndex) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        parts = parts_of({Modality.AUDIO: index})
+        Snapshots(Path(folder), fingerprint="").write(Snapshot(Position(0, 0, 0), parts))
+        return sum(path.stat().st_size for path in Path(folder).iterdir())

@@ -15,6 +15,7 @@
   + StoreUnavailable      503  the data directory is in use, damaged or not writable
   + Overloaded            503  as much waits as may wait; Retry-After says when to come back
   + EngineFailed          503  decoding or encoding broke down; it is being repaired
+  + Starting              503  the checkpoint is being loaded
   + Stopping              503  the service is being stopped
 
 The message says what was wrong, with the value, and what to do.
@@ -127,6 +128,13 @@ class EngineFailed(ServiceError):
 
     status = 503
     retry_after_seconds = 2
+
+
+class Starting(ServiceError):
+    """The service has been started and loads its checkpoint: it is alive, and not yet ready."""
+
+    status = 503
+    retry_after_seconds = 1
 
 
 class Stopping(ServiceError):

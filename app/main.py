@@ -22,6 +22,7 @@ from app.api import (
     problems,
     search,
 )
+from app.engine.allocator import keep_freed_memory
 from app.engine.engine import Engine
 from app.engine.observer import EngineObserver
 from app.jobs import IndexJobs
@@ -52,6 +53,7 @@ def open_engine(settings: Settings, *, observer: EngineObserver | None = None) -
     """
     # With more threads float32 sums change in the last bits with the load, and so may codes.
     torch.set_num_threads(1)
+    keep_freed_memory()
     device = settings.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -134,7 +136,9 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = app.state.service = open_service(settings, observer=measured)
+        # In a thread: the loop answers meanwhile that the process is alive.
+        service = await asyncio.to_thread(open_service, settings, observer=measured)
+        app.state.service = service
         measured.describe(version=app.version, fingerprint=service.engine.encoder.fingerprint)
         measured.items.set_function(lambda: len(service.store))
         measured.queue_length.set_function(lambda: service.engine.num_waiting)

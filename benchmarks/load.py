@@ -31,6 +31,7 @@ class Load(NamedTuple):
 
     shots: list[Shot]
     seconds: float  # from its start until the last answer
+    processor: float = 0.0  # seconds that sending took
 
     def answered(self, status: int) -> list[float]:
         """Return the seconds that the answers of a status took, in rising order."""
@@ -46,7 +47,7 @@ def closed_loop(calls: list[Call], *, clients: int, seconds: float) -> Load:
     """Let ``clients`` send one request after the other; each at least one."""
 
     async def main() -> Load:
-        began = time.perf_counter()
+        began, processor = time.perf_counter(), time.process_time()
         shots: list[Shot] = []
 
         async def one(client: httpx2.AsyncClient, number: int) -> None:
@@ -58,7 +59,7 @@ def closed_loop(calls: list[Call], *, clients: int, seconds: float) -> Load:
 
         async with _client() as client:
             await asyncio.gather(*(one(client, number) for number in range(clients)))
-        return Load(shots, time.perf_counter() - began)
+        return Load(shots, time.perf_counter() - began, time.process_time() - processor)
 
     return asyncio.run(main())
 
@@ -67,7 +68,7 @@ def open_loop(calls: list[Call], *, per_second: float, seconds: float) -> Load:
     """Send ``per_second`` requests each second, whatever becomes of them."""
 
     async def main() -> Load:
-        began = time.perf_counter()
+        began, before = time.perf_counter(), time.process_time()
         tasks = []
         async with _client() as client:
             for number in range(round(per_second * seconds)):
@@ -75,12 +76,13 @@ def open_loop(calls: list[Call], *, per_second: float, seconds: float) -> Load:
                 shot = _shoot(client, calls[number % len(calls)], began)
                 tasks.append(asyncio.create_task(shot))
             sending = time.perf_counter() - began
+            processor = time.process_time() - before
             shots = await asyncio.gather(*tasks)
         # Served while the load lasted: what the queue still held comes on top, for free.
         served = [
             shot for shot in shots if shot.start + shot.seconds <= sending or shot.status != 200
         ]
-        return Load(served, sending)
+        return Load(served, sending, processor)
 
     return asyncio.run(main())
 

@@ -24,6 +24,7 @@ def create_app(checkpoint: str) -> FastAPI:
     app = FastAPI()
 
     @app.get("/livez")
+    @app.get("/readyz")
     def livez() -> dict[str, str]:
         return {"status": "alive"}
 

@@ -21,7 +21,8 @@ class Server(NamedTuple):
 
     url: str
     pid: int
-    start_seconds: float  # until /livez answered
+    alive_seconds: float  # until /livez answered
+    ready_seconds: float  # until requests were served
 
     @property
     def processor_seconds(self) -> float:
@@ -73,19 +74,22 @@ def _running(module: str, environment: dict[str, str], *arguments: str) -> Itera
         ) as process,
     ):
         try:
-            while not _is_alive(url):
-                if process.poll() is not None:
-                    log.seek(0)
-                    raise RuntimeError(f"{' '.join(command)} ended:\n{log.read()}")
-                time.sleep(0.01)
-            yield Server(url, process.pid, time.perf_counter() - started)
+            seconds = []
+            for path in ("livez", "readyz"):
+                while not _answers(f"{url}/{path}"):
+                    if process.poll() is not None:
+                        log.seek(0)
+                        raise RuntimeError(f"{' '.join(command)} ended:\n{log.read()}")
+                    time.sleep(0.01)
+                seconds.append(time.perf_counter() - started)
+            yield Server(url, process.pid, *seconds)
         finally:
             process.terminate()
 
 
-def _is_alive(url: str) -> bool:
+def _answers(url: str) -> bool:
     try:
-        return httpx2.get(f"{url}/livez").status_code == 200
+        return httpx2.get(url).status_code == 200
     except httpx2.TransportError:
         return False
 

@@ -15,6 +15,8 @@ from app.settings import Settings, load_settings
 from model.errors import ConfigError
 
 if TYPE_CHECKING:  # loads torch, which `srcid --help` should not
+    from fastapi import FastAPI
+
     from app.service import RetrievalService
 
 DRAIN_SECONDS = 30  # that requests in flight have to finish when the service is stopped
@@ -43,52 +45,79 @@ def serve(
         async def announce(service: "RetrievalService") -> None:
             print(f"srcid: running on {address}, its calls at {address}/docs", flush=True)
 
-        run(settings, listener, before=announce)
+        run(settings, listener, then=announce)
 
 
 def run(
     settings: Settings,
     listener: socket.socket,
     *,
-    before: Callable[["RetrievalService"], Awaitable[None]] | None = None,
+    then: Callable[["RetrievalService"], Awaitable[None]],
     log_level: str = "info",
 ) -> None:
     """Serve until SIGTERM or SIGINT; the latter ends in ``KeyboardInterrupt``.
 
+    The socket is answered at once: ``/livez`` says that the process is there while the checkpoint
+    is loaded, which takes seconds, and everything else says ``Starting``.
+
     Args:
         settings: Which ones.
         listener: Where requests come in.
-        before: Awaited with the opened service before the first request is answered.
+        then: Awaited with the opened service when requests are served.
         log_level: "warning" leaves out a line for each request.
     """
     import uvicorn
 
+    from app.cli.door import Door
     from app.cli.draining import DrainingServer
-    from app.main import create_app
 
     logs.configure(settings.log_format, level=log_level)
-    app = create_app(settings)
+    door = Door()
     config = uvicorn.Config(
-        app,
+        door,
         lifespan="off",
         log_config=None,  # ours holds for it too, and has a line for each request
+        log_level="warning",  # of uvicorn's own: that it starts and stops is said here
         access_log=False,
         root_path=settings.root_path,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-    server = DrainingServer(config, app, seconds=settings.drain_seconds)
+    server = DrainingServer(config, seconds=settings.drain_seconds)
 
     async def serve_app() -> None:
-        # Not left to uvicorn, which would log a traceback where a sentence says it all.
-        async with app.router.lifespan_context(app):
-            if before:
-                await before(app.state.service)
+        try:
+            await server.is_listening.wait()
+            app = await asyncio.to_thread(_create_app, settings)
+            # Not left to uvicorn, which would log a traceback where a sentence says it all.
+            async with app.router.lifespan_context(app):
+                service: RetrievalService = app.state.service
+                server.drain = service.drain
+                door.open(app)
+                await then(service)
+                await asyncio.Event().wait()  # until cancelled
+        finally:
+            server.should_exit = True  # where this failed
+
+    async def answer() -> None:
+        serving = asyncio.create_task(serve_app())
+        try:
             await server.serve(sockets=[listener])
+        finally:
+            serving.cancel()
+            await asyncio.wait([serving])
+        if not serving.cancelled():
+            serving.result()
 
     # Once drained, uvicorn raises the signal again: being told to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(serve_app())
+        runner.run(answer())
+
+
+def _create_app(settings: Settings) -> "FastAPI":
+    from app.main import create_app  # loads torch
+
+    return create_app(settings)
 
 
 def listen(host: str, port: int) -> socket.socket:

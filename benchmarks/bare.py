@@ -1,0 +1,42 @@
+"""Decoding and encoding without a service: what the service is compared with."""
+
+import time
+
+import torch
+
+from app.engine.allocator import keep_freed_memory
+from model.encoder import Encoder
+from model.media import DecodeConfig, read_clip
+
+
+class Bare:
+    """The shipped checkpoint in this process, item by item, as the service does on a CPU.
+
+    Args:
+        source: The media file or sentence that is encoded again and again.
+    """
+
+    def __init__(self, source: bytes | str) -> None:
+        torch.set_num_threads(1)
+        keep_freed_memory()
+        self.encoder = Encoder.from_pretrained("compact")
+        self.config = DecodeConfig(max_steps=60)
+        self.source = source
+
+    def codes(self) -> dict[str, list[list[int]]]:
+        """Encode once."""
+        if isinstance(self.source, str):
+            return {"text": self.encoder.encode_text(self.source).tolist()}
+        own = self.encoder.encode_clip(read_clip(self.source, self.config))
+        return {str(m): codes.tolist() for m, codes in own.items()}
+
+    def run(self, seconds: float) -> tuple[list[float], float]:
+        """Encode for so long; return what each took, and a request's processor time."""
+        self.codes()
+        took = []
+        processor, began = time.process_time(), time.perf_counter()
+        while time.perf_counter() - began < seconds:
+            started = time.perf_counter()
+            self.codes()
+            took.append(time.perf_counter() - started)
+        return took, (time.process_time() - processor) / len(took)

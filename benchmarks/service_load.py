@@ -1,0 +1,152 @@
+"""What the service does under load: throughput, what it adds to one request, twice saturation."""
+
+import http.client
+import json
+import math
+import os
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from benchmarks.bare import Bare
+from benchmarks.load import Load, closed_loop, open_loop
+from benchmarks.processes import Server, naive, served
+from benchmarks.service_plan import Plan, call_of, source_of
+from benchmarks.service_table import HEAD, bare_measured, measured, quantile, row
+
+
+class Run(Protocol):
+    """Runs a load in the generator's process."""
+
+    def __call__(self, load: Callable[..., Load], *arguments: object, **options: object) -> Load:
+        """Return what came of ``load``."""
+
+
+def throughput(plan: Plan, what: str, run: Run) -> list[str]:
+    """Measure P1 and P3 for clips, or for sentences."""
+    source = source_of(plan, what)
+    bare = Bare(source)
+    with ExitStack() as stack:
+        servers = {
+            "ours": stack.enter_context(served(max_queue=256)),
+            "naive": stack.enter_context(naive()),
+        }
+        calls = {name: call_of(server, name, source) for name, server in servers.items()}
+        for name in servers:
+            run(closed_loop, [calls[name]], clients=4, seconds=1)  # warms up
+        loads: dict[tuple[str, int], list[tuple[Load, float]]] = {}
+        alone: list[tuple[list[float], float]] = []
+        for _ in range(plan.rounds):
+            for clients in plan.clients:
+                alone.append(bare.run(plan.seconds / 2))
+                for name, server in servers.items():
+                    before = server.processor_seconds
+                    load = run(closed_loop, [calls[name]], clients=clients, seconds=plan.seconds)
+                    spent = server.processor_seconds - before
+                    loads.setdefault((name, clients), []).append((load, spent))
+    own = bare_measured(alone)
+    found = {key: measured(rounds) for key, rounds in loads.items()}
+    size = f"{plan.clip_seconds} s, {len(source) // 1024} KiB" if what == "clips" else "6 words"
+    lines = ["", f"## {what.capitalize()} ({size})", "", *HEAD, row("bare", 1, own, own)]
+    lines += [row(name, clients, one, own) for (name, clients), one in found.items()]
+    ours = {clients: one for (name, clients), one in found.items() if name == "ours"}
+    ratios = [own.processor / one.processor for clients, one in ours.items() if clients >= 16]
+    slowest = max(one.p99 / one.p50 for one in ours.values())
+    return [
+        *lines,
+        "",
+        f"- P1, processor time of the bare network / of a request at 16 clients and more: "
+        f"{min(ratios):.2f} (goal 0.90)",
+        f"- P3, p99 / p50 at most: {slowest:.1f} (goal 3)",
+    ]
+
+
+def added(plan: Plan) -> list[str]:
+    """Measure P2: the bare network and each server take turns, request by request."""
+    lines = ["", "## One client, request by request", ""]
+    for what, pairs in (("sentences", plan.pairs), ("clips", plan.pairs // 4)):
+        source = source_of(plan._replace(clip_seconds=2), what)
+        bare = Bare(source)
+        with served() as ours:
+            ask = _asking(ours, source)
+            seconds: list[tuple[float, float]] = []
+            spent = [0.0, 0.0]
+            for number in range(pairs + 10):  # the first ones warm up
+                if number == 10:
+                    seconds, spent = [], [time.process_time(), ours.processor_seconds]
+                seconds.append((_timed(bare.codes), _timed(ask)))
+            bare_spent = (time.process_time() - spent[0]) / pairs
+            ours_spent = (ours.processor_seconds - spent[1]) / pairs
+        differences = sorted(1000 * (own - alone) for alone, own in seconds)
+        low, high = (pairs / 2 + sign * 0.98 * math.sqrt(pairs) for sign in (-1, 1))
+        lines.append(
+            f"- P2, {what}: {statistics.median(differences):.2f} ms added (median of {pairs} "
+            f"pairs; 95 % interval {differences[int(low)]:.2f} to {differences[int(high)]:.2f}; goal 1); "
+            f"bare {1000 * statistics.median(alone for alone, _ in seconds):.2f} ms; processor "
+            f"{1000 * bare_spent:.2f} ms bare with the asking, {1000 * ours_spent:.2f} ms served"
+        )
+    return lines
+
+
+def _asking(server: Server, source: bytes | str) -> Callable[[], None]:
+    """Return what asks once, over a connection that stays open, with as little as can be."""
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc)
+    is_text = isinstance(source, str)
+    body = json.dumps({"text": source}).encode() if isinstance(source, str) else source
+    kind = {"Content-Type": "application/json" if is_text else "video/mp4"}
+
+    def ask() -> None:
+        connection.request("POST", "/encode", body, kind)
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
+        answer.read()
+
+    return ask
+
+
+def _timed(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def overload(plan: Plan, what: str, run: Run) -> list[str]:
+    """Measure P3 at twice what the service can do."""
+    source = source_of(plan, what)
+    with served(max_queue=16) as server:
+        call = call_of(server, "ours", source)
+        run(closed_loop, [call], clients=4, seconds=1)
+        before = server.processor_seconds
+        peak = run(closed_loop, [call], clients=8, seconds=plan.overload_seconds)
+        between = server.processor_seconds
+        rate = 2 * peak.per_second
+        load = run(open_loop, [call], per_second=rate, seconds=plan.overload_seconds)
+        spent = (between - before, server.processor_seconds - between)
+    refused = load.answered(503)
+    waits = sorted(int(shot.retry_after or 0) for shot in load.shots if shot.status == 503)
+    others = len(load.shots) - len(refused) - len(load.answered(200))
+    share = load.per_second / peak.per_second
+    lines = [
+        "",
+        f"## Twice saturation: {what}",
+        "",
+        f"- 8 clients: {peak.per_second:.1f} a second; then {rate:.1f} a second come in, whatever "
+        "becomes of them (`SRCID_MAX_QUEUE=16`)",
+        f"- served while the load lasted: {load.per_second:.1f} a second, {share:.0%} of the peak "
+        "(goal 95 %)",
+        f"- of {os.cpu_count()} processors, generator and server took "
+        f"{peak.processor / peak.seconds:.2f} + {spent[0] / peak.seconds:.2f} at the peak, "
+        f"{load.processor / load.seconds:.2f} + {spent[1] / load.seconds:.2f} at twice of it; "
+        f"served a second of the server's: {len(peak.answered(200)) / spent[0]:.2f}, "
+        f"{len(load.answered(200)) / spent[1]:.2f}",
+    ]
+    if refused:
+        lines.append(
+            f"- refused: {len(refused)}, in {1000 * quantile(refused, 0.5):.0f} ms (p50), "
+            f"{1000 * quantile(refused, 0.99):.0f} ms (p99; goal 50), each told to come back in "
+            f"{waits[0]} to {waits[-1]} s"
+        )
+    return [*lines, f"- answered otherwise: {others}"]

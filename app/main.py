@@ -18,13 +18,16 @@ from app.api import (
     live,
     metrics,
     middleware,
+    model,
     page,
     problems,
     search,
 )
+from app.api.problems import may_answer
 from app.engine.allocator import keep_freed_memory
 from app.engine.engine import Engine
 from app.engine.observer import EngineObserver
+from app.errors import Forbidden, RateLimited, Unauthorized
 from app.jobs import IndexJobs
 from app.media_folder import MediaFolder
 from app.media_root import MediaRoot
@@ -161,8 +164,9 @@ def create_app(settings: Settings) -> FastAPI:
     middleware.install(app, settings, metrics=measured)
     tracer = trace(app) if settings.tracing else None
     problems.install(app)
-    for part in (encode, search, items, codes, jobs, embeddings, live, health, metrics):
-        app.include_router(part.router)
+    app.include_router(health.router)
+    for part in (encode, search, items, codes, jobs, embeddings, live, model, metrics):
+        app.include_router(part.router, responses=may_answer(Unauthorized, Forbidden, RateLimited))
 
     page.install(app)
     return app

@@ -74,6 +74,11 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = Field(
         (), description='Web origins that may call, as JSON: ["https://example.org"]; ["*"] is all'
     )
+    allowed_hosts: tuple[str, ...] = Field(
+        (),
+        description="Names, as JSON, by which requests without a key may call this service, beside "
+        'localhost and addresses: ["srcid.lan"]; ["*"] is any',
+    )
     root_path: str = Field(
         "", pattern=r"^(/[^/?#]+)*$", description="Prefix that a proxy strips off, such as /srcid"
     )

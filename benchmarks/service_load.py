@@ -81,11 +81,13 @@ def added(plan: Plan) -> list[str]:
             bare_spent = (time.process_time() - spent[0]) / pairs
             ours_spent = (ours.processor_seconds - spent[1]) / pairs
         differences = sorted(1000 * (own - alone) for alone, own in seconds)
-        low, high = (pairs / 2 + sign * 0.98 * math.sqrt(pairs) for sign in (-1, 1))
+        alone = 1000 * statistics.median(alone for alone, _ in seconds)
+        low, high = (
+            differences[int(pairs / 2 + sign * 0.98 * math.sqrt(pairs))] for sign in (-1, 1)
+        )
         lines.append(
             f"- P2, {what}: {statistics.median(differences):.2f} ms added (median of {pairs} "
-            f"pairs; 95 % interval {differences[int(low)]:.2f} to {differences[int(high)]:.2f}; goal 1); "
-            f"bare {1000 * statistics.median(alone for alone, _ in seconds):.2f} ms; processor "
+            f"pairs; 95 % interval {low:.2f} to {high:.2f}; goal 1) to {alone:.2f} ms; processor "
             f"{1000 * bare_spent:.2f} ms bare with the asking, {1000 * ours_spent:.2f} ms served"
         )
     return lines

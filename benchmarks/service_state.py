@@ -88,8 +88,8 @@ def starts(plan: Plan) -> list[str]:
         "",
         "## Start",
         "",
-        f"- P7, until /livez answers: {statistics.median(alive[1:]):.2f} s (goal 3); until requests "
-        f"are served: {statistics.median(ready[1:]):.2f} s",
+        f"- P7, until /livez answers: {statistics.median(alive[1:]):.2f} s (goal 3); until "
+        f"requests are served: {statistics.median(ready[1:]):.2f} s",
     ]
 
 

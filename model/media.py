@@ -46,6 +46,7 @@ SAMPLE_RATE = 16_000  # Hz, what YAMNet and VGGish were trained with
 TOLERANCE_SECONDS = 0.05  # encoders pad sound to whole blocks: that much is no further second
 MAX_FAILED = 1000  # packets that do not decode beyond those that do: then the rest is left unread
 LEAD_SECONDS = 1.0  # decoded before a later start: sound needs some of it to settle
+PROBED_BYTES = 1_000_000  # in which streams are to show; FFmpeg's 5 MB can take it seconds
 OUTLAST_SECONDS = 0.5  # sound that ends this much after the picture is padding, not content
 
 # An allow-list, since demuxers for playlists and scripts open what a stranger's file names.
@@ -141,7 +142,8 @@ def _read_picture(file: BinaryIO, config: DecodeConfig) -> Clip | None:
 
 def _read_streams(file: BinaryIO, config: DecodeConfig) -> Clip:
     """Return the first picture stream and the first sound stream of ``file``."""
-    options = {"format_whitelist": FORMATS, **_decoder_options(config)}
+    options = {"format_whitelist": FORMATS, "probesize": str(PROBED_BYTES)}
+    options |= _decoder_options(config)
     try:
         with av.open(file, "r", options=options, metadata_errors="replace") as container:
             return _Reader(container, config).read()

@@ -70,6 +70,13 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def hosts_of(settings: Settings) -> Collection[str]:
+    """Return the names by which requests without a key may call the service; "*" is any."""
+    if settings.allowed_hosts or is_loopback(settings.host):
+        return {"localhost", settings.host.lower(), *map(str.lower, settings.allowed_hosts)}
+    return {"*"}  # whoever opens a public address to all has chosen so
+
+
 def scope_of(method: str, path: str) -> KeyScope:
     """Return what a key needs for a call. A call that is not known here changes something."""
     if method in READING_METHODS or path in READING_POSTS:
@@ -91,6 +98,7 @@ class Auth:
         anonymous: When a request without a key is served.
         rate_limit: How often each key may ask.
         origins: Web pages that may ask without a key, beside the service's own.
+        hosts: Names that the service may be called by without a key; "*" is any.
     """
 
     def __init__(
@@ -101,12 +109,14 @@ class Auth:
         anonymous: Anonymous,
         rate_limit: RateLimit,
         origins: Collection[str] = (),
+        hosts: Collection[str] = ("*",),
     ) -> None:
         self.app = app
         self.keys = keys
         self.anonymous = anonymous
         self.rate_limit = rate_limit
         self.origins = origins
+        self.hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
@@ -125,6 +135,7 @@ class Auth:
         headers = Headers(scope=scope)
         key = self._key(headers)
         if key is None:
+            self._check_host(headers)
             if scope["type"] == "http" and scope["method"] not in READING_METHODS:
                 self._check_origin(headers)  # /live does so itself, and can say so to a page
             return
@@ -154,6 +165,20 @@ class Auth:
             "SRCID_CORS_ORIGINS, or send a key"
         )
 
+    def _check_host(self, headers: Headers) -> None:
+        """Keep pages of other sites out whose name was made to point to this machine.
+
+        To a browser such a page is of the same origin as the service, and may read all answers.
+        An address cannot be made to point elsewhere, only a name can.
+        """
+        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        if "*" in self.hosts or host in self.hosts or _is_address(host):
+            return
+        raise Forbidden(
+            f"this service does not go by the name {host[:100]!r}: call it by its address, list "
+            "the name in SRCID_ALLOWED_HOSTS, or send a key"
+        )
+
     def _key(self, headers: Headers) -> Key | None:
         """Return the key of a request; None where it needs none and has none."""
         secret = _secret(headers)
@@ -173,6 +198,14 @@ class Auth:
             "this needs an API key: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY` "
             "(srcid keys add NAME makes one)"
         )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _path_of_call(scope: Scope) -> str:

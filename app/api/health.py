@@ -1,13 +1,13 @@
-"""What is there and whether it works: /livez, /readyz, /model."""
+"""Whether the service is there and works: /livez, /readyz. Open to all."""
 
 import anyio
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter
 
 from app.api.deps import ServiceDep
-from app.api.problems import documents
-from app.errors import EngineFailed, Stopping, StoreUnavailable
-from app.schemas import Health, ModelInfo
+from app.api.problems import may_answer
+from app.errors import EngineFailed, Starting, Stopping, StoreUnavailable
+from app.schemas import Health
 
 router = APIRouter(tags=["service"])
 
@@ -20,7 +20,7 @@ async def livez() -> Health:
     return Health(status="alive")
 
 
-@router.get("/readyz", responses=documents(EngineFailed, Stopping, StoreUnavailable))
+@router.get("/readyz", responses=may_answer(EngineFailed, Starting, Stopping, StoreUnavailable))
 async def readyz(service: ServiceDep) -> Health:
     """Tell that requests can be served: network and decoders work, the index is readable.
 
@@ -36,9 +36,3 @@ async def readyz(service: ServiceDep) -> Health:
     except TimeoutError:
         raise StoreUnavailable("the index does not answer: see what its disk does") from None
     return Health(status="ready")
-
-
-@router.get("/model")
-def model(service: ServiceDep) -> ModelInfo:
-    """Return checkpoint, modalities, codebooks and limits."""
-    return service.describe()

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from app.api.auth import Auth, anonymous_policy
+from app.api.auth import Auth, anonymous_policy, hosts_of
 from app.api.body_limit import BodyLimit
 from app.api.inflight import InflightBytes
 from app.api.observe import Observe
@@ -28,6 +28,7 @@ def install(app: FastAPI, settings: Settings, *, metrics: Metrics) -> None:
         anonymous=anonymous_policy(settings, keys),
         rate_limit=RateLimit(settings.max_requests_per_minute),
         origins=settings.cors_origins,
+        hosts=hosts_of(settings),
     )
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
     app.add_middleware(Observe, metrics=metrics)

@@ -24,10 +24,14 @@ MAX_TOLD = 10  # wrong fields that one answer names
 
 
 def documents(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
-    """Return the ``responses`` of a route that may answer with these errors."""
+    """Return the ``responses`` of a route that may refuse a field, or answer with these errors."""
+    return may_answer(InvalidRequest, *errors)
+
+
+def may_answer(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
+    """Return the ``responses`` of routes that may answer with these errors."""
     by_status: dict[int | str, list[str]] = {}
-    possible: list[type[ServiceError]] = [InvalidRequest, *errors]
-    for error in possible:
+    for error in errors:
         by_status.setdefault(error.status, []).append((error.__doc__ or "").rstrip("."))
     return {
         status: {"description": "; or ".join(dict.fromkeys(texts)), "content": PROBLEM}

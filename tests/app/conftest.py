@@ -12,6 +12,14 @@ from app.settings import Settings
 from tests.media_maker import colours, make_picture, make_sound, make_video, tone
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_name() -> Iterator[None]:
+    """Starlette's client calls the app by a name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SRCID_ALLOWED_HOSTS", '["testserver"]')
+        yield
+
+
 @pytest.fixture
 def settings(tiny_checkpoint: Path, tmp_path: Path) -> Settings:
     return Settings(

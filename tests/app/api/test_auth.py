@@ -203,3 +203,17 @@ def test_a_prefix_that_begins_like_a_call_changes_no_scope(
 def test_loopback_is_told_from_the_rest() -> None:
     assert all(map(is_loopback, ["127.0.0.1", "127.8.8.8", "::1", "localhost"]))
     assert not any(map(is_loopback, ["0.0.0.0", "::", "10.0.0.1", "localhost.example.org"]))
+
+
+def test_the_schema_tells_of_each_call_that_needs_a_key_how_it_is_refused(
+    settings: Settings,
+) -> None:
+    paths = create_app(settings).openapi()["paths"]
+    refusals = {
+        f"{method} {path}": {"401", "403", "429"} & set(call["responses"])
+        for path, calls in paths.items()
+        for method, call in calls.items()
+    }
+    is_open = {"get /livez", "get /readyz"}
+    assert all(refusals[call] == set() for call in is_open)
+    assert all(told == {"401", "403", "429"} for c, told in refusals.items() if c not in is_open)

@@ -11,7 +11,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -84,6 +84,24 @@ def test_a_checkpoint_that_is_not_there_is_one_sentence(run: Run) -> None:
     assert ran.code == 2
     assert ran.err.startswith("srcid: no checkpoint 'nowhere'")
     assert ran.err.count("\n") == 1
+
+
+def test_a_server_is_alive_before_its_checkpoint_is_loaded_and_can_be_told_to_stop_then(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    options = ("--port", port, "--data-dir", tmp_path, "--checkpoint", tiny_checkpoint)
+    with started(*options) as server:
+        while server.poll() is None:
+            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/livez"):
+                break
+        with pytest.raises(urllib.error.HTTPError, match="503"):  # seconds before it is ready
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz").close()
+        server.send_signal(signal.SIGTERM)
+        log = rest(server)
+        assert server.wait() == 0, log
+        assert "Traceback" not in log
 
 
 def test_the_log_has_a_json_line_a_request_where_that_is_set(

@@ -1,6 +1,7 @@
 """The real server and what is made to break it: each is refused, and nothing else notices."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -10,10 +11,18 @@ from model.errors import MediaError
 from model.media import read_clip
 from tests.app.hostile import bodies, features, pictures, scripts, streams
 from tests.media_maker import colours, make_video, tone
-from tests.running_server import WAIT, Server, children_of, peak_bytes, serving
+from tests.running_server import (
+    WAIT,
+    Server,
+    children_of,
+    peak_bytes,
+    processor_seconds,
+    serving,
+)
 
 MEDIA = pictures.refused() | streams.refused() | scripts.refused()
 DOUBTFUL = pictures.tolerated() | streams.tolerated() | streams.cut()
+MAX_WORKER_SECONDS = 2.0  # of processor time; the slowest here took 0.7
 MAX_WORKER_BYTES = 2**30  # a worker starts with 60 MB; the largest here took 528 MB
 
 
@@ -37,20 +46,32 @@ def check_refused(answer: httpx2.Response) -> None:
     assert len(answer.content) < 4000  # what was sent is not sent back
 
 
+@contextmanager
+def in_seconds(server: Server) -> Iterator[None]:
+    """See that decoding does not take long: by the worker's own clock, however busy others are."""
+    (worker,) = children_of(server.process.pid)
+    before = processor_seconds(worker)
+    yield
+    if children_of(server.process.pid) == [worker]:  # else it was killed, for one of its limits
+        assert processor_seconds(worker) - before < MAX_WORKER_SECONDS
+
+
 def test_there_are_more_than_sixty_of_them() -> None:
     assert len(MEDIA | DOUBTFUL) >= 60
 
 
 @pytest.mark.parametrize("name", MEDIA)
-def test_a_hostile_file_is_refused(client: httpx2.Client, name: str) -> None:
-    check_refused(client.post("/encode", files={"file": MEDIA[name]}))
+def test_a_hostile_file_is_refused(server: Server, client: httpx2.Client, name: str) -> None:
+    with in_seconds(server):
+        check_refused(client.post("/encode", files={"file": MEDIA[name]}))
 
 
 @pytest.mark.parametrize("name", DOUBTFUL)
 def test_a_damaged_file_is_refused_or_taken_for_what_is_left(
-    client: httpx2.Client, name: str
+    server: Server, client: httpx2.Client, name: str
 ) -> None:
-    answer = client.post("/encode", files={"file": DOUBTFUL[name]})
+    with in_seconds(server):
+        answer = client.post("/encode", files={"file": DOUBTFUL[name]})
     if answer.status_code != 200:
         check_refused(answer)
 

@@ -7,7 +7,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from model.errors import MediaError
+from model.media import read_clip
 from tests.app.hostile.scripts import naming
+from tests.media_maker import colours, make_video, tone
 from tests.running_server import WAIT, serving
 
 SCHEMES = ("http://{}/a.mp4", "tcp://{}", "rtmp://{}/a", "hls+http://{}/a.m3u8")
@@ -62,6 +65,27 @@ def test_no_url_is_fetched(trap: socket.socket, tiny_checkpoint: Path, tmp_path:
                 assert answer.status_code == 422, (name, answer.text)
                 check_untouched(trap, name)
     check_untouched(trap, "afterwards")
+
+
+def test_a_script_that_names_a_file_beside_it_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FFmpeg has a demuxer for such scripts, which opens what they name."""
+    monkeypatch.chdir(tmp_path)
+    data = make_video(colours(1), audio=tone(1))
+    Path("secret.mp4").write_bytes(data)
+    assert read_clip(data).frames is not None
+    for name, script in naming("secret.mp4").items():
+        with pytest.raises(MediaError):
+            print(name, read_clip(script))
+        with pytest.raises(MediaError):
+            print(name, read_clip(_written(script)))
+
+
+def _written(data: bytes) -> Path:
+    path = Path("upload")
+    path.write_bytes(data)
+    return path
 
 
 def check_untouched(trap: socket.socket, what: str) -> None:

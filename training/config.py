@@ -122,7 +122,7 @@ class DataConfig(FrozenModel):
     """What a training clip is made of."""
 
     folder: Path | None = None  # a bank, or what `srcid extract` wrote; given by --data
-    steps: PositiveInt = 10  # T
+    steps: PositiveInt = 10  # T, as model.max_steps
     clips_per_epoch: PositiveInt = 2000  # of extracted media, at least: it has all its clips
     views: PositiveInt = 1  # crops and excerpts of each photo and sound that are cached
     validation: float = Field(0.0, ge=0, lt=1)  # part of the train split kept from training
@@ -146,6 +146,16 @@ class TrainConfig(FrozenModel):
     epochs: PositiveInt = 5
     batch_size: PositiveInt = 80  # of all ranks together
     seed: NonNegativeInt = 43
+
+    @model_validator(mode="after")
+    def _clips_are_as_long_as_pieces(self) -> Self:
+        if self.data.steps != self.model.max_steps:
+            raise ValueError(
+                f"data.steps is {self.data.steps} but model.max_steps is {self.model.max_steps}: "
+                "later, media is cut into pieces of max_steps, which are to be as long as the "
+                "clips of training; set both to the same number"
+            )
+        return self
 
     @model_validator(mode="after")
     def _patience_needs_validation(self) -> Self:

@@ -21,7 +21,7 @@ def test_children_count_whether_they_have_ended_or_not() -> None:
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        tree = Server("", process.pid, 0.0)
+        tree = Server("", process.pid, 0.0, 0.0)
         assert tree.processor_seconds >= 0.3
         assert 2 * 2**20 < tree.resident_bytes <= tree.peak_bytes < 2**30
         process.kill()
@@ -30,6 +30,6 @@ def test_children_count_whether_they_have_ended_or_not() -> None:
 def test_a_process_that_has_gone_takes_nothing() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
-    gone = Server("", process.pid, 0.0)
+    gone = Server("", process.pid, 0.0, 0.0)
     assert (gone.processor_seconds, gone.resident_bytes, gone.peak_bytes) == (0.0, 0, 0)
-    assert Server("", os.getpid(), 0.0).resident_bytes > 0
+    assert Server("", os.getpid(), 0.0, 0.0).resident_bytes > 0

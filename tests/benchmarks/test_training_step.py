@@ -25,6 +25,7 @@ def config() -> TrainConfig:
         "model.modalities.video.feature_shape": [5, 5, 6],
         "model.modalities.text.feature_shape": [6],
         "data.steps": 4,
+        "model.max_steps": 4,
         "objective.club.fits": 1,
         "optim.precision": "float32",
     }

@@ -15,6 +15,7 @@ from tests.training.data.own_media import write_media
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TINY_RUN = {
     "data.steps": 2,
+    "model.max_steps": 2,
     "data.clips_per_epoch": 8,
     "batch_size": 4,
     "epochs": 2,

@@ -116,3 +116,10 @@ def test_on_scenes_a_recipe_keeps_its_method_and_gets_the_embedded_backbones(nam
         assert getattr(moved.model, kept) == getattr(own.model, kept)
     assert (moved.objective, moved.optim, moved.name) == (own.objective, own.optim, own.name)
     assert moved.data.text_mask == own.data.text_mask
+
+
+def test_clips_of_training_are_as_long_as_the_pieces_that_media_is_cut_into_later() -> None:
+    with pytest.raises(ConfigError, match=r"data.steps is 7 but model.max_steps is 5"):
+        override(RECIPES["compact"](), {"data.steps": 7})
+    longer = override(RECIPES["compact"](), {"data.steps": 7, "model.max_steps": 7})
+    assert longer.data.steps == longer.model.max_steps == 7

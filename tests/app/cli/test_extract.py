@@ -13,6 +13,7 @@ from tests.training.data.own_media import write_media
 
 SMALL = {
     "data.steps": 2,
+    "model.max_steps": 2,
     "data.clips_per_epoch": 8,
     "batch_size": 4,
     "epochs": 2,

@@ -18,6 +18,7 @@ def settings(tiny_config: SRCIDConfig) -> list[str]:
     small = {
         "model": tiny_config.model_dump(mode="json"),
         "data.steps": 10,
+        "model.max_steps": 10,
         "data.clips_per_epoch": 8,
         "data.validation": 0.1,
         "batch_size": 4,

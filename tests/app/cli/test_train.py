@@ -11,7 +11,7 @@ from tests.app.cli.running import Run
 from tests.training.conftest import tiny_bank  # noqa: F401  a fixture
 from training.step import TrainingStep
 
-SMALL = ("data.clips_per_epoch=16", "batch_size=8", "data.steps=3", "epochs=1")
+SMALL = ("data.clips_per_epoch=16", "batch_size=8", "data.steps=3", "model.max_steps=3", "epochs=1")
 
 
 def arguments(config: SRCIDConfig, bank: Path, out: Path) -> list[object]:

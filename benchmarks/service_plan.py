@@ -23,7 +23,7 @@ class Plan(NamedTuple):
 
 
 QUICK = Plan(2, (1, 4, 16), 1, 2.0, 50, 6.0, 200, 1)
-FULL = Plan(10, (1, 4, 16, 64), 2, 12.0, 400, 40.0, 10_000, 5)
+FULL = Plan(10, (1, 4, 16, 64), 2, 6.0, 400, 20.0, 10_000, 5)
 
 
 def source_of(plan: Plan, what: str) -> bytes | str:

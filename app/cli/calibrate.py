@@ -1,9 +1,17 @@
 """``srcid calibrate``: what the scores of a checkpoint mean."""
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
+
+from app.demo import stamps
+from model.errors import DataError
+
+STAMPS = "stamps"
 
 
 def calibrate(
@@ -14,8 +22,12 @@ def calibrate(
         str, typer.Option(help="The split that tells how items lie that were not trained on.")
     ] = "test",
     foreign: Annotated[
-        Path | None,
-        typer.Option(help="A bank of other things, of which a search should find nothing."),
+        str | None,
+        typer.Option(
+            help="A bank of other things, of which a search should find nothing; `stamps` is that "
+            "of Debian's Tux Paint stamps, fetched with apt (161 MB).",
+            metavar="FOLDER|stamps",
+        ),
     ] = None,
     cache: Annotated[Path, typer.Option(help="Where extracted features are kept.")] = Path(
         "runs/features"
@@ -37,7 +49,29 @@ def calibrate(
     bank = load_bank(data, model.config, views=1, cache=cache)
     for wanted in (split, held_out):
         bank.check_split(wanted, model.modalities)
-    others = load_bank(foreign, model.config, views=1, cache=cache) if foreign else None
+    others = None
+    if foreign:
+        with _bank(foreign, without=bank.classes) as other:
+            others = load_bank(other, model.config, views=1, cache=cache)
     found = fit(model, bank, fit_on=split, held_out=held_out, foreign=others)
     write_calibration(folder, found)
     print(f"{len(found.matches)} curves, fitted to {data.name}, {split} split: {folder}")
+
+
+@contextmanager
+def _bank(name: str, *, without: Collection[str]) -> Iterator[Path]:
+    """Lend the folder of a bank; that of the stamps is made here, without some classes.
+
+    Raises:
+        DataError: The stamps cannot be had.
+    """
+    if name != STAMPS:
+        yield Path(name)
+        return
+    with TemporaryDirectory() as folder:
+        try:
+            found = stamps.find(stamps.fetch(Path(folder)))
+        except stamps.StampsUnavailable as error:
+            raise DataError(f"{error}: name a bank of your own (--foreign FOLDER)") from error
+        stamps.write_bank(found, Path(folder, "bank"), without=without)
+        yield Path(folder, "bank")

@@ -4,9 +4,10 @@ The package is fetched with ``apt-get download`` and unpacked with ``dpkg-deb -x
 root, and nothing is installed. It is under the GPL-2, so no file of it lies in this project.
 """
 
+import csv
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,6 +59,35 @@ def find(stamps: Path) -> list[Stamp]:
         if picture.is_file() and sound.is_file():
             found.append(Stamp(name, picture, sound, sentence))
     return found
+
+
+def write_bank(found: Sequence[Stamp], folder: Path, *, without: Collection[str]) -> int:
+    """Write stamps as a bank, three rows each; return how many there are.
+
+    Args:
+        found: The stamps.
+        folder: Made here.
+        without: Classes; a stamp is left out if its name or sentence has one of these words.
+    """
+    folder.mkdir(parents=True)
+    words = [name.replace("_", " ").lower() for name in without]
+    others = [
+        stamp
+        for stamp in found
+        if not any(word in f"{stamp.name} {stamp.sentence}".lower() for word in words)
+    ]
+    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["id", "modality", "class", "split", "text"])
+        for stamp in others:
+            name = stamp.name.replace("/", "-")
+            picture, sound = (f"{name}{own.suffix}" for own in (stamp.picture, stamp.sound))
+            shutil.copyfile(stamp.picture, folder / picture)
+            shutil.copyfile(stamp.sound, folder / sound)
+            rows.writerow([picture, "image", name, "test", ""])
+            rows.writerow([sound, "audio", name, "test", ""])
+            rows.writerow([name, "text", name, "test", stamp.sentence])
+    return len(others)
 
 
 def _download(folder: Path) -> None:

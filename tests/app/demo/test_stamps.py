@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from app.demo.stamps import PACKAGE, StampsUnavailable, fetch, find
+from app.demo.stamps import PACKAGE, StampsUnavailable, fetch, find, write_bank
+from model.modality import Modality
+from training.data.bank import read_manifest
 
 
 def stamp(folder: Path, name: str, *suffixes: str, text: str = "A dog.\nfr.utf8=Un chien.") -> None:
@@ -40,6 +42,18 @@ def test_what_is_white_is_left_out_since_clips_are_white(tmp_path: Path) -> None
     stamp(tmp_path, "seasonal/halloween/ghost", ".png", ".ogg")
     stamp(tmp_path, "seasonal/halloween/spider", ".png", ".ogg")
     assert [found.name for found in find(tmp_path)] == ["seasonal/halloween/spider"]
+
+
+def test_stamps_make_a_bank_without_the_classes_that_are_known(tmp_path: Path) -> None:
+    stamp(tmp_path, "animals/dogs/fox", ".png", ".ogg", text="A fox.")  # by its name
+    stamp(tmp_path, "music/wind/brass", ".png", ".ogg", text="An Electric Guitar.")  # by its text
+    stamp(tmp_path, "animals/bear", ".png", ".ogg", text="A bear, of the woods.")
+    known = ["dog", "electric_guitar"]
+    assert write_bank(find(tmp_path), tmp_path / "bank", without=known) == 1
+    rows = read_manifest(tmp_path / "bank")
+    assert {row.modality for row in rows} == set(Modality)
+    assert {row.label for row in rows} == {"animals-bear"}
+    assert [row.text for row in rows if row.modality is Modality.TEXT] == ["A bear, of the woods."]
 
 
 def test_a_machine_without_apt_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,23 +65,50 @@ class BulkIndex:
             InvalidMedia: Not decodable, or empty.
             TooLarge: Longer or heavier than the settings allow.
         """
-        keeper = self._service.items
-        keeper.check(file.item_id, metadata=file.metadata, replace=True)
+        self.check(file)
         encoded = self._engine.encode(file.path)
-        seconds = encoded.duration_seconds
+        further = self._further(file, encoded.duration_seconds, stop)
+        ready = self.ready(file, encoded, further, digest=digest)
+        return None if stop.is_set() else ready
+
+    def check(self, file: FileToIndex) -> None:
+        """See that a file could be kept, before the work of encoding it.
+
+        Raises:
+            InvalidRequest: The metadata cannot be kept.
+            TooLarge: The metadata are too large.
+        """
+        self._service.items.check(file.item_id, metadata=file.metadata, replace=True)
+
+    def ready(
+        self,
+        file: FileToIndex,
+        encoded: Encoded,
+        further: Iterable[tuple[int, Encoded | InvalidMedia]],
+        *,
+        digest: str,
+    ) -> ReadyFile:
+        """Return a file as the items that it becomes.
+
+        Args:
+            file: Which one.
+            encoded: Its first stretch, or all of it.
+            further: The others in order, each with the second at which it starts; or why one
+                does not decode.
+            digest: Of its bytes.
+        """
+        keeper, seconds = self._service.items, encoded.duration_seconds
         if seconds is None or num_steps(seconds) <= self._max_steps:
             streams = {m: Stream(codes, seconds) for m, codes in encoded.codes.items()}
             item = _item(file.item_id, streams, file.metadata, digest)
             return ReadyFile([keeper.unkept(item, file.path)], seconds or 0.0, "")
         stretches, gaps = [(0, encoded)], []
-        for start, stretch in self._further(file, seconds, stop):
+        for start, stretch in further:
             if isinstance(stretch, InvalidMedia):
                 logger.warning("%s, from second %d on: %s", file.label, start, stretch)
                 gaps.append(f"{start} to {min(start + self._max_steps, round(seconds))}")
             else:
                 stretches.append((start, stretch))
-        if stop.is_set():
-            return None
         parts = list(cut(stretches, steps=self._engine.encoder.config.max_steps))
         first, *others = (self._part(file, part, digest) for part in parts)
         told = f"without seconds {', '.join(gaps)}, which do not decode" if gaps else ""
@@ -97,10 +124,10 @@ class BulkIndex:
         self._service.items.keep_all([item for file in encoded for item in file.items])
 
     def _further(
-        self, file: FileToIndex, seconds: float, stop: threading.Event
+        self, file: FileToIndex, seconds: float | None, stop: threading.Event
     ) -> Iterator[tuple[int, Encoded | InvalidMedia]]:
         """Yield all stretches but the first, in order, or why one does not decode."""
-        starts = iter(range(self._max_steps, num_steps(seconds), self._max_steps))
+        starts = iter(further_starts(seconds, self._max_steps))
         running: deque[tuple[int, Future[Encoded]]] = deque()
 
         def begin(count: int) -> Iterable[tuple[int, Future[Encoded]]]:
@@ -126,6 +153,11 @@ class BulkIndex:
         own_id = ID.validate_python(part_id(file.item_id, part.start_second))
         own = part_metadata(file.item_id, part.start_second)
         return _item(own_id, part.streams, {**file.metadata, **own}, digest)
+
+
+def further_starts(seconds: float | None, max_steps: int) -> range:
+    """Return the seconds at which the stretches of media begin, but for the first."""
+    return range(max_steps, 0 if seconds is None else num_steps(seconds), max_steps)
 
 
 def _item(

@@ -73,7 +73,7 @@ class Outcome(NamedTuple):
     seconds: float = 0.0  # of media that were encoded
 
 
-class _Done(NamedTuple, Generic[Encoded]):
+class Done(NamedTuple, Generic[Encoded]):
     """A file on its way."""
 
     outcome: Outcome
@@ -150,10 +150,10 @@ def index_files(
         admit: Returns the path to read, or raises ServiceError.
     """
     seen: set[str] = set()
-    running: deque[Future[_Done[Encoded] | None]] = deque()
+    running: deque[Future[Done[Encoded] | None]] = deque()
     remaining = iter(files)
 
-    def one(file: FileToIndex, is_repeated: bool) -> _Done[Encoded] | None:
+    def one(file: FileToIndex, is_repeated: bool) -> Done[Encoded] | None:
         return _encoded(index, file, is_repeated, stop, admit)
 
     with (
@@ -168,9 +168,9 @@ def index_files(
                     seen.add(file.item_id)
                 if not running:
                     return
-                yield from commits.submit(_kept, index, _next(running)).result()
+                yield from commits.submit(kept, index, _next(running)).result()
             while running:
-                yield from commits.submit(_kept, index, _next(running)).result()
+                yield from commits.submit(kept, index, _next(running)).result()
         except BaseException:  # nobody wants the rest, nor waits for it
             stop.set()
             raise
@@ -191,7 +191,7 @@ def patiently(call: Callable[[], Result], stop: threading.Event) -> Result | Non
     return None
 
 
-def _next(running: "deque[Future[_Done[Encoded] | None]]") -> list[_Done[Encoded]]:
+def _next(running: "deque[Future[Done[Encoded] | None]]") -> list[Done[Encoded]]:
     """Wait for the next file; return it with those after it that are done already."""
     done = [running.popleft().result()]
     while running and running[0].done() and len(done) < GROUP:
@@ -199,7 +199,21 @@ def _next(running: "deque[Future[_Done[Encoded] | None]]") -> list[_Done[Encoded
     return [own for own in done if own is not None]
 
 
-def _kept(index: Index[Encoded], done: Sequence[_Done[Encoded]]) -> list[Outcome]:
+def refusal(file: FileToIndex, *, is_repeated: bool) -> str | None:
+    """Return why a file cannot be indexed, whatever is in it; None where it can.
+
+    Args:
+        file: Which one.
+        is_repeated: Whether another file of the same run has its id.
+    """
+    try:
+        ID.validate_python(file.item_id)
+    except ValidationError as error:
+        return f"its path cannot be an id: {error.errors()[0]['msg']}"
+    return f"another file of this run has its id {file.item_id!r}" if is_repeated else None
+
+
+def kept(index: Index[Encoded], done: Sequence[Done[Encoded]]) -> list[Outcome]:
     """Commit what is encoded; return what became of each file."""
     try:
         if encoded := [own.encoded for own in done if own.encoded is not None]:
@@ -218,28 +232,23 @@ def _encoded(
     is_repeated: bool,
     stop: threading.Event,
     admit: Callable[[Path], Path],
-) -> _Done[Encoded] | None:
+) -> Done[Encoded] | None:
     """Encode one file; None where that was stopped."""
     if stop.is_set():
         return None
+    if reason := refusal(file, is_repeated=is_repeated):
+        return Done(Outcome(file, "failed", reason))
     try:
-        item_id = ID.validate_python(file.item_id)
-        if is_repeated:
-            reason = f"another file of this run has its id {item_id!r}"
-            return _Done(Outcome(file, "failed", reason))
         admitted = file._replace(path=admit(file.path))
         digest = sha256(admitted.path)
-        if index.digest(item_id) == digest:
-            return _Done(Outcome(file, "unchanged"))
+        if index.digest(file.item_id) == digest:
+            return Done(Outcome(file, "unchanged"))
         encoded = patiently(lambda: index.encode(admitted, digest=digest, stop=stop), stop)
-    except ValidationError as error:
-        reason = f"its path cannot be an id: {error.errors()[0]['msg']}"
-        return _Done(Outcome(file, "failed", reason))
     except (ServiceError, OSError) as error:
-        return _Done(Outcome(file, "failed", str(error)))
+        return Done(Outcome(file, "failed", str(error)))
     if encoded is None:
         return None
-    return _Done(Outcome(file, "indexed", encoded.gaps, encoded.seconds), encoded)
+    return Done(Outcome(file, "indexed", encoded.gaps, encoded.seconds), encoded)
 
 
 def _may_be_media(name: str) -> bool:

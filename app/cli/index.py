@@ -1,21 +1,25 @@
 """``srcid index``: a folder of media into an index."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
 from app.cli.options import JsonOption
 from app.cli.target import Target, on_target
+from model.errors import ConfigError
 
 if TYPE_CHECKING:  # `srcid --help` answers without them
     from app.client import SRCIDClient
     from app.index_progress import Progress
-    from app.indexing import FileToIndex, Index, Outcome
+    from app.indexing import FileToIndex, Outcome
+
+    Run = Callable[[Iterable[FileToIndex]], Generator[Outcome, None, None]]
 
 SOME_FAILED = 1  # exit code: the rest is indexed
 UPLOADS = 4  # files that are sent to a server at the same time
@@ -46,6 +50,10 @@ def index(
         Path | None,
         typer.Option("--report", help="Write each failure here as it happens, JSON a line."),
     ] = None,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="Where files are encoded: here, or on a Ray cluster (RAY_ADDRESS)."),
+    ] = "local",
     as_json: JsonOption = False,
 ) -> None:
     """Index every video, sound and picture in a folder and the folders in it.
@@ -54,17 +62,17 @@ def index(
     is to differ, and metadata. Files that are indexed already and have not changed are passed
     over, so that a run which was interrupted goes on where it was. Media longer than
     SRCID_MAX_STEPS become several items. Files that do not decode are listed at the end, and the
-    exit code is then 1. With --url, files are sent to the server.
+    exit code is then 1. With --url, files are sent to the server; with --engine ray, a cluster
+    decodes and encodes them.
     """
     from tqdm import tqdm
 
     from app.index_progress import FailureReport, Progress
-    from app.indexing import index_files
 
     report, progress = Report(), Progress(sum(1 for _ in _files(source)))
     failures = FailureReport(report_file) if report_file else nullcontext()
-    with _opened(target) as (where, at_once), failures as written:
-        outcomes = index_files(where, _files(source), at_once=at_once, stop=threading.Event())
+    with _opened(target, engine) as outcomes_of, failures as written:
+        outcomes = outcomes_of(_files(source))
         bar = tqdm(total=progress.total, unit="file", disable=as_json)
         with closing(outcomes), bar:  # before the index is: nothing may go on with it
             for outcome in outcomes:
@@ -91,19 +99,36 @@ def _files(source: Path) -> "Iterator[FileToIndex]":
 
 
 @contextmanager
-def _opened(target: Target) -> "Iterator[tuple[Index[Any], int]]":
-    """Yield where files go, and how many at the same time."""
+def _opened(target: Target, engine: Literal["local", "ray"]) -> "Iterator[Run]":
+    """Yield what indexes files.
+
+    Raises:
+        ConfigError: A server and a cluster are both named.
+    """
+    from app.indexing import index_files
+
     if target.url is not None:
+        if engine != "local":
+            raise ConfigError(
+                f"--engine {engine} and --url {target.url} are both given: leave one of them out"
+            )
         with target.server() as client:
-            yield _Server(client), UPLOADS
+            server = _Server(client)
+            yield partial(index_files, server, at_once=UPLOADS, stop=threading.Event())
         return
     from app.bulk import BulkIndex
     from app.main import open_service
 
-    service = open_service(target.settings())
+    settings = target.settings()
+    service = open_service(settings)
     with service.store, closing(service.engine):
         bulk = BulkIndex(service)
-        yield bulk, bulk.num_at_once
+        if engine == "local":
+            yield partial(index_files, bulk, at_once=bulk.num_at_once, stop=threading.Event())
+        else:
+            from app.ray_indexing import index_on_ray
+
+            yield partial(index_on_ray, bulk, settings=settings)
 
 
 class _Sent(NamedTuple):

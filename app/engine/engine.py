@@ -62,19 +62,7 @@ class Engine:
         self.encoder = encoder
         self.settings = settings
         observer = observer or Unobserved()
-        self._pool = DecodePool(
-            settings.max_decodes,
-            config=DecodeConfig(
-                max_steps=settings.max_steps,
-                frames_per_step=encoder.frames_per_step,
-                max_seconds=settings.max_media_seconds,
-                max_bytes=settings.max_media_bytes,
-            ),
-            limits=DecodeLimits(
-                memory_bytes=settings.max_decode_memory_bytes, seconds=settings.max_decode_seconds
-            ),
-            observer=observer,
-        )
+        self._pool = decode_pool(encoder, settings, observer=observer)
         on_cpu = encoder.device.type == "cpu"
         network = Network(encoder)
         self._network: MicroBatcher[Work, Encoded] = MicroBatcher(
@@ -228,6 +216,25 @@ class Engine:
         job.add_done_callback(partial(_cancel, decoded))
         decoded.add_done_callback(partial(_encode_next, self._network, self._ahead, job))
         return job
+
+
+def decode_pool(
+    encoder: Encoder, settings: Settings, *, observer: EngineObserver | None = None
+) -> DecodePool:
+    """Return what decodes for ``encoder``, as ``settings`` say; see ``Engine``."""
+    return DecodePool(
+        settings.max_decodes,
+        config=DecodeConfig(
+            max_steps=settings.max_steps,
+            frames_per_step=encoder.frames_per_step,
+            max_seconds=settings.max_media_seconds,
+            max_bytes=settings.max_media_bytes,
+        ),
+        limits=DecodeLimits(
+            memory_bytes=settings.max_decode_memory_bytes, seconds=settings.max_decode_seconds
+        ),
+        observer=observer or Unobserved(),
+    )
 
 
 def _encode_next(

@@ -124,3 +124,9 @@ def test_what_is_neither_folder_nor_manifest_is_said(run: Run, folder: Path) -> 
 
 def test_a_folder_that_is_not_there_is_a_usage_error(run: Run, tmp_path: Path) -> None:
     assert run("index", tmp_path / "nothing").code == 2
+
+
+def test_a_server_and_a_cluster_are_not_both_asked(run: Run, folder: Path) -> None:
+    ran = run("index", folder, "--url", "http://127.0.0.1:9", "--engine", "ray")
+    assert ran.code == 2
+    assert "--engine ray and --url http://127.0.0.1:9 are both given" in ran.err

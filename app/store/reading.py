@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from app.store.base import Item
+from app.store.base import Item, Store
 from app.store.folder import existing_database
 from app.store.items import ItemDatabase
 
@@ -18,6 +18,9 @@ class Reading(NamedTuple):
     items: Iterator[Item]  # by id; not to be used after the reading
 
 
+PAGE = 500  # items
+
+
 @contextmanager
 def reading(folder: Path) -> Iterator[Reading]:
     """Yield what the index in ``folder`` holds now, whatever is written to it meanwhile.
@@ -28,3 +31,11 @@ def reading(folder: Path) -> Iterator[Reading]:
     database = ItemDatabase(existing_database(folder), fingerprint=None, read_only=True)
     with closing(database), database.view() as view:
         yield Reading(view.fingerprint(), view.count(), view.all())
+
+
+def pages(store: Store) -> Iterator[Item]:
+    """Yield all items of any store by id, each as it is when its page is read."""
+    after = ""
+    while items := store.page(after=after, limit=PAGE):
+        yield from items
+        after = items[-1].id

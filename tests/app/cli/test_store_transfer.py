@@ -8,6 +8,7 @@ import pytest
 from app.transfer.transfer import FORMATS
 from tests.app.cli.running import Run
 from tests.media_maker import colours, make_video, tone
+from tests.milvus_lite import address_of
 
 
 @pytest.fixture
@@ -57,3 +58,18 @@ def test_an_index_that_is_not_there_is_one_sentence(run: Run, tmp_path: Path) ->
     assert ran.code == 2
     assert ran.err.startswith("srcid: ")
     assert ran.err.count("\n") == 1
+
+
+def test_an_index_moves_into_milvus_and_back_out(
+    run: Run, media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("index", media)
+    run("items", "add", "rain", "--text", "rain on a roof")
+    file, again = tmp_path / "index.jsonl", tmp_path / "again.jsonl"
+    run("store", "export", file)
+    address = address_of(tmp_path)
+    monkeypatch.setenv("SRCID_STORE_URL", address.url)
+    monkeypatch.setenv("SRCID_STORE_COLLECTION", address.collection)
+    assert run("store", "import", file).out == f"2 items imported from {file}\n"
+    assert run("store", "export", again).out == f"2 items exported to {again}\n"
+    assert again.read_bytes() == file.read_bytes()

@@ -43,7 +43,9 @@ class Found(NamedTuple):
     """Items that may have the nearest streams."""
 
     items: list[Item]
-    bound: float  # no stream of another item comes before one that scores more; -inf: no other
+    # The most that any other stream scores, those that tie with these and come later by id left
+    # out; -inf where there is no other.
+    bound: float
 
 
 class Scored(NamedTuple):

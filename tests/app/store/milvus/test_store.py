@@ -16,7 +16,6 @@ from app.store.base import Hit, Item, Score, Store, Stream
 from app.store.local import LocalStore
 from app.store.milvus import explorer, nearest
 from app.store.milvus.collection import Address
-from app.store.milvus.rows import key_of
 from app.store.milvus.store import MilvusStore
 from model.encoder import Vocabulary
 from model.modality import Modality
@@ -301,8 +300,3 @@ def test_more_ties_than_milvus_finds_at_once_are_answered(
         query = VOCABULARY.pooled(codes, BOTH)[None]
         hits = store.search(query, layers=BOTH, targets=[VIDEO], k=5)
         assert [hit.score for hit in hits] == [1.0] * 5
-
-
-def test_keys_have_the_order_of_ids() -> None:
-    ids = ["", "B", "a", "a b", "ab", "b", "é", "\uffff", "\U0001f600"]
-    assert sorted(ids, key=key_of) == sorted(ids)

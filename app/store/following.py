@@ -78,11 +78,13 @@ class FollowingIndexes:
 
         Where the disk does not take it that is logged: nothing is lost but time at the next start.
         """
-        if self._unsaved < least or not self._saving.acquire(blocking=False):
+        if not self._saving.acquire(blocking=False):
             return
         try:
             with self.reading() as (view, indexes):
                 position, unsaved = view.position(), self._unsaved
+                if unsaved < least:
+                    return
                 parts = parts_of(indexes)
             digest = self._snapshots.write(Snapshot(position, parts))
             self._database.edit(lambda db: note_snapshot(db, digest, position))

@@ -191,7 +191,6 @@ class LocalStore(Store):
         Raises:
             StoreUnavailable: The disk does not take it; nothing is lost.
         """
-        self._indexes.follow()
         self._indexes.save()
         with self._items.alone() as db:
             db.execute("VACUUM")

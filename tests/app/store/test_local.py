@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from app.errors import IndexMismatch, StoreUnavailable
-from app.store import items
+from app.store import following, items, local
 from app.store.base import Item, Stream
 from app.store.local import LocalStore
 from model.encoder import Vocabulary
@@ -142,6 +142,27 @@ def test_a_reader_sees_what_the_writer_commits(tmp_path: Path) -> None:
             assert len(reader) == 2
         with pytest.raises(StoreUnavailable):  # closing the reader did not free the lock
             open_store(tmp_path)
+
+
+def test_a_store_that_is_closed_leaves_a_snapshot_where_that_saves_time(tmp_path: Path) -> None:
+    for count in (local.WORTH_SAVING // 2 - 1, local.WORTH_SAVING // 2):  # items of two streams
+        with open_store(tmp_path / f"{count}") as store:
+            store.add_many([make_item(f"{n}") for n in range(count)], replace=False)
+    saved = [len(list(path.glob("snapshots/*"))) for path in sorted(tmp_path.iterdir())]
+    assert saved == [0, 1]
+
+
+def test_much_that_is_added_is_saved_before_the_store_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "FOLLOW_AFTER", 10)
+    monkeypatch.setattr(following, "UNSAVED", 40)
+    with open_store(tmp_path) as store:
+        for number in range(19):
+            store.add(make_item(f"{number}"), replace=False)
+        assert not (tmp_path / "snapshots").exists()
+        store.add(make_item("last"), replace=False)
+        assert len(list((tmp_path / "snapshots").iterdir())) == 1
 
 
 def test_a_reader_does_not_write(tmp_path: Path) -> None:

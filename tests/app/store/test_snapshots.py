@@ -220,11 +220,9 @@ def test_a_reader_that_is_behind_a_new_snapshot_begins_with_it(tmp_path: Path) -
 def test_a_snapshot_is_written_when_enough_has_changed(tmp_path: Path) -> None:
     with closing(Opened(tmp_path)) as opened:
         opened.add(make_item("a", 0))
-        opened.indexes.follow()
         opened.indexes.save(least=2)
         assert not (tmp_path / "snapshots").exists()
         opened.add(make_item("a", 2))  # one goes, one comes
-        opened.indexes.follow()
         opened.indexes.save(least=3)
         first = opened.file()
         opened.indexes.save()
@@ -266,7 +264,6 @@ def test_indexes_hold_what_the_database_holds_after_any_changes(
             elif kind == "delete":
                 writer.database.delete(f"{number}")
             elif kind == "save":
-                writer.indexes.follow()
                 writer.indexes.save()
             elif kind == "read":
                 assert reader.contents() == reader.expected()

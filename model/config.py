@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from model.modality import Modality
 
 MAX_CODES = 2**15  # codes are kept as int16
+# What a network can have at all: a config that a stranger wrote asks for no more.
+Width = Annotated[int, Field(ge=1, le=2**20)]
+Depth = Annotated[int, Field(ge=1, le=64)]
 
 
 class FrozenModel(BaseModel):
@@ -41,7 +44,7 @@ class RVQConfig(FrozenModel):
 
     kind: Literal["rvq"] = "rvq"
     codebook_size: int = Field(400, ge=1, le=MAX_CODES)
-    stages: int = Field(4, ge=1)
+    stages: Depth = 4
     decay: float = Field(0.99, ge=0, lt=1)
     revive_after: PositiveInt = 300
 
@@ -77,25 +80,25 @@ QuantizerConfig = Annotated[
 class StemConfig(FrozenModel):
     """The bidirectional LSTM that text features pass before everything else."""
 
-    dim: PositiveInt = 256  # of its output; half for each direction
-    layers: PositiveInt = 2
+    dim: Width = 256  # of its output; half for each direction
+    layers: Depth = 2
 
 
 class MapConfig(FrozenModel):
     """How features that are maps ``[H, W, F]`` are encoded; vectors need none of it."""
 
-    gate_dim: PositiveInt = 64  # bottleneck of the channel gate
-    attention_dim: PositiveInt = 256
+    gate_dim: Width = 64  # bottleneck of the channel gate
+    attention_dim: Width = 256
     attention: Literal["sum", "softmax"] = "softmax"  # "sum" is what the published code computes
-    specific_channels: PositiveInt = 2048  # of the specific map; half in its first convolution
+    specific_channels: Width = 2048  # of the specific map; half in its first convolution
 
 
 class ModalityConfig(FrozenModel):
     """One modality: its features and the size of what is specific to it."""
 
     backbone: str  # a name of model.backbones.BACKBONES
-    feature_shape: tuple[PositiveInt, ...]  # of one step: (F,) or (H, W, F)
-    specific_dim: PositiveInt  # S
+    feature_shape: tuple[Width, ...]  # of one step: (F,) or (H, W, F)
+    specific_dim: Width  # S
     stem: StemConfig | None = None
     map: MapConfig | None = None
 
@@ -119,12 +122,12 @@ class SRCIDConfig(FrozenModel):
     """The whole network. The defaults are the paper's (section III-B and the published code)."""
 
     modalities: dict[Modality, ModalityConfig]
-    dim: PositiveInt = 256  # D
-    num_layers: PositiveInt = 2  # K; 1 is DCID
+    dim: Width = 256  # D
+    num_layers: Depth = 2  # K; 1 is DCID
     quantizer: QuantizerConfig = VQConfig()
-    transformer_layers: PositiveInt = 2
-    num_heads: PositiveInt = 4
-    feedforward_dim: PositiveInt = 1024
+    transformer_layers: Depth = 2
+    num_heads: Width = 4
+    feedforward_dim: Width = 1024
     dropout: float = Field(0.1, ge=0, lt=1)
     standardize_specific: bool = False  # unit variance: the MI term cannot shrink them (extension)
     detach_targets: bool = True  # what the decoders aim at gets no gradient (published: it does)

@@ -106,8 +106,8 @@ class SRCID(nn.Module):
         """
         folder = locate(checkpoint)
         config, tensors = read_checkpoint(folder)
-        model = cls(config)
-        wanted = model.state_dict()
+        with torch.device("meta"):  # a config that asks for too much takes no memory
+            wanted = cls(config).state_dict()
         missing, unknown = wanted.keys() - tensors.keys(), tensors.keys() - wanted.keys()
         misshapen = {
             n for n in wanted.keys() & tensors.keys() if wanted[n].shape != tensors[n].shape
@@ -118,6 +118,7 @@ class SRCID(nn.Module):
                 f"unknown {sorted(unknown)[:3]}, of another shape {sorted(misshapen)[:3]}); "
                 "take both files from the same training run"
             )
+        model = cls(config)
         model.load_state_dict(tensors)
         return model.eval().requires_grad_(False)
 

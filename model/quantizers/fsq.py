@@ -1,5 +1,6 @@
 """Finite scalar quantization: a fixed grid in a small learned projection."""
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -27,7 +28,7 @@ class FiniteScalarQuantizer(Quantizer):
     def __init__(self, dim: int, config: FSQConfig) -> None:
         super().__init__()
         levels = torch.tensor(config.levels)
-        self.dim, self.codebook_size = dim, int(levels.prod())
+        self.dim, self.codebook_size = dim, math.prod(config.levels)
         self.down = nn.Linear(dim, len(levels))
         self.up = nn.Linear(len(levels), dim)
         place = torch.cat((torch.ones(1, dtype=torch.int64), levels[:-1].cumprod(0)))

@@ -173,3 +173,17 @@ def test_weights_of_another_architecture_are_refused(network: SRCID, tmp_path: P
     (tmp_path / "a" / "config.json").write_text(other.model_dump_json())
     with pytest.raises(CheckpointError, match="unknown"):
         SRCID.from_pretrained(tmp_path / "a")
+
+
+@pytest.mark.parametrize("kind", ["vq", "rvq", "fsq", "prototypes"])
+def test_a_network_with_any_quantizer_is_written_and_read(
+    tiny_config: SRCIDConfig, tmp_path: Path, kind: str
+) -> None:
+    fields = tiny_config.model_dump() | {"quantizer": {"kind": kind}}
+    written = SRCID(SRCIDConfig.model_validate(fields))
+    written.save_pretrained(tmp_path / "checkpoint")
+    read = SRCID.from_pretrained(tmp_path / "checkpoint")
+    before = dict([*written.named_parameters(), *written.named_buffers()])
+    after = dict([*read.named_parameters(), *read.named_buffers()])
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)

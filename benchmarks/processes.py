@@ -94,6 +94,26 @@ def _answers(url: str) -> bool:
         return False
 
 
+class Others:
+    """What processes that are not of this benchmark take of the processors meanwhile."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self._seconds = _others_seconds()
+
+    @property
+    def processors(self) -> float:
+        """How many processors they have taken since this was made."""
+        return (_others_seconds() - self._seconds) / (time.perf_counter() - self._began)
+
+
+def _others_seconds() -> float:
+    fields = Path("/proc/stat").read_text().partition("\n")[0].split()[1:]
+    user, nice, system, _idle, _waiting, irq, softirq, stolen = map(int, fields[:8])
+    own = sum(_processor_seconds(pid) for pid in _tree(os.getpid()))
+    return (user + nice + system + irq + softirq + stolen) / TICKS - own
+
+
 def _tree(pid: int) -> list[int]:
     """Return the process and all below it."""
     try:

@@ -24,6 +24,7 @@ import typer
 
 from benchmarks import service_load, service_state
 from benchmarks.load import Load
+from benchmarks.processes import Others
 from benchmarks.service_plan import FULL, QUICK, Plan
 
 
@@ -68,7 +69,10 @@ def report(plan: Plan, parts: Iterable[Part]) -> Iterable[list[str]]:
             return generator.submit(load, *arguments, **options).result()
 
         for part in parts:
-            yield measure(part, plan, run)
+            others = Others()
+            lines = measure(part, plan, run)
+            told = f"- meanwhile, others took {others.processors:.2f} of the processors"
+            yield [*lines, told]
 
 
 def measure(part: Part, plan: Plan, run: service_load.Run) -> list[str]:

@@ -3,6 +3,7 @@
 import json
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from hmac import compare_digest
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,23 @@ def test_a_key_is_found_by_its_secret_only(keys: KeyFile) -> None:
     assert (found.name, found.scope, found.last_four) == ("web", Scope.READ, secret[-4:])
     for wrong in ("", secret[:-1], secret + "x", secret.upper(), found.sha256, "\udcff"):
         assert keys.find(wrong) is None
+
+
+def test_all_keys_are_compared_in_constant_time_whichever_it_is(
+    keys: KeyFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = [keys.add(name, Scope.READ) for name in ("first", "second", "third")]
+    compared = []
+
+    def compare(kept: str, given: str) -> bool:
+        compared.append(kept)
+        return compare_digest(kept, given)
+
+    monkeypatch.setattr("hmac.compare_digest", compare)
+    for secret in (*secrets, "none of them"):
+        keys.find(secret)
+        assert len(compared) == 3
+        compared.clear()
 
 
 def test_a_key_has_256_random_bits(keys: KeyFile) -> None:

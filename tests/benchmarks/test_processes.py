@@ -3,8 +3,9 @@
 import os
 import subprocess
 import sys
+import time
 
-from benchmarks.processes import Server
+from benchmarks.processes import Others, Server
 
 CHILD = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass\n"
 PARENT = (
@@ -33,3 +34,13 @@ def test_a_process_that_has_gone_takes_nothing() -> None:
     gone = Server("", process.pid, 0.0, 0.0)
     assert (gone.processor_seconds, gone.resident_bytes, gone.peak_bytes) == (0.0, 0, 0)
     assert Server("", os.getpid(), 0.0, 0.0).resident_bytes > 0
+
+
+def test_own_work_is_not_that_of_others() -> None:
+    others, began, count = Others(), time.perf_counter(), os.cpu_count() or 1
+    busy = [subprocess.Popen([sys.executable, "-c", CHILD]) for _ in range(count)]
+    for process in busy:
+        process.wait()
+    seconds = time.perf_counter() - began
+    left = count * seconds - count * 0.3  # of all processors, without what the children took
+    assert others.processors * seconds < left + 0.1

@@ -32,6 +32,7 @@ class Load(NamedTuple):
     shots: list[Shot]
     seconds: float  # from its start until the last answer
     processor: float = 0.0  # seconds that sending took
+    num_late: int = 0  # served after the load had ended, which shots leave out
 
     def answered(self, status: int) -> list[float]:
         """Return the seconds that the answers of a status took, in rising order."""
@@ -82,7 +83,7 @@ def open_loop(calls: list[Call], *, per_second: float, seconds: float) -> Load:
         served = [
             shot for shot in shots if shot.start + shot.seconds <= sending or shot.status != 200
         ]
-        return Load(served, sending, processor)
+        return Load(served, sending, processor, num_late=len(shots) - len(served))
 
     return asyncio.run(main())
 

@@ -131,6 +131,10 @@ def overload(plan: Plan, what: str, run: Run) -> list[str]:
     waits = sorted(int(shot.retry_after or 0) for shot in load.shots if shot.status == 503)
     others = len(load.shots) - len(refused) - len(load.answered(200))
     share = load.per_second / peak.per_second
+    costs = [
+        (len(own.answered(200)) + own.num_late) / seconds
+        for own, seconds in zip((peak, load), spent, strict=True)
+    ]
     lines = [
         "",
         f"## Twice saturation: {what}",
@@ -139,11 +143,9 @@ def overload(plan: Plan, what: str, run: Run) -> list[str]:
         "becomes of them (`SRCID_MAX_QUEUE=16`)",
         f"- served while the load lasted: {load.per_second:.1f} a second, {share:.0%} of the peak "
         "(goal 95 %)",
-        f"- of {os.cpu_count()} processors, generator and server took "
-        f"{peak.processor / peak.seconds:.2f} + {spent[0] / peak.seconds:.2f} at the peak, "
-        f"{load.processor / load.seconds:.2f} + {spent[1] / load.seconds:.2f} at twice of it; "
-        f"served a second of the server's: {len(peak.answered(200)) / spent[0]:.2f}, "
-        f"{len(load.answered(200)) / spent[1]:.2f}",
+        f"- served a processor second of the server: {costs[0]:.2f} at the peak, {costs[1]:.2f} at "
+        f"twice of it; the generator took {peak.processor / peak.seconds:.2f} and "
+        f"{load.processor / load.seconds:.2f} of the {os.cpu_count()} processors",
     ]
     if refused:
         lines.append(

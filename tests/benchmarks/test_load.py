@@ -51,6 +51,7 @@ def test_an_open_load_sends_at_its_rate_whatever_is_answered(call: Call) -> None
     load = open_loop([call], per_second=100, seconds=0.2)
     assert load.seconds >= 0.19
     assert len(load.answered(503)) == 10
+    assert len(load.answered(200)) + load.num_late == 10  # none is lost, the last ones are late
 
 
 def test_the_rate_is_of_what_was_served() -> None:

@@ -81,8 +81,12 @@ test: $(INSTALLED) ## The tests: no network, GPU or Docker; a few minutes on two
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow and not gpu"
 
 .PHONY: test-all
-test-all: $(INSTALLED) ## The tests marked slow and gpu too
+test-all: $(INSTALLED) ## The tests marked slow, gpu and docker too
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -q
+
+.PHONY: docker-test
+docker-test: $(INSTALLED) ## Build the image and try it (DOCKER=command BASE_IMAGE=image DOCKER_NETWORK=host as needed)
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -s -m docker tests/docker
 
 .PHONY: cov
 cov: $(INSTALLED) ## The tests again, with the lines that none of them reaches

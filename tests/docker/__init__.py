@@ -1,0 +1,1 @@
+"""Tests of the image, on a real Docker engine."""

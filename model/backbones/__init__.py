@@ -31,10 +31,22 @@ def _efficientnet_lite_pooled() -> Backbone:
     return EfficientNetLite(is_pooled=True)
 
 
+def _efficientnet_lite_classes() -> Backbone:
+    from model.backbones.efficientnet_lite import EfficientNetLiteClasses
+
+    return EfficientNetLiteClasses()
+
+
 def _yamnet() -> Backbone:
     from model.backbones.yamnet import YAMNet
 
     return YAMNet()
+
+
+def _yamnet_classes() -> Backbone:
+    from model.backbones.yamnet import YAMNetClasses
+
+    return YAMNetClasses()
 
 
 def _minilm() -> Backbone:
@@ -84,7 +96,9 @@ def _tiny_text() -> Backbone:
 BACKBONES: dict[str, Callable[[], Backbone]] = {
     "efficientnet-lite0": _efficientnet_lite,
     "efficientnet-lite0-pooled": _efficientnet_lite_pooled,
+    "efficientnet-lite0-classes": _efficientnet_lite_classes,
     "yamnet": _yamnet,
+    "yamnet-classes": _yamnet_classes,
     "minilm": _minilm,
     "vgg19": _vgg19,
     "vggish": _vggish,

@@ -6,11 +6,14 @@ Source: Tan and Le, ICML 2019 (lite variant); trained with the labels of ImageNe
 
 import torch
 from efficientnet_lite_pytorch import EfficientNet
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from model.backbones.base import Backbone
+from model.backbones.classifier import Classifier
 from model.backbones.packages import packaged
 from model.backbones.pictures import centres
+from model.errors import ConfigError
 from model.media import Clip
 from model.modality import Modality
 
@@ -51,3 +54,39 @@ class EfficientNetLite(Backbone):
         maps: Tensor = self.network.extract_features(pixels)  # [N*R, 1280, 7, 7]
         maps = maps.unflatten(0, steps.shape[:2]).mean(1)  # [N, 1280, 7, 7]
         return maps.mean((2, 3)) if self.is_pooled else maps.permute(0, 2, 3, 1)
+
+
+class EfficientNetLiteClasses(EfficientNetLite, Classifier):
+    """One vector ``[1280 + 1000]`` a step: the pooled one, and the classes of ImageNet in it."""
+
+    temperature = 1.5  # above 1, what comes second and third counts for more
+
+    def __init__(self) -> None:
+        super().__init__(is_pooled=True)
+        self.feature_shape = (1280 + 1000,)
+
+    @property
+    def head(self) -> nn.Linear:
+        """The classifier that the network was trained with."""
+        head = self.network._fc
+        assert isinstance(head, nn.Linear)
+        return head
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of ImageNet's classes, in the order of the head's rows."""
+        try:
+            from torchvision.models import EfficientNet_B0_Weights
+        except ImportError as error:
+            raise ConfigError(
+                "the names of ImageNet's classes come with torchvision: "
+                "pip install 'srcid[align]', or `make install`"
+            ) from error
+        return list(EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"])
+
+    def beliefs(self, logits: Tensor) -> Tensor:
+        """Return the probabilities of classes of which one is true."""
+        return F.softmax(logits / self.temperature, -1)
+
+    def _features(self, steps: Tensor) -> Tensor:
+        return self.classified(super()._features(steps))

@@ -6,6 +6,7 @@ clip.
 Source: Plakal and Ellis, 2019 (MobileNet v1); trained with the labels of AudioSet.
 """
 
+import csv
 import math
 import zipfile
 from collections.abc import Iterator
@@ -16,12 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from model.backbones.base import Backbone
+from model.backbones.classifier import Classifier
 from model.backbones.log_mel import log_mel_patches
 from model.backbones.packages import packaged
 from model.media import Clip
 from model.modality import Modality
 
 WEIGHTS = ("sead", "data/YamNet_w8a8.onnx.zip")
+CLASSES = ("sead", "data/yamnet_class_map.csv")
 LOG_OFFSET = 0.001
 MAX_PATCHES_CPU = 16  # in one pass: bounds the memory, a megabyte each, and takes no longer
 
@@ -51,23 +54,74 @@ class YAMNet(Backbone):
         return maps.mean((2, 3))
 
 
+class YAMNetClasses(YAMNet, Classifier):
+    """One vector ``[1024 + 521]`` a step: YAMNet's, and the classes of AudioSet in it."""
+
+    feature_shape = (1024 + 521,)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._head = _head()
+        self.eval().requires_grad_(False)
+
+    @property
+    def head(self) -> nn.Linear:
+        """The classifier that the network was trained with."""
+        return self._head
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of AudioSet's classes, in the order of the head's rows."""
+        with packaged(*CLASSES).open(encoding="utf-8", newline="") as file:
+            return [row["display_name"] for row in csv.DictReader(file)]
+
+    def beliefs(self, logits: Tensor) -> Tensor:
+        """Return the roots of the probabilities of classes that do not exclude one another."""
+        return logits.sigmoid().sqrt()
+
+    def _features(self, steps: Tensor) -> Tensor:
+        return self.classified(super()._features(steps))
+
+
+class _Graph:
+    """The packaged graph, and the float32 weights behind its quantizing nodes."""
+
+    def __init__(self) -> None:
+        with zipfile.ZipFile(packaged(*WEIGHTS)) as archive:
+            files = {name.rsplit("/", 1)[-1]: name for name in archive.namelist()}
+            graph = onnx.load_model_from_string(archive.read(files["model.onnx"])).graph
+            self._data = archive.read(files["model.data"])
+        self.nodes = list(graph.node)
+        self._makers = {output: node for node in graph.node for output in node.output}
+        self._tensors = {tensor.name: tensor for tensor in graph.initializer}
+
+    def weights(self, node: onnx.NodeProto) -> list[nn.Parameter]:
+        """Return a node's weight and bias."""
+        return [nn.Parameter(self._weight(name), requires_grad=False) for name in node.input[1:]]
+
+    def _weight(self, name: str) -> Tensor:
+        while name not in self._tensors:  # through the quantizing nodes
+            name = self._makers[name].input[0]
+        return _tensor(self._tensors[name], self._data)
+
+
 def _layers() -> Iterator[nn.Module]:
     """Yield the graph's convolutions in order, each padded as it says and followed by ReLU."""
-    with zipfile.ZipFile(packaged(*WEIGHTS)) as archive:
-        files = {name.rsplit("/", 1)[-1]: name for name in archive.namelist()}
-        graph = onnx.load_model_from_string(archive.read(files["model.onnx"])).graph
-        data = archive.read(files["model.data"])
-    makers = {output: node for node in graph.node for output in node.output}
-    tensors = {tensor.name: tensor for tensor in graph.initializer}
-
-    def weights(name: str) -> nn.Parameter:
-        while name not in tensors:  # through the quantizing nodes
-            name = makers[name].input[0]
-        return nn.Parameter(_tensor(tensors[name], data), requires_grad=False)
-
-    for node in graph.node:
+    graph = _Graph()
+    for node in graph.nodes:
         if node.op_type == "Conv":
-            yield from _convolution(node, *(weights(name) for name in node.input[1:]))
+            yield from _convolution(node, *graph.weights(node))
+
+
+def _head() -> nn.Linear:
+    """Return the graph's only dense layer."""
+    graph = _Graph()
+    (node,) = (node for node in graph.nodes if node.op_type == "Gemm")
+    weight, bias = graph.weights(node)
+    with torch.device("meta"):
+        head = nn.Linear(weight.shape[1], weight.shape[0])
+    head.weight, head.bias = weight, bias
+    return head
 
 
 def _tensor(tensor: onnx.TensorProto, data: bytes) -> Tensor:

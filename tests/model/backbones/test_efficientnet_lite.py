@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.backbones.efficientnet_lite import EfficientNetLite
+from model.backbones.efficientnet_lite import EfficientNetLite, EfficientNetLiteClasses
 from model.errors import ShapeError
 from model.media import Clip, read_clip
 
@@ -88,3 +88,20 @@ def test_the_network_looks_at_the_centre(pooled: EfficientNetLite) -> None:
 def test_frames_of_another_scale_are_refused(pooled: EfficientNetLite) -> None:
     with pytest.raises(ShapeError, match="short_side=256"):
         pooled.preprocess(Clip(np.zeros((1, 1, 128, 128, 3), np.uint8), None, None))
+
+
+def test_classes_are_those_of_the_packages_own_network(pooled: EfficientNetLite) -> None:
+    classes = EfficientNetLiteClasses()
+    item = classes.preprocess(moving(2, 1))
+    features = classes(item)
+    torch.testing.assert_close(features[:, :1280], pooled(item))
+    logits = pooled.network((item[:, 0].float() - 127) / 128)  # the whole network of the package
+    expected = (logits / 1.5).exp()
+    beliefs = features[:, 1280:]
+    torch.testing.assert_close(beliefs, expected / expected.norm(dim=1, keepdim=True))
+
+
+def test_every_row_of_the_classifier_has_a_name() -> None:
+    classes = EfficientNetLiteClasses()
+    assert len(classes.class_names) == classes.head.out_features == 1000
+    assert classes.class_names[ACCORDION] == "accordion"

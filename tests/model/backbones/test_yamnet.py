@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.backbones.packages import packaged
-from model.backbones.yamnet import WEIGHTS, YAMNet
+from model.backbones.yamnet import WEIGHTS, YAMNet, YAMNetClasses
 from model.media import SAMPLE_RATE, Clip, read_clip
 
 EMBEDDING = "/model/GlobalAveragePool_output_0"
@@ -117,3 +117,23 @@ def test_many_patches_pass_in_parts(backbone: YAMNet, monkeypatch: pytest.Monkey
     whole = backbone(patches)
     monkeypatch.setattr("model.backbones.yamnet.MAX_PATCHES_CPU", 2)
     torch.testing.assert_close(backbone(patches), whole, rtol=1e-4, atol=1e-4)
+
+
+def test_classes_are_those_of_the_graphs_own_classifier(
+    backbone: YAMNet, graph: onnx.ModelProto
+) -> None:
+    classes, numbers = YAMNetClasses(), initialisers(graph)
+    patches = classes.preprocess(sweep())
+    features = classes(patches)
+    torch.testing.assert_close(features[:, :1024], backbone(patches))
+    weight, bias = (numbers[f"model.classifier.{name}"] for name in ("weight", "bias"))
+    chances = 1 / (1 + np.exp(-(features[:, :1024].numpy() @ weight.T + bias)))
+    expected = torch.from_numpy(chances).sqrt()
+    expected /= expected.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(features[:, 1024:], expected, rtol=1e-3, atol=1e-5)
+
+
+def test_every_row_of_the_classifier_has_a_name() -> None:
+    classes = YAMNetClasses()
+    assert len(classes.class_names) == classes.head.out_features == 521
+    assert classes.class_names[0] == "Speech"

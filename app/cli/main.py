@@ -9,6 +9,7 @@ import sys
 
 import typer
 
+from app.cli.align import align
 from app.cli.calibrate import calibrate
 from app.cli.codes import codes
 from app.cli.convert import convert
@@ -40,6 +41,7 @@ COMMANDS = (
     extract,
     scenes,
     train,
+    align,
     evaluate,
     calibrate,
     reproduce,

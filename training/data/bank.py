@@ -1,7 +1,7 @@
 """A bank: a folder of class-labelled photos, sounds and sentences, and its cached features.
 
 ``manifest.csv`` has a row an item: id (a path in the folder, or any name for a sentence),
-modality (image, audio, text), class, split, text.
+modality (image, audio, text), class, split, text. A folder of such folders is a bank too.
 """
 
 import csv
@@ -26,6 +26,8 @@ from model.modality import Modality
 
 MODALITIES = {"image": Modality.VIDEO, "audio": Modality.AUDIO, "text": Modality.TEXT}
 COLUMNS = ("id", "modality", "class", "split", "text")
+# Of a bank that is for training only: `label` for the class, and all rows are to be trained on.
+TRAINING_COLUMNS = ("id", "modality", "label")
 
 
 class Entry(NamedTuple):
@@ -85,20 +87,50 @@ class Bank:
 
 
 def read_manifest(folder: Path) -> list[Entry]:
-    """Read ``manifest.csv``.
+    """Read ``manifest.csv``, or those of the folders in ``folder`` that have one.
 
     Raises:
         DataError: It is missing, lacks a column, or a row names what does not exist.
     """
-    path = folder / "manifest.csv"
-    if not path.is_file():
-        raise DataError(f"{path} is missing: a bank is a folder with a manifest.csv in it")
+    if (folder / "manifest.csv").is_file():
+        return _read_one(folder / "manifest.csv")
+    parts = sorted(path.parent for path in folder.glob("*/manifest.csv"))
+    if not parts:
+        raise DataError(
+            f"{folder / 'manifest.csv'} is missing: a bank is a folder with a manifest.csv in it, "
+            "or a folder of such folders"
+        )
+    return [
+        entry._replace(id=f"{part.name}/{entry.id}", label=_plain(entry.label))
+        for part in parts
+        for entry in _read_one(part / "manifest.csv")
+    ]
+
+
+def _read_one(path: Path) -> list[Entry]:
     with path.open(newline="") as file:
         rows = csv.DictReader(file)
-        missing = set(COLUMNS) - set(rows.fieldnames or ())
+        columns = set(rows.fieldnames or ())
+        if columns >= set(TRAINING_COLUMNS) and "class" not in columns:
+            return [
+                _entry(path, line, _trained_on(row))
+                for line, row in enumerate(rows, start=2)
+                if row["label"]
+            ]
+        missing = set(COLUMNS) - columns
         if missing:
             raise DataError(f"{path} lacks the columns {sorted(missing)}; it needs {COLUMNS}")
         return [_entry(path, line, row) for line, row in enumerate(rows, start=2)]
+
+
+def _trained_on(row: dict[str, str]) -> dict[str, str]:
+    """Return the row of a bank for training only with the columns of others."""
+    return {**row, "class": row["label"], "split": "train", "text": row.get("title", "")}
+
+
+def _plain(label: str) -> str:
+    """Return the one name that a class has in every bank."""
+    return label.replace("_", " ").lower()
 
 
 def _entry(path: Path, line: int, row: dict[str, str]) -> Entry:

@@ -1,0 +1,34 @@
+import torch
+
+from training.alignment.ridge import LinearMap, ridge
+
+DRAW = torch.Generator().manual_seed(0)
+
+
+def test_without_a_penalty_a_linear_truth_is_found() -> None:
+    truth = LinearMap(torch.randn(4, 3, generator=DRAW), torch.randn(3, generator=DRAW))
+    x = torch.randn(50, 4, generator=DRAW)
+    found = ridge(x, truth(x), penalty=0)
+    torch.testing.assert_close(found.weight, truth.weight)
+    torch.testing.assert_close(found.bias, truth.bias)
+
+
+def test_the_sum_of_errors_and_penalty_is_least() -> None:
+    """Its gradient is zero there; the penalty counts in mean squares of an input."""
+    x, y = torch.randn(40, 5, generator=DRAW), torch.randn(40, 2, generator=DRAW)
+    found = ridge(x, y, penalty=0.7)
+    weight, bias = found.weight.clone().requires_grad_(), found.bias.clone().requires_grad_()
+    scale = (x - x.mean(0)).square().mean()
+    loss = (x @ weight + bias - y).square().sum(1).mean() + 0.7 * scale * weight.square().sum()
+    loss.backward()
+    for gradient in (weight.grad, bias.grad):
+        assert gradient is not None
+        torch.testing.assert_close(gradient, torch.zeros_like(gradient), atol=1e-5, rtol=0)
+
+
+def test_a_map_is_scaled_to_a_mean_length() -> None:
+    x = torch.randn(30, 4, generator=DRAW)
+    own = LinearMap(torch.randn(4, 3, generator=DRAW), torch.randn(3, generator=DRAW))
+    scaled = own.to_length(2.5, over=x)
+    torch.testing.assert_close(scaled(x).norm(dim=1).mean(), torch.tensor(2.5))
+    torch.testing.assert_close(torch.cosine_similarity(scaled(x), own(x)), torch.ones(30))

@@ -1,0 +1,232 @@
+"""A checkpoint in closed form, in the space of sentences.
+
+Every modality is mapped linearly to where sentences lie: sound and pictures by the names of the
+classes that their backbones believe in, moved by what labelled examples say; words nearly as they
+are. Two residual codebooks are then fitted to sounds and pictures, since these have few steps and
+sentences many. docs/decisions has the reasons, docs/reproduce.md what was tried.
+Shape letters: N examples, E size of a pooled vector, L classes, F text feature dim, D hidden dim.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.backbones.base import Backbone
+from model.backbones.classifier import Classifier
+from model.config import ModalityConfig, RVQConfig, SRCIDConfig
+from model.errors import DataError
+from model.modality import Modality
+from model.network.general import GeneralEncoder
+from model.quantizers.rvq import ResidualQuantizer
+from model.srcid import SRCID
+from training.alignment.codebooks import fit_codebooks
+from training.alignment.imagined import imagine, mixed
+from training.alignment.ridge import LinearMap, ridge
+from training.alignment.sentences import TextVectors, mentions, sentences_about
+from training.data.bank import Bank
+
+VARIANTS = 3  # imagined examples of each class of a classifier
+EXAMPLES = 0.5  # weight of what examples say, beside that of the classes' names
+PENALTY = 2.5  # on weights from pooled vectors: 1280 numbers from some thousand examples
+TEXT_PENALTY = 0.01
+MIXED = 3000  # vectors of two things at once, of each modality, for the codebooks
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where everything is compared: directions in which the meanings of names differ most."""
+
+    mean: Tensor  # [F]
+    basis: Tensor  # [F, D]
+
+    def __call__(self, meanings: Tensor) -> Tensor:
+        """Return ``[..., D]`` for the meanings ``[..., F]`` of sentences."""
+        return F.normalize(meanings - self.mean, dim=-1) @ self.basis
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What of one modality a bank shows."""
+
+    features: Tensor  # [N, E + L] a row a step
+    labels: list[str]  # [N] the class of each
+
+
+def aligned_network(*, codebook_size: int = 400) -> SRCIDConfig:
+    """Return the network that ``align`` fills: one layer, two residual codebooks."""
+    return SRCIDConfig(
+        modalities={
+            Modality.AUDIO: ModalityConfig(
+                backbone="yamnet-classes", feature_shape=(1024 + 521,), specific_dim=64
+            ),
+            Modality.VIDEO: ModalityConfig(
+                backbone="efficientnet-lite0-classes",
+                feature_shape=(1280 + 1000,),
+                specific_dim=64,
+            ),
+            Modality.TEXT: ModalityConfig(backbone="minilm", feature_shape=(384,), specific_dim=64),
+        },
+        num_layers=1,
+        quantizer=RVQConfig(stages=2, codebook_size=codebook_size),
+        transformer_layers=1,
+        feedforward_dim=64,
+    )
+
+
+def align(
+    bank: Bank,
+    backbones: Mapping[Modality, Backbone],
+    *,
+    text: TextVectors,
+    config: SRCIDConfig,
+    seed: int = 0,
+    without: Sequence[str] = (),
+) -> SRCID:
+    """Return a network whose codes say what things are called.
+
+    Args:
+        bank: Labelled photos and sounds, and sentences; those of its split ``train`` are used.
+        backbones: Those of ``config``; sound and pictures by classifiers.
+        text: The sentences' features.
+        config: ``aligned_network``.
+        seed: Of the weights that stay random (decoders), and of all draws.
+        without: Classes that are held out: neither examples of them nor sentences that name
+            them are looked at, but for the names of the classifiers' own classes.
+
+    Raises:
+        DataError: The bank has no sounds or no photos to train on.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)
+    model = SRCID(config).eval().requires_grad_(False)
+    names = _class_names(backbones)
+    space = _space([text.meaning(sentences_about(n, m)) for m in names for n in names[m]], config)
+    about = _sentences(bank, names, without)  # by class
+    meanings = {label: space(text.meaning(own)) for label, own in about.items()}
+    general, shown = {}, []
+    for m in names:
+        examples = _examples(bank, m, meanings)
+        head = cast("Classifier", backbones[m])
+        pooled = examples.features[:, : head.head.in_features]
+        kept = [row for row, name in enumerate(names[m]) if name in meanings]
+        imagined = [imagine(head.head, pooled, generator=draw)[kept] for _ in range(VARIANTS)]
+        invented = Examples(
+            head.classified(torch.cat(imagined)), [names[m][row] for row in kept] * VARIANTS
+        )
+        beliefs = space(torch.stack([text.meaning(sentences_about(name, m)) for name in names[m]]))
+        general[m] = _from_classifier(examples, invented, beliefs, meanings)
+        both = torch.cat([pooled, invented.features[:, : pooled.shape[1]]])
+        of_two = head.classified(mixed(pooled, both, MIXED, generator=draw))
+        shown += [general[m](x) for x in (examples.features, of_two)]
+        if m is Modality.AUDIO:  # real sounds are few and of few kinds
+            shown += [general[m](invented.features), _of_two(beliefs[kept], generator=draw)]
+    general[Modality.TEXT] = _from_words(about, meanings, text, space)
+    length = config.dim**0.5  # what LayerNorm makes of every vector
+    for m, own in general.items():
+        _set(cast("GeneralEncoder", model.stages[0].general[m]), own.scaled(length))
+    vectors = F.normalize(torch.cat(shown), dim=-1) * length
+    quantizer = cast("ResidualQuantizer", model.stages[0].quantizer)
+    fit_codebooks(quantizer, vectors, generator=draw)
+    return model
+
+
+def _from_classifier(
+    examples: Examples, invented: Examples, beliefs: Tensor, meanings: Mapping[str, Tensor]
+) -> LinearMap:
+    """Return the map of features ``[E + L]``: the names believed in, moved by the examples.
+
+    The part that examples teach is fitted to imagined ones of every class as well, without
+    which it would take everything for one of the few classes that the bank shows.
+    """
+    size = examples.features.shape[1] - len(beliefs)
+    believed = LinearMap(beliefs - beliefs.mean(0), torch.zeros(beliefs.shape[1]))
+    believed = believed.to_length(1, over=examples.features[:, size:])
+    labels = examples.labels + invented.labels
+    pooled = torch.cat([examples.features, invented.features])[:, :size]
+    taught = ridge(pooled, torch.stack([meanings[label] for label in labels]), penalty=PENALTY)
+    taught = taught.to_length(EXAMPLES, over=examples.features[:, :size])
+    return LinearMap(torch.cat([taught.weight, believed.weight]), taught.bias)
+
+
+def _from_words(
+    about: Mapping[str, Sequence[str]],
+    meanings: Mapping[str, Tensor],
+    text: TextVectors,
+    space: Space,
+) -> LinearMap:
+    """Return the map of a word: half itself, half what its sentence is about."""
+    words = [(text.words(s), meanings[label]) for label, own in about.items() for s in own]
+    x = torch.cat([own for own, _ in words])
+    y = torch.cat([meaning.expand(len(own), -1) for own, meaning in words])
+    itself = LinearMap(space.basis, -x.mean(0) @ space.basis).to_length(1, over=x)
+    topic = ridge(x, y, penalty=TEXT_PENALTY).to_length(1, over=x)
+    return LinearMap(itself.weight + topic.weight, itself.bias + topic.bias)
+
+
+def _of_two(vectors: Tensor, *, generator: torch.Generator) -> Tensor:
+    """Return ``[MIXED, D]`` two or three names at once, the first the most."""
+    chosen = torch.randint(len(vectors), (MIXED, 3), generator=generator)
+    weights = torch.rand(MIXED, 3, generator=generator).square()
+    weights[:, 0] += 0.3
+    return (weights.unsqueeze(-1) * vectors[chosen]).sum(1)
+
+
+def _space(meanings: Sequence[Tensor], config: SRCIDConfig) -> Space:
+    every = torch.stack(list(meanings))
+    mean = every.mean(0)
+    _, _, directions = torch.linalg.svd(F.normalize(every - mean, dim=-1), full_matrices=False)
+    return Space(mean, directions[: config.dim].T)
+
+
+def _class_names(backbones: Mapping[Modality, Backbone]) -> dict[Modality, list[str]]:
+    return {m: own.class_names for m, own in backbones.items() if isinstance(own, Classifier)}
+
+
+def _sentences(
+    bank: Bank, names: Mapping[Modality, Sequence[str]], without: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return sentences about every class of the classifiers and of the bank."""
+    about: dict[str, list[str]] = {}
+    for m, classes in names.items():
+        for name in classes:
+            about.setdefault(name, []).extend(sentences_about(name, m))
+    for entry in bank.entries:
+        if entry.split != "train":
+            continue
+        if entry.modality is Modality.TEXT:
+            about.setdefault(entry.label, []).append(entry.text)
+        else:
+            own = sentences_about(entry.label, entry.modality)
+            if own[0] not in about.setdefault(entry.label, []):
+                about[entry.label].extend(own)
+    allowed = {
+        label: [s for s in own if not mentions(s, without)]
+        for label, own in about.items()
+        if label not in without
+    }
+    return {label: own for label, own in allowed.items() if own}
+
+
+def _examples(bank: Bank, modality: Modality, meanings: Mapping[str, Tensor]) -> Examples:
+    """Return the bank's examples of classes that have a meaning, that is, a sentence."""
+    chosen = [entry for entry in bank.select(modality, "train") if entry.label in meanings]
+    if not chosen:
+        raise DataError(f"the bank has no {modality} with a class to align with: add some")
+    rows = [bank.features[entry.id][0] for entry in chosen]
+    labels = [entry.label for entry, own in zip(chosen, rows, strict=True) for _ in own]
+    return Examples(torch.cat(rows), labels)
+
+
+def _set(encoder: GeneralEncoder, own: LinearMap) -> None:
+    """Make ``encoder`` compute ``own``, brought to one length: its blocks add nothing yet."""
+    encoder.project.weight.copy_(own.weight.T)
+    encoder.project.bias.copy_(own.bias)
+    for block in encoder.blocks:
+        layer = cast("nn.TransformerEncoderLayer", block)
+        for last in (layer.self_attn.out_proj, layer.linear2):
+            last.weight.zero_()
+            last.bias.zero_()

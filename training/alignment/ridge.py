@@ -1,0 +1,42 @@
+"""Ridge regression. Shape letters: N examples, X inputs, Y outputs."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class LinearMap(NamedTuple):
+    """y = x W + b."""
+
+    weight: Tensor  # [X, Y]
+    bias: Tensor  # [Y]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Map ``[..., X]`` to ``[..., Y]``."""
+        return x @ self.weight + self.bias
+
+    def scaled(self, factor: float) -> "LinearMap":
+        """Return the map whose outputs are ``factor`` times as long."""
+        return LinearMap(self.weight * factor, self.bias * factor)
+
+    def to_length(self, length: float, *, over: Tensor) -> "LinearMap":
+        """Return the map scaled so that its outputs over ``[N, X]`` have this mean length."""
+        return self.scaled(length / float(self(over).norm(dim=-1).mean()))
+
+
+def ridge(x: Tensor, y: Tensor, *, penalty: float) -> LinearMap:
+    """Return the map from ``x`` ``[N, X]`` to ``y`` ``[N, Y]`` of least squares.
+
+    Args:
+        x: Inputs.
+        y: What they should become.
+        penalty: On the squared weights, in units of the mean square of an input; the bias is
+            free.
+    """
+    mean_x, mean_y = x.mean(0), y.mean(0)
+    inputs, outputs = x - mean_x, y - mean_y
+    square = inputs.T @ inputs / len(x)
+    square.diagonal().add_(penalty * float(square.diagonal().mean()))
+    weight = torch.linalg.solve(square, inputs.T @ outputs / len(x))
+    return LinearMap(weight, mean_y - mean_x @ weight)

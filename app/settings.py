@@ -45,7 +45,7 @@ class Settings(BaseSettings):
         None, description="What Milvus asks for: user:password, or an API key"
     )
     checkpoint: str = Field(
-        "compact", min_length=1, description="Name of a shipped checkpoint, or a folder"
+        "default", min_length=1, description="Name of a shipped checkpoint, or a folder"
     )
     device: str = Field(
         "auto",

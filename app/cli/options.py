@@ -8,7 +8,7 @@ import typer
 CheckpointOption = Annotated[
     str | None,
     typer.Option(
-        "--checkpoint", help="Name of a shipped checkpoint, or a folder.", show_default="compact"
+        "--checkpoint", help="Name of a shipped checkpoint, or a folder.", show_default="default"
     ),
 ]
 DataDirOption = Annotated[

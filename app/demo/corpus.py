@@ -18,13 +18,12 @@ ABOUT = {
     "stamps": (
         f"pictures, sound effects and sentences of Debian's package {stamps.PACKAGE}, composed "
         "into clips here: a still picture over its sound, not a recording of the two together. "
-        "The shipped checkpoint knows twelve classes (dog and rooster among them); most of these "
-        "clips are of none of them, so expect few of them to be told apart by a sentence"
+        "The shipped checkpoint knows things by the names of the classes that its backbones were "
+        "trained with; what has no name among these is described by what is like it"
     ),
     "drawn": (
-        "coloured shapes moving over tones, drawn here. The shipped checkpoint knows twelve "
-        "classes of photos and sounds and no shapes: they show how the service is used, not how "
-        "well it finds"
+        "coloured shapes moving over tones, drawn here. The shipped checkpoint knows photos and "
+        "sounds of things and no shapes: they show how the service is used, not how well it finds"
     ),
 }
 
@@ -37,9 +36,7 @@ class Example(NamedTuple):
 
 
 EXAMPLES = {
-    # A class that the checkpoint knows and the corpus has kin of: brass, a bassoon. By "a dog
-    # barks" it would find bison, cow and tiger first, which to twelve classes are all dogs.
-    "stamps": Example("dog", "someone plays the saxophone"),
+    "stamps": Example("dog", "a dog barks"),
     "drawn": Example(drawn.DRAWINGS[0].name, drawn.DRAWINGS[0].sentence),
 }
 

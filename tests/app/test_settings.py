@@ -15,7 +15,7 @@ def test_the_environment_sets_and_an_option_overrides(monkeypatch: pytest.Monkey
 
 def test_the_defaults_serve_the_shipped_checkpoint_on_this_machine_only() -> None:
     settings = load_settings()
-    assert (settings.host, settings.port, settings.checkpoint) == ("127.0.0.1", 8000, "compact")
+    assert (settings.host, settings.port, settings.checkpoint) == ("127.0.0.1", 8000, "default")
     assert settings.data_dir == Path.home() / ".srcid"
 
 

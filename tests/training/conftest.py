@@ -60,7 +60,9 @@ def tiny_run(tiny_bank: Path, tiny_config: SRCIDConfig) -> TrainConfig:
     quantizer = tiny_config.quantizer.model_copy(update={"revive_after": 3})
     return TrainConfig(
         name="tiny",
-        model=tiny_config.model_copy(update={"quantizer": quantizer, "standardize_specific": True}),
+        model=tiny_config.model_copy(
+            update={"quantizer": quantizer, "standardize_specific": True, "max_steps": 3}
+        ),
         data=DataConfig(folder=tiny_bank, steps=3, clips_per_epoch=34, text_layout="spread"),
         objective=ObjectiveConfig(
             layers=(LayerWeights(infonce=1), LayerWeights(total=0.3)),

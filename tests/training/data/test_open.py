@@ -24,7 +24,7 @@ def own(tmp_path_factory: pytest.TempPathFactory, tiny_config: SRCIDConfig) -> P
 
 def config(model: SRCIDConfig, folder: Path | None, **data: float) -> TrainConfig:
     own = DataConfig.model_validate({"folder": folder, "steps": 2, "clips_per_epoch": 4, **data})
-    return TrainConfig(name="own", model=model, data=own)
+    return TrainConfig(name="own", model=model.model_copy(update={"max_steps": 2}), data=own)
 
 
 def test_a_bank_is_a_bank(tiny_run: TrainConfig, tmp_path: Path) -> None:

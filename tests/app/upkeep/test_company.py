@@ -57,6 +57,30 @@ def test_a_restore_waits_for_nobody_and_readers_see_it(tmp_path: Path) -> None:
             assert len(found(store)) == 9
 
 
-def found(store: LocalStore) -> list[str]:
+def test_a_reader_tells_a_restored_index_that_has_come_as_far_from_the_one_it_knew(
+    tmp_path: Path,
+) -> None:
+    """As many items were added to both: only their histories differ."""
+    data, backup = tmp_path / "data", tmp_path / "backup"
+    with open_store(data) as store:
+        store.add_many([make_item(f"{n}", 1) for n in range(5)], replace=False)
+    back_up(data, backup)
+    restore(backup, data, replace=True)
+    with open_store(data) as store:
+        store.add(make_item("mine", 1), replace=False)
+    with open_store(data, read_only=True) as reader:
+        assert scores(reader)["mine"] == 1
+        restore(backup, data, replace=True)
+        with open_store(data) as store:
+            store.add(make_item("theirs", 2), replace=False)
+            expected = scores(store)
+        assert scores(reader) == expected
+
+
+def scores(store: LocalStore) -> dict[str, float]:
     hits = store.search(QUERY, layers=(1, 2), targets=[AUDIO], k=99)
-    return sorted(hit.item.id for hit in hits)
+    return {hit.item.id: hit.score for hit in hits}
+
+
+def found(store: LocalStore) -> list[str]:
+    return sorted(scores(store))

@@ -19,7 +19,7 @@ class Bare:
     def __init__(self, source: bytes | str) -> None:
         torch.set_num_threads(1)
         keep_freed_memory()
-        self.encoder = Encoder.from_pretrained("compact")
+        self.encoder = Encoder.from_pretrained("default")
         self.config = DecodeConfig(max_steps=60)
         self.source = source
 

@@ -43,7 +43,7 @@ def create_app(checkpoint: str) -> FastAPI:
     return app
 
 
-def main(port: int = 8001, checkpoint: str = "compact") -> None:
+def main(port: int = 8001, checkpoint: str = "default") -> None:
     """Serve on this machine."""
     uvicorn.run(create_app(checkpoint), port=port, log_level="warning")
 

@@ -12,7 +12,7 @@ from model.encoder import Encoder
 from model.media import read_clip
 
 
-def main(path: str, checkpoint: str = "compact") -> None:
+def main(path: str, checkpoint: str = "default") -> None:
     encoder = Encoder.from_pretrained(checkpoint)
     clip = read_clip(Path(path))  # decoded, with limits on its length and size
     streams = encoder.encode_clip(clip)

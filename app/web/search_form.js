@@ -1,6 +1,7 @@
 /** The form of the search view: the sentence, the clip, and options that are tucked away. */
 
 import { h, icon } from "./dom.js";
+import { knownLayers } from "./timeline.js";
 
 const ACCEPT = "audio/*,video/*,image/*";
 
@@ -75,7 +76,10 @@ export function searchForm(params, { isAboutMedia }) {
           params.get("score"),
           [["mean", "the mean of all seconds"], ["max", "the best second"], ["window", "the best three seconds"]],
         ),
-        select("layers", "Layers", params.get("layers"), [["both", "both"], ["1", "the first"], ["2", "the second"]]),
+        knownLayers().length > 1 && select("layers", "Layers", params.get("layers"), [
+          ["both", "both"],
+          .../** @type {[string, string][]} */ (knownLayers().map((layer) => [String(layer), `layer ${layer} only`])),
+        ]),
         select("k", "Streams at most", params.get("k"), [["10", "10"], ["20", "20"], ["50", "50"]]),
         h(
           "label",
@@ -142,8 +146,9 @@ function fieldsOf(form) {
   /** @type {Record<string, string | string[]>} */
   const fields = { q: String(data.get("q")).trim(), targets: data.getAll("targets").map(String) };
   for (const name of ["without", "layers", "score", "k", "threshold"]) {
-    const value = String(data.get(name)).trim();
-    if (value !== usual[/** @type {keyof typeof usual} */ (name)]) fields[name] = value;
+    const asUsual = usual[/** @type {keyof typeof usual} */ (name)];
+    const value = String(data.get(name) ?? asUsual).trim(); // a checkpoint of one layer has no choice of them
+    if (value !== asUsual) fields[name] = value;
   }
   return fields;
 }

@@ -19,6 +19,9 @@ export function setLayers(codeLayers) {
   layers = codeLayers;
 }
 
+/** Return the layers that the checkpoint has. */
+export const knownLayers = () => [...new Set(layers)];
+
 /** @param {number} row */
 export const layerOf = (row) => layers[row] ?? row + 1;
 

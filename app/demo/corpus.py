@@ -36,7 +36,7 @@ class Example(NamedTuple):
 
 
 EXAMPLES = {
-    "stamps": Example("dog", "a dog barks"),
+    "stamps": Example("violin", "someone plays the violin"),
     "drawn": Example(drawn.DRAWINGS[0].name, drawn.DRAWINGS[0].sentence),
 }
 

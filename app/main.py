@@ -128,28 +128,39 @@ def open_jobs(service: RetrievalService, settings: Settings) -> IndexJobs:
     )
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, *, writer_url: str | None = None) -> FastAPI:
     """Return the app. It opens the service when it starts and closes it when it stops.
+
+    Args:
+        settings: Of the service.
+        writer_url: Where another process serves the same data directory and writes to it. This
+            one then only reads, and passes on what would change something.
 
     Raises:
         ConfigError: The address is public, but there is no API key; or tracing is wanted and its
             packages are missing.
     """
     measured = Metrics()
+    is_writer = writer_url is None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # In a thread: the loop answers meanwhile that the process is alive.
-        service = await asyncio.to_thread(open_service, settings, observer=measured)
+        service = await asyncio.to_thread(
+            open_service, settings, observer=measured, read_only=not is_writer
+        )
         app.state.service = service
         measured.describe(version=app.version, fingerprint=service.engine.encoder.fingerprint)
         measured.items.set_function(lambda: len(service.store))
         measured.queue_length.set_function(lambda: service.engine.num_waiting)
         with service.store, service.engine:
-            sweeping = asyncio.create_task(asyncio.to_thread(service.items.sweep))
-            with open_jobs(service, settings) as app.state.jobs:
+            if not is_writer:
                 yield
-            await sweeping
+            else:
+                sweeping = asyncio.create_task(asyncio.to_thread(service.items.sweep))
+                with open_jobs(service, settings) as app.state.jobs:
+                    yield
+                await sweeping
         if tracer:
             tracer.shutdown()
 
@@ -161,7 +172,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.live = live.LiveTurns(settings.max_live)
     app.state.metrics = measured
-    middleware.install(app, settings, metrics=measured)
+    middleware.install(app, settings, metrics=measured, writer_url=writer_url)
     tracer = trace(app) if settings.tracing else None
     problems.install(app)
     app.include_router(health.router)

@@ -27,6 +27,9 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one")
+    workers: PositiveInt = Field(
+        1, description="Processes that answer: one that writes, the others read beside it"
+    )
     data_dir: Path = Field(
         Path("~/.srcid"), description="Folder of the index; made when first needed"
     )

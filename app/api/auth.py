@@ -129,7 +129,7 @@ class Auth:
         await self.app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
-        path = _path_of_call(scope)
+        path = path_of_call(scope)
         if path in OPEN or path.startswith(OPEN_FOLDER):
             return
         headers = Headers(scope=scope)
@@ -210,7 +210,7 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _path_of_call(scope: Scope) -> str:
+def path_of_call(scope: Scope) -> str:
     """Return the path as routes see it: without the prefix that a proxy may have left on."""
     path, root = str(scope["path"]), str(scope.get("root_path", ""))
     return path.removeprefix(root) if path.startswith(f"{root}/") else path

@@ -5,6 +5,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from app.api.auth import Auth, anonymous_policy, hosts_of
 from app.api.body_limit import BodyLimit
+from app.api.forward import Forward
 from app.api.inflight import InflightBytes
 from app.api.observe import Observe
 from app.keys import KeyFile
@@ -13,8 +14,16 @@ from app.rate_limit import RateLimit
 from app.settings import Settings
 
 
-def install(app: FastAPI, settings: Settings, *, metrics: Metrics) -> None:
+def install(
+    app: FastAPI, settings: Settings, *, metrics: Metrics, writer_url: str | None = None
+) -> None:
     """Put the middlewares around ``app``.
+
+    Args:
+        app: The app.
+        settings: What they are told.
+        metrics: What they count with.
+        writer_url: Where changes are passed on to; None: they are made here.
 
     Raises:
         ConfigError: The address is public, but there is no API key.
@@ -40,3 +49,5 @@ def install(app: FastAPI, settings: Settings, *, metrics: Metrics) -> None:
             allow_headers=["*"],
             expose_headers=["Location", "Retry-After", "X-Request-ID", "Content-Range"],
         )
+    if writer_url is not None:
+        app.add_middleware(Forward, writer_url=writer_url)

@@ -32,38 +32,60 @@ def serve(
     data_dir: DataDirOption = None,
     checkpoint: CheckpointOption = None,
     device: DeviceOption = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that answer.", show_default="1")
+    ] = None,
 ) -> None:
     """Start the HTTP service. Every setting is also a SRCID_* environment variable."""
     settings = load_settings(
-        host=host, port=port, data_dir=data_dir, checkpoint=checkpoint, device=device
+        host=host,
+        port=port,
+        data_dir=data_dir,
+        checkpoint=checkpoint,
+        device=device,
+        workers=workers,
     )
+    if settings.workers > 1:
+        from app.cli.workers import serve_together
+
+        serve_together(settings)
+        return
     # Bound before the checkpoint is loaded: a port that is taken shows at once.
     with listen(settings.host, settings.port) as listener:
-        host, port = listener.getsockname()[:2]
-        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
-        async def announce(service: "RetrievalService") -> None:
-            print(f"srcid: running on {address}, its calls at {address}/docs", flush=True)
+        async def announce_it(service: "RetrievalService") -> None:
+            announce(listener)
 
-        run(settings, listener, then=announce)
+        run(settings, listener, then=announce_it)
+
+
+def announce(listener: socket.socket) -> None:
+    """Print where the service is."""
+    host, port = listener.getsockname()[:2]
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    print(f"srcid: running on {address}, its calls at {address}/docs", flush=True)
 
 
 def run(
     settings: Settings,
-    listener: socket.socket,
-    *,
+    *listeners: socket.socket,
     then: Callable[["RetrievalService"], Awaitable[None]],
+    writer_url: str | None = None,
+    is_alone: bool = True,
     log_level: str = "info",
 ) -> None:
     """Serve until SIGTERM or SIGINT; the latter ends in ``KeyboardInterrupt``.
 
-    The socket is answered at once: ``/livez`` says that the process is there while the checkpoint
-    is loaded, which takes seconds, and everything else says ``Starting``.
+    Where it is alone, it answers at once: ``/livez`` says that the process is there while the
+    checkpoint is loaded, which takes seconds, and everything else says ``Starting``.
 
     Args:
         settings: Which ones.
-        listener: Where requests come in.
+        listeners: Where requests come in; bound, if only that.
         then: Awaited with the opened service when requests are served.
+        writer_url: Where changes are passed on to (``create_app``).
+        is_alone: Whether nobody else answers on the port. Else this process takes no connection
+            from those that can answer it until it can itself.
         log_level: "warning" leaves out a line for each request.
     """
     import uvicorn
@@ -83,25 +105,33 @@ def run(
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     server = DrainingServer(config, seconds=settings.drain_seconds)
+    may_listen = asyncio.Event()
 
     async def serve_app() -> None:
         try:
-            await server.is_listening.wait()
-            app = await asyncio.to_thread(_create_app, settings)
+            if is_alone:
+                may_listen.set()
+                await server.is_listening.wait()
+            app = await asyncio.to_thread(_create_app, settings, writer_url)
             # Not left to uvicorn, which would log a traceback where a sentence says it all.
             async with app.router.lifespan_context(app):
                 service: RetrievalService = app.state.service
                 server.drain = service.drain
                 door.open(app)
+                may_listen.set()
+                await server.is_listening.wait()
                 await then(service)
                 await asyncio.Event().wait()  # until cancelled
         finally:
             server.should_exit = True  # where this failed
+            may_listen.set()
 
     async def answer() -> None:
         serving = asyncio.create_task(serve_app())
         try:
-            await server.serve(sockets=[listener])
+            await may_listen.wait()
+            if not server.should_exit:
+                await server.serve(sockets=[*listeners])
         finally:
             serving.cancel()
             await asyncio.wait([serving])
@@ -114,10 +144,10 @@ def run(
         runner.run(answer())
 
 
-def _create_app(settings: Settings) -> "FastAPI":
+def _create_app(settings: Settings, writer_url: str | None) -> "FastAPI":
     from app.main import create_app  # loads torch
 
-    return create_app(settings)
+    return create_app(settings, writer_url=writer_url)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.bulk import BulkIndex
+from app.indexing import FileToIndex
 from app.main import create_app
 from app.settings import Settings
 
@@ -48,17 +49,32 @@ def ended(client: TestClient, job_id: str) -> dict[str, Any]:
     return last
 
 
-def hold(monkeypatch: pytest.MonkeyPatch, after: int) -> tuple[threading.Event, threading.Event]:
-    """Let ``after`` files be encoded, then hold the next until the second event is set."""
+def wait_for(client: TestClient, job_id: str, *, indexed: int) -> None:
+    deadline = time.monotonic() + 30
+    while (job := client.get(f"/jobs/{job_id}").json())["indexed"] < indexed:
+        assert time.monotonic() < deadline, job
+        time.sleep(0.01)
+
+
+def hold(
+    monkeypatch: pytest.MonkeyPatch, after: int = 0, name: str = ""
+) -> tuple[threading.Event, threading.Event]:
+    """Hold the encoding of files until the second event is set.
+
+    Args:
+        monkeypatch: Undoes it.
+        after: How many files are let pass; which ones is up to the threads.
+        name: The only file that is held; any by default.
+    """
     reached, go_on = threading.Event(), threading.Event()
     encode: Callable[..., Any] = BulkIndex.encode
     count = iter(range(10**6))
 
-    def held(self: BulkIndex, *args: Any, **options: Any) -> Any:
-        if next(count) >= after:
+    def held(self: BulkIndex, file: FileToIndex, **options: Any) -> Any:
+        if file.path.name.startswith(name) and next(count) >= after:
             reached.set()
             go_on.wait(30)
-        return encode(self, *args, **options)
+        return encode(self, file, **options)
 
     monkeypatch.setattr(BulkIndex, "encode", held)
     return reached, go_on
@@ -157,10 +173,11 @@ def test_a_job_resumes_after_a_restart(
     settings: Settings, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        reached, go_on = hold(patch, after=2)
+        reached, go_on = hold(patch, name="c.wav")
         with TestClient(create_app(with_root(settings, root))) as client:
             job_id = client.post("/jobs/index", json={"folder": "farm"}).json()["id"]
             assert reached.wait(30)
+            wait_for(client, job_id, indexed=2)  # a and b, which may still be on their way
             threading.Timer(0.2, go_on.set).start()
         kept = json.loads((settings.data_dir / "jobs" / f"{job_id}.json").read_text())
         assert kept["state"] == "running"

@@ -10,6 +10,8 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 DEMO_ARGS ?=
 DATA ?= ../shared/data/demo12
+# Processes that tests are spread over, a file of tests to one of them; each takes a gigabyte.
+JOBS ?= 2
 
 .PHONY: help
 help: ## List the targets
@@ -77,8 +79,8 @@ imports: $(INSTALLED) ## Who may import whom (import-linter; the contracts stand
 	@$(BIN)/lint-imports --no-logo
 
 .PHONY: test
-test: $(INSTALLED) ## The tests: no network, GPU or Docker; a few minutes on two cores
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow and not gpu"
+test: $(INSTALLED) ## The tests, JOBS=2 at a time: no network, GPU or Docker; six minutes on two cores
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow and not gpu" --numprocesses=$(JOBS) --dist=loadfile
 
 .PHONY: test-all
 test-all: $(INSTALLED) ## The tests marked slow, gpu and docker too
@@ -90,7 +92,8 @@ docker-test: $(INSTALLED) ## Build the image and try it (DOCKER=command BASE_IMA
 
 .PHONY: cov
 cov: $(INSTALLED) ## The tests again, with the lines that none of them reaches
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow and not gpu" --cov --cov-report=term-missing:skip-covered
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow and not gpu" --numprocesses=$(JOBS) --dist=loadfile \
+		--cov --cov-report=term-missing:skip-covered
 
 # --- using --------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from training.evaluation.paper import COLUMNS, TABLES, WITHIN_COLUMNS, PaperRow
 from training.evaluation.tasks import PAPER
 from training.recipes import RECIPES
 
-ROWS = {row for rows in TABLES.values() for row in rows}
+ROWS = dict.fromkeys(row for rows in TABLES.values() for row in rows)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.title)

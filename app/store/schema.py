@@ -9,12 +9,14 @@ import sqlite3
 from pathlib import Path
 
 from app.errors import StoreUnavailable
+from app.store.log_room import log_of, make_room
 from model.modality import Modality
 
 SCHEMA_VERSION = 3
 MODALITIES = tuple(Modality)
 STREAMS_EACH = 4  # keys that an item has for its streams: 4 * its own + the modality's place
-WAL_PAGES = 16_384  # 64 MB of changes are gathered before they go into the file itself
+LOG_PAGES = 4096  # of changes are gathered before they go into the file itself: 16 MB
+LOG_BYTES = LOG_PAGES * (4096 + 24)  # with the header of each
 CACHE_KILOBYTES = 32_768  # of pages, for the connection that writes
 
 # Keys are never used again (AUTOINCREMENT), and a stream never changes: what an index has to
@@ -79,7 +81,7 @@ COMMIT;
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     """Open in autocommit mode: transactions are begun where they are meant."""
     uri = path.resolve().as_uri()
-    if read_only and not os.access(path.parent, os.W_OK) and not _log(path).exists():
+    if read_only and not os.access(path.parent, os.W_OK) and not log_of(path).exists():
         uri += "?immutable=1"  # on a disk that nobody writes to there is no log to look at
     db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=30)
     if read_only:
@@ -96,25 +98,21 @@ def prepare(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
     if not read_only:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        db.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         db.execute(f"PRAGMA cache_size = -{CACHE_KILOBYTES}")
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version == SCHEMA_VERSION:
-        return
     if version > SCHEMA_VERSION:
         raise StoreUnavailable(
             f"{path} has version {version}, this srcid reads {SCHEMA_VERSION}: update srcid, "
             "or choose another data directory (SRCID_DATA_DIR, --data-dir)"
         )
-    if read_only:
+    if read_only and version < SCHEMA_VERSION:
         raise StoreUnavailable(
             f"{path} has version {version}, this srcid reads {SCHEMA_VERSION}: let a command that "
             "writes bring it up to date (srcid serve, srcid index)"
         )
-    if version:
+    if version < SCHEMA_VERSION:
         db.create_function("from_hex", 1, bytes.fromhex, deterministic=True)
-    db.executescript(FROM_1_OR_2 if version else SCHEMA)
-
-
-def _log(path: Path) -> Path:
-    return path.with_name(f"{path.name}-wal")
+        db.executescript(FROM_1_OR_2 if version else SCHEMA)
+    if not read_only:
+        make_room(path, LOG_BYTES)

@@ -10,7 +10,9 @@ import pytest
 
 from app.errors import StoreUnavailable
 from app.store.base import Item
+from app.store.folder import database_path
 from app.store.local import LocalStore
+from app.store.log_room import log_of
 from tests.app.store.processes import AUDIO, QUERY, VIDEO, make_item, open_store
 
 
@@ -98,6 +100,13 @@ def test_a_file_that_may_not_grow_keeps_what_was_acknowledged(tmp_path: Path) ->
         store.add(heavy("later"), replace=False)
     with open_store(tmp_path) as store:
         assert_holds(store, [*taken, "later"])
+
+
+def test_room_in_the_log_is_not_taken_where_the_disk_does_not_have_it(tmp_path: Path) -> None:
+    with limit(resource.RLIMIT_FSIZE, 500_000), open_store(tmp_path) as store:
+        store.add(make_item("a", 1), replace=False)
+        assert log_of(database_path(tmp_path)).stat().st_size < 100_000
+        assert_holds(store, ["a"])
 
 
 def test_a_disk_that_must_not_be_written_to_is_searched_by_readers_only(tmp_path: Path) -> None:

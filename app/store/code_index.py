@@ -81,12 +81,12 @@ class CodeIndex:
         is_known = codes.size and codes.min() >= 0 and codes.max() < size
         return codes.shape[1] == rows and bool(is_known)
 
-    def remove(self, key: int) -> None:
-        """Remove the stream of that key."""
-        found = any(block.remove(key) for block in self.blocks.values())
-        assert found
+    def remove(self, key: int) -> bool:
+        """Remove the stream of that key; return whether there was one."""
+        was_there = any(block.remove(key) for block in self.blocks.values())
         for postings in self._postings.values():
             postings.remove(key)
+        return was_there
 
     def search(
         self,

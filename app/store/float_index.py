@@ -44,11 +44,12 @@ class FloatIndex(CodeIndex):
         for layers, vectors in self._vectors.items():
             vectors.add(keys, self._pooled(codes, layers))
 
-    def remove(self, key: int) -> None:
-        """Remove the stream of that key."""
-        super().remove(key)
-        for vectors in self._vectors.values():
+    def remove(self, key: int) -> bool:
+        """Remove the stream of that key; return whether there was one."""
+        was_there = super().remove(key)
+        for vectors in self._vectors.values() if was_there else ():
             vectors.remove(np.array([key]))
+        return was_there
 
     def search_many(
         self,

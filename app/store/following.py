@@ -14,6 +14,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+import numpy as np
+
 from app.errors import StoreUnavailable
 from app.store.code_index import CodeIndex
 from app.store.items import ItemDatabase
@@ -27,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 Indexes = Mapping[Modality, CodeIndex]
 UNSAVED = 50_000  # streams that are read from the database in a tenth of a second
+NAMED = 10  # streams, in what is logged
 TRIES = 3  # to search beside other searches while another process or thread writes
 
 
@@ -110,12 +113,13 @@ class FollowingIndexes:
         if begun is None or not view.leads_on_from(begun):
             begun = self._begin(view)
         for stream in view.removed_since(begun):
-            self._indexes[MODALITIES[stream % STREAMS_EACH]].remove(stream)
-            self._unsaved += 1
+            index = self._indexes[MODALITIES[stream % STREAMS_EACH]]
+            self._unsaved += index.remove(stream)  # a damaged one was never in it
         for batch in view.code_batches(since=begun.added):
-            self._check(batch)
-            self._indexes[batch.modality].add(batch.keys, batch.codes)
-            self._unsaved += len(batch.keys)
+            known = self._known(batch)
+            if len(known.keys):
+                self._indexes[batch.modality].add(known.keys, known.codes)
+            self._unsaved += len(known.keys)
         self._position = now
 
     def _begin(self, view: View) -> Position:
@@ -135,13 +139,24 @@ class FollowingIndexes:
             restore(self._indexes[part.modality], part)
         return snapshot.position
 
-    def _check(self, batch: CodeBatch) -> None:
-        """See that codes can be looked up in the vocabulary."""
-        if not self._indexes[batch.modality].takes(batch.codes):
-            raise StoreUnavailable(
-                f"{self._database.path} has codes that its checkpoint does not have, such as those "
-                f"of the {batch.modality} stream {batch.keys[0]}: see srcid store verify"
-            )
+    def _known(self, batch: CodeBatch) -> CodeBatch:
+        """Return the streams whose codes can be looked up in the vocabulary: all, unless damaged.
+
+        One that is damaged is left out of the search; it must not take the others with it.
+        """
+        index = self._indexes[batch.modality]
+        if index.takes(batch.codes):
+            return batch
+        is_known = np.array([index.takes(own[None]) for own in batch.codes])
+        logger.error(
+            "%s has %d %s streams whose codes its checkpoint does not have; they are not searched "
+            "(keys %s): see srcid store verify",
+            self._database.path,
+            int((~is_known).sum()),
+            batch.modality,
+            batch.keys[~is_known][:NAMED].tolist(),
+        )
+        return batch._replace(keys=batch.keys[is_known], codes=batch.codes[is_known])
 
 
 def note_snapshot(db: sqlite3.Connection, digest: str, position: Position) -> bool:

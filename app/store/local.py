@@ -139,6 +139,7 @@ class LocalStore(Store):
         return in_order(
             make.hit(stored[key].item, stored[key].keys[key], value, number)
             for key, value, number in zip(*(column.tolist() for column in near), strict=True)
+            if key in stored
         )
 
     def occurrences(
@@ -155,6 +156,7 @@ class LocalStore(Store):
         return [
             Occurrence(stored[key].item, stored[key].keys[key], step)
             for key in first
+            if key in stored
             for step in sorted(steps[keys == key].tolist())
         ][:k]
 
@@ -165,7 +167,9 @@ class LocalStore(Store):
             streams = item.streams if item else {}
             keys = [key for m, own in streams.items() for key in equals(indexes[m], own.codes)]
             stored = view.of_streams(keys)
-        found = [Duplicate(stored[key].item.id, stored[key].keys[key]) for key in keys]
+        found = [
+            Duplicate(stored[key].item.id, stored[key].keys[key]) for key in keys if key in stored
+        ]
         others = [own for own in found if own.item_id != item_id]
         return sorted(others, key=lambda own: (own.item_id, PLACES[own.modality]))
 
@@ -259,7 +263,7 @@ def _longest(
     """Return where a code stands longest in each of some streams, the best first."""
     stored = view.of_streams(near.keys.tolist())
     pairs = zip(near.scores.tolist(), near.keys.tolist(), strict=True)
-    own = [(-score, stored[key].item) for score, key in pairs]
+    own = [(-score, stored[key].item) for score, key in pairs if key in stored]
     return [
         Occurrence(item, modality, longest_run(item.streams[modality].codes[row], code))
         for _, item in sorted(own, key=lambda pair: (pair[0], pair[1].id))

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from app.errors import StoreUnavailable
 from app.filters import Where
 from app.store.base import Item, Stream
 from app.store.schema import MODALITIES, STREAMS_EACH
@@ -35,6 +36,10 @@ POSITION = """
 SELECT history, ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'items'), 0),
        ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'removed'), 0)
 FROM state
+"""
+DAMAGED = """
+SELECT items.id, streams.key FROM streams JOIN items ON items.key = streams.key >> 2
+WHERE code_rows < 1 OR length(codes) < 1 OR length(codes) % (2 * code_rows)
 """
 BATCH = 10_000  # streams or ids read at once
 MANY = 5000  # streams that are not each looked up to find the first by id
@@ -108,9 +113,17 @@ class View:
         return [stored.item for stored in self._select(where, (after, limit))]
 
     def all(self) -> Iterator[Item]:
-        """Yield every item by id, for as long as the view lasts."""
+        """Yield every item by id, for as long as the view lasts.
+
+        Where one raises ``StoreUnavailable``, the next call goes on with the one after it.
+        """
         rows = self._db.execute(f"{SELECT} ORDER BY items.id, streams.key")
-        return (_stored(list(own)).item for _, own in groupby(rows, key=itemgetter(0)))
+        return map(_item, groupby(rows, key=itemgetter(0)))
+
+    def damaged(self) -> list[tuple[str, Modality]]:
+        """Return the id and modality of each stream that cannot be read: its item lacks it."""
+        rows = self._db.execute(DAMAGED)
+        return [(item_id, MODALITIES[key % STREAMS_EACH]) for item_id, key in rows]
 
     def passing(self, where: Where) -> NDArray[np.int64]:
         """Return the keys, rising, of the items that pass ``where``."""
@@ -126,7 +139,7 @@ class View:
         return [key for (key,) in rows]
 
     def of_streams(self, streams: Sequence[int]) -> dict[int, StoredItem]:
-        """Return the item of each stream key that there is."""
+        """Return the item of each stream that there is and that can be read."""
         items = {key // STREAMS_EACH for key in streams}
         where = "WHERE items.key IN (SELECT value FROM json_each(?))"
         found = self._select(where, (json.dumps(list(items)),))
@@ -141,7 +154,7 @@ class View:
         return [stream for (stream,) in rows]
 
     def code_batches(self, *, since: int = 0) -> Iterator[CodeBatch]:
-        """Yield the streams of all items above key ``since``.
+        """Yield the streams of all items above key ``since``, but for damaged ones.
 
         Those of one modality and length come in the order of their keys.
         """
@@ -151,7 +164,9 @@ class View:
             kinds: dict[tuple[int, int, int], list[tuple[int, bytes]]] = defaultdict(list)
             for key, code_rows, blob in rows:
                 kinds[key % STREAMS_EACH, code_rows, len(blob)].append((key, blob))
-            for (place, code_rows, _), own in kinds.items():
+            for (place, code_rows, size), own in kinds.items():
+                if not _is_whole(code_rows, size):
+                    continue
                 keys = np.array([key for key, _ in own], np.int64)
                 codes = np.frombuffer(b"".join(blob for _, blob in own), "<i2")
                 codes = codes.astype(np.int16).reshape(len(own), code_rows, -1)
@@ -176,12 +191,30 @@ class View:
 
 
 def _stored(rows: list[tuple[Any, ...]]) -> StoredItem:
-    """Read one item from its rows, a row a stream."""
+    """Read one item from its rows, a row a stream; a damaged stream is left out."""
     item_id, text, sha256, metadata = rows[0][:4]
     streams, keys = {}, {}
     for key, code_rows, blob, duration in (row[4:] for row in rows):
+        if not _is_whole(code_rows, len(blob)):
+            continue
         codes = np.frombuffer(blob, "<i2").astype(np.int16).reshape(code_rows, -1)
         modality = MODALITIES[key % STREAMS_EACH]
         streams[modality] = Stream(codes, duration)
         keys[key] = modality
-    return StoredItem(Item(item_id, streams, json.loads(metadata), text, sha256.hex()), keys)
+    try:
+        own = json.loads(metadata)
+    except ValueError as error:
+        raise StoreUnavailable(
+            f"the metadata of item {item_id!r} are damaged ({error}): delete the item, or put it "
+            "again"
+        ) from error
+    return StoredItem(Item(item_id, streams, own, text, sha256.hex()), keys)
+
+
+def _item(rows: tuple[str, Iterator[tuple[Any, ...]]]) -> Item:
+    return _stored(list(rows[1])).item
+
+
+def _is_whole(code_rows: int, size: int) -> bool:
+    """Tell whether ``size`` bytes are steps of so many codes; SQL's word for it is ``DAMAGED``."""
+    return code_rows > 0 and size > 0 and size % (2 * code_rows) == 0

@@ -44,8 +44,10 @@ def verify(folder: Path) -> Verification:
         return found
     try:
         with database.view() as view:
+            for item_id, modality in view.damaged():
+                found.damages.append(f"item {item_id!r}: its {modality} is damaged")
             found.notes += _snapshot(folder, view.snapshot(), view.fingerprint())
-            for item in view.all():
+            for item in _readable(view.all(), found):
                 found.items += 1
                 found.streams += len(item.streams)
                 found.damages += _codes(item)
@@ -54,11 +56,21 @@ def verify(folder: Path) -> Verification:
                     found.damages += _media(item, kept)
     except StoreUnavailable as error:
         found.damages.append(str(error))
-    except ValueError as error:  # codes or metadata that are none
-        found.damages.append(f"{path.name}: the item after the first {found.items}: {error}")
     finally:
         database.close()
     return found
+
+
+def _readable(items: Iterator[Item], found: Verification) -> Iterator[Item]:
+    """Yield what can be read, and note what cannot."""
+    while True:
+        try:
+            yield next(items)
+        except StopIteration:
+            return
+        except StoreUnavailable as error:
+            found.items += 1
+            found.damages.append(str(error))
 
 
 def _codes(item: Item) -> Iterator[str]:

@@ -101,6 +101,7 @@ class FrameSampler:
         self._shown: av.VideoFrame | None = None  # the latest frame: on screen until the next
         self._pixels: NDArray[np.uint8] | None = None  # the same, scaled, once it is wanted
         self._kept: list[NDArray[np.uint8]] = []
+        self._matrix: NDArray[np.int32] | None = None  # how the first kept frame is turned
 
     @property
     def is_full(self) -> bool:
@@ -147,7 +148,9 @@ class FrameSampler:
     def _upright(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         image = Image.fromarray(frame.to_ndarray(format="rgb24", threads=1))
         pixels = scaled(image, self.short_side, pixel_aspect=self.pixel_aspect)
-        return upright(pixels, display_matrix(frame))
+        if self._matrix is None:  # once: PyAV keeps a frame that was asked until the next gc
+            self._matrix = display_matrix(frame)
+        return upright(pixels, self._matrix)
 
     def _like_the_others(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Give a frame the first one's size: streams may change theirs midway."""

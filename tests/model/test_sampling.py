@@ -1,3 +1,4 @@
+import gc
 from fractions import Fraction
 
 import av
@@ -129,3 +130,17 @@ def test_display_matrices_turn_and_mirror(matrix: list[list[int]], shown: list[l
     pixels = np.array([[1, 2], [3, 4]], np.uint8)[..., None].repeat(3, -1)
     turned = upright(pixels, 65_536 * np.array(matrix, np.int32))
     assert turned[..., 0].tolist() == shown
+
+
+def test_a_frame_of_full_size_is_given_up_when_the_next_comes(pictures: FrameSampler) -> None:
+    """Without waiting for the garbage collector: a minute of them would be hundreds of MB."""
+    gc.collect()
+    gc.disable()
+    try:
+        for second in range(4):
+            pictures.add(frame(grey=60 * second), float(second))
+        pictures.steps(4)
+        alive = [own for own in gc.get_objects() if type(own) is av.VideoFrame]
+    finally:
+        gc.enable()
+    assert len(alive) <= 2  # the one that is shown, and the one that told how it is turned

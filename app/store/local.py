@@ -20,6 +20,7 @@ from app.store.base import (
     Store,
 )
 from app.store.checks import check_code, check_pattern, check_streams
+from app.store.filtering import Filtering
 from app.store.folder import become_writer, database_path, existing_database
 from app.store.following import FollowingIndexes, Indexes
 from app.store.hits import HitMaker, compared_width, in_order
@@ -66,6 +67,7 @@ class LocalStore(Store):
         device: str = "cpu",
     ) -> None:
         self._vocabulary = vocabulary
+        self._filtering = Filtering()
         self._written = 0  # items since the indexes have followed, roughly
         with ExitStack() as opened:
             if not read_only:
@@ -218,7 +220,7 @@ class LocalStore(Store):
         where: Where | None,
     ) -> Nearest:
         """Return the ``k`` best streams, each with the query that it is most like."""
-        passing = STREAMS_EACH * view.passing(where) if where else None
+        passing = STREAMS_EACH * self._filtering.passing(view, where) if where else None
         found = []
         for modality in dict.fromkeys(targets):
             candidates = indexes[modality].search_many(

@@ -125,10 +125,11 @@ class View:
         rows = self._db.execute(DAMAGED)
         return [(item_id, MODALITIES[key % STREAMS_EACH]) for item_id, key in rows]
 
-    def passing(self, where: Where) -> NDArray[np.int64]:
-        """Return the keys, rising, of the items that pass ``where``."""
+    def passing(self, where: Where, *, since: int = 0) -> NDArray[np.int64]:
+        """Return the keys, rising, of the items above key ``since`` that pass ``where``."""
         condition, values = compiled(where)
-        rows = self._db.execute(f"SELECT key FROM items WHERE {condition} ORDER BY key", values)
+        query = f"SELECT key FROM items WHERE key > ? AND ({condition}) ORDER BY key"
+        rows = self._db.execute(query, (since, *values))
         return np.fromiter((key for (key,) in rows), np.int64)
 
     def first(self, streams: NDArray[np.int64], *, limit: int) -> list[int]:

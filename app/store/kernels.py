@@ -29,7 +29,9 @@ class Kernels:
     lengths: Callable[[NDArray[np.uint16], Floats, Ints, int], Doubles]
     exact: Callable[[NDArray[np.uint16], Floats, Ints, Doubles, Ints, int], Doubles]
     grouped: Callable[[NDArray[np.int32], int, int], tuple[Ints, NDArray[np.uint32]]]
-    accumulate: Callable[[Ints, NDArray[np.uint32], Ints, Floats, Floats], NDArray[np.uint32]]
+    partial_means: Callable[
+        [Ints, NDArray[np.uint32], Ints, Floats, Norms, Floats], tuple[NDArray[np.uint32], Floats]
+    ]
     first_listed: Callable[
         [Ints, NDArray[np.uint32], Ints, Floats], tuple[NDArray[np.uint32], Ints]
     ]

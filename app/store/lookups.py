@@ -105,15 +105,23 @@ def grouped(
     return np.concatenate([[0], np.cumsum(counts)]), rows.astype(np.uint32)
 
 
-def accumulate(
-    starts: Ints, rows: NDArray[np.uint32], symbols: Ints, weights: Floats, sums: Floats
-) -> NDArray[np.uint32]:
-    """Add to the ``sums`` ``[R]`` of streams the weights of their steps; return which these are."""
+def partial_means(
+    starts: Ints,
+    rows: NDArray[np.uint32],
+    symbols: Ints,
+    weights: Floats,
+    norms: NDArray[np.uint16],
+    sums: Floats,
+) -> tuple[NDArray[np.uint32], Floats]:
+    """Return the streams that have one of ``symbols``, and what these add to their means."""
     parts = [rows[starts[symbol] : starts[symbol + 1]] for symbol in symbols[weights > 0]]
-    touched = np.concatenate([np.empty(0, np.uint32), *parts])
+    found = np.concatenate([np.empty(0, np.uint32), *parts])
     own = np.repeat(weights[weights > 0], [len(part) for part in parts])
-    np.add.at(sums, touched, own)
-    return np.unique(touched)
+    np.add.at(sums, found, own)
+    touched = np.unique(found)
+    means = np.where(norms[touched] > 0, sums[touched] / np.maximum(norms[touched], 1), -1)
+    sums[touched] = 0
+    return touched, means.astype(np.float32)
 
 
 def first_listed(

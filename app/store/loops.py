@@ -319,17 +319,23 @@ def grouped(
 
 
 @compiled
-def accumulate(
-    starts: Ints, rows: NDArray[np.uint32], symbols: Ints, weights: Floats, sums: Floats
-) -> NDArray[np.uint32]:
-    """Add to the ``sums`` ``[R]`` of streams the weights of their steps; return which these are.
+def partial_means(
+    starts: Ints,
+    rows: NDArray[np.uint32],
+    symbols: Ints,
+    weights: Floats,
+    norms: NDArray[np.uint16],
+    sums: Floats,
+) -> tuple[NDArray[np.uint32], Floats]:
+    """Return the streams that have one of ``symbols``, and what these add to their means.
 
     Args:
         starts: ``[M + 1]`` as of ``grouped``.
         rows: As of ``grouped``.
         symbols: Which are looked at.
         weights: What each adds, at least 0.
-        sums: Zeros before.
+        norms: ``[R]`` lengths of the means; a stream of length 0 has been removed: -1.
+        sums: ``[R]`` zeros before and after.
     """
     most = 0
     for j in range(len(symbols)):
@@ -344,7 +350,12 @@ def accumulate(
                 touched[count] = row
                 count += weight > 0
             sums[row] += weight
-    return touched[:count]
+    means = np.empty(count, np.float32)
+    for i in range(count):
+        row = touched[i]
+        means[i] = sums[row] / np.float32(norms[row]) if norms[row] > 0 else np.float32(-1)
+        sums[row] = 0
+    return touched[:count], means
 
 
 @compiled

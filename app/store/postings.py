@@ -110,10 +110,9 @@ class Postings:
             return None
         weights = np.maximum(dots[symbols], 0)
         with self._zeros() as sums:
-            touched = self._kernels.accumulate(self._starts, self._rows, symbols, weights, sums)
-            norms = self._norms[touched]
-            means = np.where(norms > 0, sums[touched] / np.maximum(norms, 1), -1)
-            sums[touched] = 0
+            touched, means = self._kernels.partial_means(
+                self._starts, self._rows, symbols, weights, self._norms, sums
+            )
         if len(touched) > LIKELY:
             touched = touched[np.argpartition(-means, LIKELY)[:LIKELY]]
         rows = np.sort(touched).astype(np.int64)
@@ -173,13 +172,14 @@ def note_likely(search: Search, block: Block, postings: Postings) -> bool:
         return False
     lut, error = scaled_lut(query.lut, search.comparison, block.packing)
     chunks = np.searchsorted(postings.starts_of_chunks, likely.rows, "right") - 1
-    sums, norms = np.empty(len(chunks)), np.empty(len(chunks), np.uint16)
+    sums, norms = np.empty(len(chunks), np.float32), np.empty(len(chunks), np.uint16)
     rows = likely.rows - postings.starts_of_chunks[chunks]
+    columns = search.comparison.columns(block.packing)
     for number in np.unique(chunks).tolist():
-        chunk, its = block.chunks[number], chunks == number
-        codes = chunk.codes(rows[its])[:, search.comparison.rows]
-        sums[its] = sum(own[codes[:, place]].sum(1) for place, own in enumerate(lut[:-1]))
-        norms[its] = chunk.norms[search.comparison.layers][rows[its]]
+        chunk, its = block.chunks[number], np.flatnonzero(chunks == number)
+        own, found = rows[its], np.empty(len(its), np.float32)
+        search.kernels.sums(chunk.low[:, own], chunk.high[:, own], columns, lut, found)
+        sums[its], norms[its] = found, chunk.norms[search.comparison.layers][own]
     entries = Entries(len(search.chunks) + chunks, rows, *bounds(sums, norms, error))
     seen = Shortlist(search.k, least=search.least)
     seen.note(entries)

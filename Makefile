@@ -9,6 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 DEMO_ARGS ?=
+BENCH ?=
 DATA ?= ../shared/data/demo12
 # Processes that tests are spread over, a file of tests to one of them; each takes a gigabyte.
 JOBS ?= 2
@@ -94,6 +95,10 @@ docker-test: $(INSTALLED) ## Build the image and try it (DOCKER=command BASE_IMA
 cov: $(INSTALLED) ## The tests again, with the lines that none of them reaches
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow and not gpu" --numprocesses=$(JOBS) --dist=loadfile \
 		--cov --cov-report=term-missing:skip-covered
+
+.PHONY: bench
+bench: $(INSTALLED) ## All benchmarks, and benchmarks/results/summary.md of their goals: over an hour, on a quiet machine
+	@$(BIN)/python -m benchmarks.summary $(BENCH)
 
 # --- using --------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from app.store.views import Position
 from benchmarks.corpora import LAYERS, STEPS, Corpus
 from model.modality import Modality
 
+SCAN, POSTINGS, BEST_SECOND = "codes: scan", "codes: postings, else scan", "codes: best second"
 K = 10
 MANY = 128  # queries at once
 RERANKED = 200  # candidates of FAISS that are scored by their codes
@@ -85,7 +86,7 @@ def code_ways(corpus: Corpus, asked: Vectors) -> list[Way]:
     both = count / (built.seconds + listed.seconds)
     return [
         Way(
-            "codes: scan",
+            SCAN,
             scanned,
             disk,
             count / built.seconds,
@@ -93,14 +94,14 @@ def code_ways(corpus: Corpus, asked: Vectors) -> list[Way]:
             lambda: exact.search_many(asked[:MANY], layers=LAYERS, k=K),
         ),
         Way(
-            "codes: postings, else scan",
+            POSTINGS,
             beside,
             disk,
             both,
             lambda n: likely.search(asked[n], layers=LAYERS, k=K).keys,
         ),
         Way(
-            "codes: best second",
+            BEST_SECOND,
             beside,
             disk,
             both,

@@ -26,12 +26,14 @@ from app.store.base import Item, Stream
 from app.store.indexes import warm_up
 from app.store.local import LocalStore
 from benchmarks.corpora import Corpus, random_corpus
+from benchmarks.goals import Goal
 from model.modality import Modality
 
 AT_ONCE = 50_000  # items of a bulk add
 ROUNDS, EACH = 5, 200  # turns, and commits of a turn
 THREADS = 16
 OPENINGS = 3
+SINGLE = "items added one by one"
 
 OPEN = """
 import sys, time
@@ -68,12 +70,14 @@ def main(
     )
     print("| in the snapshot | opened with it, ms (processor time) | without | first search |")
     print("|---|---|---|---|---|---|---|---|")
+    goals = []
     for count in counts:
         with tempfile.TemporaryDirectory(dir=folder) as name:
-            measure(Path(name) / "data", random_corpus(count))
+            goals = measure(Path(name) / "data", random_corpus(count))
     print()
     with tempfile.TemporaryDirectory(dir=folder) as name:
-        one_by_one(Path(name))
+        goals.append(one_by_one(Path(name)))
+    print("", *goals, sep="\n")
 
 
 def item(corpus: Corpus, number: int, name: str = "clip") -> Item:
@@ -83,8 +87,8 @@ def item(corpus: Corpus, number: int, name: str = "clip") -> Item:
     return Item(f"{name}-{number:07}", {Modality.AUDIO: stream}, metadata, None, f"{number:064x}")
 
 
-def measure(folder: Path, corpus: Corpus) -> None:
-    """Print a line about adding all of a corpus and opening the index."""
+def measure(folder: Path, corpus: Corpus) -> list[Goal]:
+    """Print a line about adding all of a corpus and opening the index; return the goals."""
     count = len(corpus.codes)
     spent = used = 0.0
     store = LocalStore(folder, corpus.vocabulary, fingerprint="aa")
@@ -109,6 +113,10 @@ def measure(folder: Path, corpus: Corpus) -> None:
         f"| {without[0]:.0f} ({without[1]:.0f}) | {with_one[2]:.0f} |",
         flush=True,
     )
+    return [
+        Goal("P6", f"adding {count:,} in bulk", count / spent, 100_000, True, "items/s"),
+        Goal("P6", f"opening {count:,}", with_one[0] / 1000, 1, False, "s"),
+    ]
 
 
 def openings(folder: Path) -> list[float]:
@@ -121,8 +129,8 @@ def openings(folder: Path) -> list[float]:
     return [1000 * float(own) for own in np.median(np.array(runs, float), axis=0)]
 
 
-def one_by_one(folder: Path) -> None:
-    """Print the rates of single adds and of the disk alone, in turns."""
+def one_by_one(folder: Path) -> Goal:
+    """Print the rates of single adds and of the disk alone, in turns; return the goal."""
     corpus = random_corpus(EACH)
     with LocalStore(folder / "data", corpus.vocabulary, fingerprint="aa") as store:
         page, plain = os.urandom(4096), os.open(folder / "plain", os.O_CREAT | os.O_WRONLY)
@@ -149,7 +157,7 @@ def one_by_one(folder: Path) -> None:
 
         ways: dict[str, Callable[[int], None]] = {
             "a page appended, fsync": append,
-            "items added one by one": add,
+            SINGLE: add,
             f"items added by {THREADS} threads": add_from_threads,
         }
         rates: dict[str, list[float]] = {name: [] for name in ways}
@@ -165,6 +173,8 @@ def one_by_one(folder: Path) -> None:
     for name, own in rates.items():
         shares = np.array(own) / np.array(disk)
         print(f"| {name} | {np.median(own):,.0f} | {', '.join(f'{s:.2f}' for s in shares)} |")
+    share = float(np.median(np.array(rates[SINGLE]) / np.array(disk)))
+    return Goal("P6", "one by one, of the disk's bare fsync rate", share, 0.8, True)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile
 
 import training.step
+from benchmarks.goals import Goal
 from benchmarks.published_step import PublishedStep
 from model.srcid import SRCID
 from training.config import TrainConfig
@@ -61,6 +62,9 @@ def main(
         clock, cpu = f"{wall[row]:7.2f} s", f"{processor[row]:10.2f} s"
         ratios = f"{wall[0] / wall[row]:7.1f}", f"{processor[0] / processor[row]:7.1f}"
         print(f"{name:12}{clock}{ratios[0]}{cpu}{ratios[1]}")
+    for row, name in enumerate(turns):
+        if row:
+            print(Goal("step", f"published / {name}", float(wall[0] / wall[row]), 8, True))
     print("\nshare of our step, forward and backward:\n")
     for name, share in shares(ours, batch).items():
         print(f"{name:12}{share:6.1%}")

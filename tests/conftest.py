@@ -1,5 +1,6 @@
 """What all tests share: one torch thread, the tiny checkpoint, the founders' reference data."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from model.srcid import SRCID
 from tests.backbone_weights import vgg19_weights, vggish_weights, write_bert
 
 torch.set_num_threads(1)  # two threads on a busy machine are many times slower
+# A shell starts what runs in the background with Ctrl-C ignored, and commands would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -20,6 +20,8 @@ from app.schemas import Problem
 MEDIA_TYPE = "application/problem+json"
 KIND = "urn:srcid:"
 PROBLEM: dict[str, Any] = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+# By RFC 9110, as Python calls them from 3.13 on: a kind must not depend on the Python.
+RENAMED = {413: "Content too large", 416: "Range not satisfiable", 422: "Unprocessable content"}
 MAX_TOLD = 10  # wrong fields that one answer names
 
 
@@ -90,7 +92,7 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = (error.headers or {}).get("Allow", "another method")
         detail = f"there is no {here}: use {allowed}"
-    title = HTTPStatus(error.status_code).phrase.capitalize()
+    title = RENAMED.get(error.status_code) or HTTPStatus(error.status_code).phrase.capitalize()
     return _answer(error.status_code, title, detail, error.headers)
 
 

@@ -51,7 +51,7 @@ def test_a_part_of_the_media_can_be_asked_for(client: TestClient, clip: bytes) -
     beyond = client.get("/items/a/media", headers={"Range": f"bytes={len(clip)}-"})
     assert beyond.status_code == 416
     assert beyond.headers["content-range"] == f"bytes */{len(clip)}"
-    assert beyond.json()["type"] == "urn:srcid:requested-range-not-satisfiable"
+    assert beyond.json()["type"] == "urn:srcid:range-not-satisfiable"
     assert f"has {len(clip)} bytes" in beyond.json()["detail"]
     odd = client.get("/items/a/media", headers={"Range": "bytes=x-y"})
     assert odd.status_code == 400

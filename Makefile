@@ -8,6 +8,8 @@ SHELL := bash
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+RELEASE := .release
+RELEASE_TOOLS := $(RELEASE)/tools/.installed
 DEMO_ARGS ?=
 BENCH ?=
 DATA ?= ../shared/data/demo12
@@ -114,3 +116,28 @@ smoke: $(INSTALLED) ## Train the recipe `smoke` on DATA=folder, then evaluate it
 .PHONY: docs
 docs: $(INSTALLED) ## Write the generated pages again: api, cli, recipes and settings in docs/
 	@$(BIN)/python -m docs.generate
+
+# --- releasing (docs/releasing.md) ---------------------------------------------------------------
+
+.PHONY: dist
+dist: $(RELEASE_TOOLS) ## The wheel and the source distribution, in dist/
+	@rm -rf dist
+	@$(RELEASE)/tools/bin/pyproject-build --outdir dist . >$(RELEASE)/build.log 2>&1 || { cat $(RELEASE)/build.log; exit 1; }
+	@ls -l dist | awk 'NR > 1 {printf "%s: %.1f MB\n", $$NF, $$5 / 1e6}'
+
+.PHONY: sbom
+sbom: dist ## The wheel in an empty environment, and what that holds as an SBOM (CycloneDX), in dist/
+	@$(PYTHON) -m venv --clear $(RELEASE)/installed
+	@$(RELEASE)/installed/bin/pip install --disable-pip-version-check --no-compile -qq --constraint requirements.lock dist/*.whl
+	@$(RELEASE)/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file dist/srcid.cdx.json $(RELEASE)/installed/bin/python
+	@echo "dist/srcid.cdx.json: $$(grep -c '"purl"' dist/srcid.cdx.json) packages"
+
+.PHONY: audit
+audit: $(RELEASE_TOOLS) ## Known vulnerabilities of what requirements.lock names (asks the Internet)
+	@$(RELEASE)/tools/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip
+
+$(RELEASE_TOOLS):
+	@$(PYTHON) -m venv --clear $(RELEASE)/tools
+	@$(RELEASE)/tools/bin/pip install --disable-pip-version-check -qq build==1.6.1 cyclonedx-bom==7.5.0 pip-audit==2.10.1
+	@touch $@

@@ -4,17 +4,9 @@ import asyncio
 import time
 from typing import NamedTuple
 
-import httpx2
+from benchmarks.wire import Call, Connections
 
 TIMEOUT = 300.0  # seconds
-
-
-class Call(NamedTuple):
-    """One request: a form with a file, or a sentence as JSON."""
-
-    url: str
-    file: bytes | None = None
-    text: str | None = None
 
 
 class Shot(NamedTuple):
@@ -47,19 +39,21 @@ class Load(NamedTuple):
 def closed_loop(calls: list[Call], *, clients: int, seconds: float) -> Load:
     """Let ``clients`` send one request after the other; each at least one."""
 
+    wires, connections = [call.wire for call in calls], Connections(calls[0].address)
+
     async def main() -> Load:
         began, processor = time.perf_counter(), time.process_time()
         shots: list[Shot] = []
 
-        async def one(client: httpx2.AsyncClient, number: int) -> None:
+        async def one(number: int) -> None:
             while True:
-                shots.append(await _shoot(client, calls[number % len(calls)], began))
+                shots.append(await _shoot(connections, wires[number % len(calls)], began))
                 number += 1
                 if time.perf_counter() - began > seconds:
                     return
 
-        async with _client() as client:
-            await asyncio.gather(*(one(client, number) for number in range(clients)))
+        await asyncio.gather(*(one(number) for number in range(clients)))
+        connections.close()
         return Load(shots, time.perf_counter() - began, time.process_time() - processor)
 
     return asyncio.run(main())
@@ -68,17 +62,19 @@ def closed_loop(calls: list[Call], *, clients: int, seconds: float) -> Load:
 def open_loop(calls: list[Call], *, per_second: float, seconds: float) -> Load:
     """Send ``per_second`` requests each second, whatever becomes of them."""
 
+    wires, connections = [call.wire for call in calls], Connections(calls[0].address)
+
     async def main() -> Load:
         began, before = time.perf_counter(), time.process_time()
         tasks = []
-        async with _client() as client:
-            for number in range(round(per_second * seconds)):
-                await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
-                shot = _shoot(client, calls[number % len(calls)], began)
-                tasks.append(asyncio.create_task(shot))
-            sending = time.perf_counter() - began
-            processor = time.process_time() - before
-            shots = await asyncio.gather(*tasks)
+        for number in range(round(per_second * seconds)):
+            await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
+            shot = _shoot(connections, wires[number % len(calls)], began)
+            tasks.append(asyncio.create_task(shot))
+        sending = time.perf_counter() - began
+        processor = time.process_time() - before
+        shots = await asyncio.gather(*tasks)
+        connections.close()
         # Served while the load lasted: what the queue still held comes on top, for free.
         served = [
             shot for shot in shots if shot.start + shot.seconds <= sending or shot.status != 200
@@ -88,20 +84,8 @@ def open_loop(calls: list[Call], *, per_second: float, seconds: float) -> Load:
     return asyncio.run(main())
 
 
-async def _shoot(client: httpx2.AsyncClient, call: Call, began: float) -> Shot:
+async def _shoot(connections: Connections, wire: bytes, began: float) -> Shot:
     start = time.perf_counter()
-    if call.file is not None:
-        answer = await client.post(call.url, files={"file": call.file})
-    else:
-        answer = await client.post(call.url, json={"text": call.text})
-    return Shot(
-        start - began,
-        time.perf_counter() - start,
-        answer.status_code,
-        answer.headers.get("Retry-After"),
-    )
-
-
-def _client() -> httpx2.AsyncClient:
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
-    return httpx2.AsyncClient(timeout=TIMEOUT, limits=limits)
+    async with asyncio.timeout(TIMEOUT):
+        answer = await connections.send(wire)
+    return Shot(start - began, time.perf_counter() - start, answer.status, answer.retry_after)

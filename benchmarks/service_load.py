@@ -1,7 +1,5 @@
 """What the service does under load: throughput, what it adds to one request, twice saturation."""
 
-import http.client
-import json
 import math
 import os
 import statistics
@@ -9,13 +7,13 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from benchmarks.bare import Bare
 from benchmarks.load import Load, closed_loop, open_loop
-from benchmarks.processes import Server, naive, served
+from benchmarks.processes import naive, served
 from benchmarks.service_plan import Plan, call_of, source_of
 from benchmarks.service_table import HEAD, bare_measured, measured, quantile, row
+from benchmarks.wire import Caller
 
 
 class Run(Protocol):
@@ -71,7 +69,7 @@ def added(plan: Plan) -> list[str]:
         source = source_of(plan._replace(clip_seconds=2), what)
         bare = Bare(source)
         with served() as ours:
-            ask = _asking(ours, source)
+            ask = Caller(call_of(ours, "ours", source))
             seconds: list[tuple[float, float]] = []
             spent = [0.0, 0.0]
             for number in range(pairs + 10):  # the first ones warm up
@@ -91,22 +89,6 @@ def added(plan: Plan) -> list[str]:
             f"{1000 * bare_spent:.2f} ms bare with the asking, {1000 * ours_spent:.2f} ms served"
         )
     return lines
-
-
-def _asking(server: Server, source: bytes | str) -> Callable[[], None]:
-    """Return what asks once, over a connection that stays open, with as little as can be."""
-    connection = http.client.HTTPConnection(urlsplit(server.url).netloc)
-    is_text = isinstance(source, str)
-    body = json.dumps({"text": source}).encode() if isinstance(source, str) else source
-    kind = {"Content-Type": "application/json" if is_text else "video/mp4"}
-
-    def ask() -> None:
-        connection.request("POST", "/encode", body, kind)
-        answer = connection.getresponse()
-        assert answer.status == 200, answer.read()
-        answer.read()
-
-    return ask
 
 
 def _timed(call: Callable[[], object]) -> float:

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from benchmarks.load import Call
 from benchmarks.media import moving_clip
 from benchmarks.processes import Server
+from benchmarks.wire import Call
 
 SENTENCE = "a dog barks in the rain"
 

@@ -9,11 +9,12 @@ import httpx2
 import numpy as np
 
 from benchmarks.bare import Bare
-from benchmarks.load import Call, closed_loop
+from benchmarks.load import closed_loop
 from benchmarks.media import hour_of_video, moving_clip
 from benchmarks.processes import served
 from benchmarks.service_load import Run
 from benchmarks.service_plan import SENTENCE, Plan
+from benchmarks.wire import Call
 
 MEGABYTE = 2**20
 

@@ -20,9 +20,10 @@ import httpx2
 import torch
 import typer
 
-from benchmarks.load import Call, Load, closed_loop
+from benchmarks.load import Load, closed_loop
 from benchmarks.media import moving_clip
 from benchmarks.processes import Server, served
+from benchmarks.wire import Call
 
 CLIENTS = 16
 WORKERS = (1, 2, 4)

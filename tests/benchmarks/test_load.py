@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from benchmarks.load import Call, Load, Shot, closed_loop, open_loop
+from benchmarks.load import Load, Shot, closed_loop, open_loop
+from benchmarks.wire import Call
 
 
 @pytest.fixture

@@ -15,11 +15,7 @@ from app.settings import Settings, load_settings
 from model.errors import ConfigError
 
 if TYPE_CHECKING:  # loads torch, which `srcid --help` should not
-    from fastapi import FastAPI
-
     from app.service import RetrievalService
-
-DRAIN_SECONDS = 30  # that requests in flight have to finish when the service is stopped
 
 
 def serve(
@@ -88,66 +84,14 @@ def run(
             from those that can answer it until it can itself.
         log_level: "warning" leaves out a line for each request.
     """
-    import uvicorn
-
-    from app.cli.door import Door
-    from app.cli.draining import DrainingServer
+    from app.cli.serving import Serving
 
     logs.configure(settings.log_format, level=log_level)
-    door = Door()
-    config = uvicorn.Config(
-        door,
-        lifespan="off",
-        log_config=None,  # ours holds for it too, and has a line for each request
-        log_level="warning",  # of uvicorn's own: that it starts and stops is said here
-        access_log=False,
-        root_path=settings.root_path,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-    )
-    server = DrainingServer(config, seconds=settings.drain_seconds)
-    may_listen = asyncio.Event()
-
-    async def serve_app() -> None:
-        try:
-            if is_alone:
-                may_listen.set()
-                await server.is_listening.wait()
-            app = await asyncio.to_thread(_create_app, settings, writer_url)
-            # Not left to uvicorn, which would log a traceback where a sentence says it all.
-            async with app.router.lifespan_context(app):
-                service: RetrievalService = app.state.service
-                server.drain = service.drain
-                door.open(app)
-                may_listen.set()
-                await server.is_listening.wait()
-                await then(service)
-                await asyncio.Event().wait()  # until cancelled
-        finally:
-            server.should_exit = True  # where this failed
-            may_listen.set()
-
-    async def answer() -> None:
-        serving = asyncio.create_task(serve_app())
-        try:
-            await may_listen.wait()
-            if not server.should_exit:
-                await server.serve(sockets=[*listeners])
-        finally:
-            serving.cancel()
-            await asyncio.wait([serving])
-        if not serving.cancelled():
-            serving.result()
-
+    serving = Serving(settings, writer_url=writer_url, is_alone=is_alone)
     # Once drained, uvicorn raises the signal again: being told to stop is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(answer())
-
-
-def _create_app(settings: Settings, writer_url: str | None) -> "FastAPI":
-    from app.main import create_app  # loads torch
-
-    return create_app(settings, writer_url=writer_url)
+    with asyncio.Runner(loop_factory=serving.config.get_loop_factory()) as runner:
+        runner.run(serving.answer([*listeners], then=then))
 
 
 def listen(host: str, port: int) -> socket.socket:

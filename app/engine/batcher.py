@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from app.engine.observer import EngineObserver, Unobserved
 from app.engine.pace import Pace
+from app.engine.runner import Job, Runner, fail
 from app.errors import EngineFailed
 
 logger = logging.getLogger(__name__)
@@ -30,39 +30,6 @@ class Probe(NamedTuple, Generic[Item]):
     item: Item
     lane: str
     cost: float
-
-
-@dataclass
-class _Job(Generic[Item, Result]):
-    item: Item
-    lane: str
-    cost: float
-    future: "Future[Result]" = field(default_factory=Future)
-    submitted: float = field(default_factory=time.monotonic)
-
-
-class _Runner(Generic[Item, Result]):
-    """One thread, and what it is running."""
-
-    def __init__(
-        self, main: Callable[["_Runner[Item, Result]"], None], lock: threading.RLock
-    ) -> None:
-        self.wake = threading.Condition(lock)
-        self.is_ready = False  # has shown that it works
-        self.is_abandoned = False  # hangs: whatever it still does is of no interest
-        self.batch: list[_Job[Item, Result]] = []
-        self.since = time.monotonic()  # when it began with the batch, or to start
-        self.thread = threading.Thread(target=main, args=(self,), name="srcid-engine", daemon=True)
-
-    @property
-    def seconds(self) -> float:
-        """How long it has been at it."""
-        return time.monotonic() - self.since
-
-    @property
-    def cost(self) -> float:
-        """What it runs, in steps."""
-        return sum(job.cost for job in self.batch)
 
 
 class MicroBatcher(Generic[Item, Result]):
@@ -109,9 +76,9 @@ class MicroBatcher(Generic[Item, Result]):
         self.gate = gate
         self._lock = threading.RLock()  # guards all below
         self._is_ready = threading.Condition(self._lock)
-        self._idle: list[_Runner[Item, Result]] = []  # the last one to get idle at the end
-        self._lanes: dict[str, deque[_Job[Item, Result]]] = {}
-        self._runners: list[_Runner[Item, Result]] = []
+        self._idle: list[Runner[Item, Result]] = []  # the last one to get idle at the end
+        self._lanes: dict[str, deque[Job[Item, Result]]] = {}
+        self._runners: list[Runner[Item, Result]] = []
         self._pace = Pace()
         self._broke_down: tuple[float, str] | None = None  # when, and how, the last time
         self._is_closed = False
@@ -124,7 +91,7 @@ class MicroBatcher(Generic[Item, Result]):
             lane: Items of one lane may run as one batch; the lanes take turns.
             cost: How much work it is, in any unit that is the same for the whole lane.
         """
-        job: _Job[Item, Result] = _Job(item, lane, cost)
+        job: Job[Item, Result] = Job(item, lane, cost)
         self.start()
         with self._lock:
             if self._is_closed:
@@ -139,7 +106,7 @@ class MicroBatcher(Generic[Item, Result]):
         with self._lock:
             if self._runners or self._is_closed:
                 return
-            self._runners = [_Runner(self._main, self._lock) for _ in range(self.num_threads)]
+            self._runners = [Runner(self._main, self._lock) for _ in range(self.num_threads)]
             for runner in self._runners:
                 runner.thread.start()
             threading.Thread(target=self._supervise, name="srcid-watch", daemon=True).start()
@@ -182,7 +149,7 @@ class MicroBatcher(Generic[Item, Result]):
             self._lanes.clear()
             for runner in self._runners:
                 runner.wake.notify()
-        _fail(waiting, "the service stops")
+        fail(waiting, "the service stops")
 
     def join(self, seconds: float) -> None:
         """Wait after ``close``: a process that ends under a thread within torch aborts."""
@@ -190,7 +157,7 @@ class MicroBatcher(Generic[Item, Result]):
             if runner.thread is not threading.current_thread():
                 runner.thread.join(seconds)
 
-    def _main(self, own: _Runner[Item, Result]) -> None:
+    def _main(self, own: Runner[Item, Result]) -> None:
         try:
             self._try(own)
             with self._lock:
@@ -201,7 +168,7 @@ class MicroBatcher(Generic[Item, Result]):
         except BaseException:  # the supervisor replaces this thread
             logger.exception("a %s thread died", self.part)
 
-    def _try(self, own: _Runner[Item, Result]) -> None:
+    def _try(self, own: Runner[Item, Result]) -> None:
         for probe in self.probes:
             if self._is_closed:
                 return
@@ -210,7 +177,7 @@ class MicroBatcher(Generic[Item, Result]):
             with self._lock:
                 self._pace.note(probe.lane, probe.cost, time.monotonic() - started)
 
-    def _next(self, own: _Runner[Item, Result]) -> list[_Job[Item, Result]]:
+    def _next(self, own: Runner[Item, Result]) -> list[Job[Item, Result]]:
         """Wait for items and return those that run now; none when this thread is to end."""
         if self.gate:
             self.gate.acquire()
@@ -227,10 +194,10 @@ class MicroBatcher(Generic[Item, Result]):
             self.gate.release()
         return []
 
-    def _taken(self) -> list[_Job[Item, Result]]:
+    def _taken(self) -> list[Job[Item, Result]]:
         """Take up to ``max_batch`` items, of the lane whose turn it is."""
         for name, lane in list(self._lanes.items()):
-            batch: list[_Job[Item, Result]] = []
+            batch: list[Job[Item, Result]] = []
             while lane and len(batch) < self.max_batch:
                 job = lane.popleft()
                 if job.future.set_running_or_notify_cancel():
@@ -240,7 +207,7 @@ class MicroBatcher(Generic[Item, Result]):
                 return batch
         return []
 
-    def _run_batch(self, own: _Runner[Item, Result], batch: list[_Job[Item, Result]]) -> None:
+    def _run_batch(self, own: Runner[Item, Result], batch: list[Job[Item, Result]]) -> None:
         for job in batch:
             self.observer.waited(own.since - job.submitted)
         try:
@@ -254,13 +221,13 @@ class MicroBatcher(Generic[Item, Result]):
                     self._run_batch(own, [job])
         else:
             seconds = own.seconds
+            for job, result in zip(batch, results, strict=True):
+                with suppress(InvalidStateError):
+                    job.future.set_result(result)
             self.observer.ran(items=len(batch), seconds=seconds)
             if self.probes:
                 with self._lock:
                     self._pace.note(batch[0].lane, sum(job.cost for job in batch), seconds)
-            for job, result in zip(batch, results, strict=True):
-                with suppress(InvalidStateError):
-                    job.future.set_result(result)
         with self._lock:
             own.batch = []
 
@@ -277,7 +244,7 @@ class MicroBatcher(Generic[Item, Result]):
                         self._replace(place, f"{runner.seconds:.0f} s at one batch")
             time.sleep(CHECK_SECONDS)
 
-    def _hangs(self, runner: _Runner[Item, Result]) -> bool:
+    def _hangs(self, runner: Runner[Item, Result]) -> bool:
         """Tell whether a thread is at it for longer than the work that it has explains."""
         if not runner.batch:
             return not runner.is_ready
@@ -290,13 +257,6 @@ class MicroBatcher(Generic[Item, Result]):
         logger.error("a %s thread is replaced: %s", self.part, reason)
         self._broke_down = time.monotonic(), reason
         self.observer.restarted(self.part)
-        _fail(old.batch, reason)
-        runner = self._runners[place] = _Runner(self._main, self._lock)
+        fail(old.batch, reason)
+        runner = self._runners[place] = Runner(self._main, self._lock)
         runner.thread.start()
-
-
-def _fail(jobs: Sequence[_Job[Item, Result]], reason: str) -> None:
-    error = EngineFailed(f"{reason} while this was worked on, nothing of it was kept: try again")
-    for job in jobs:
-        with suppress(InvalidStateError):
-            job.future.set_exception(error)

@@ -36,14 +36,19 @@ class Admission:
             Overloaded: There is no room.
         """
         with self._lock:
-            if self.num_in + count > self.limit:
-                raise Overloaded(
-                    f"{self.num_in} {self.what} wait, of at most {self.limit} ({self.setting})",
-                    retry_after_seconds=self._wait(),
-                )
+            self._check(count)
             if not self.num_in:
                 self._moved_at = time.monotonic()
             self.num_in += count
+
+    def check(self) -> None:
+        """See that there is room for one, without letting it in.
+
+        Raises:
+            Overloaded: There is none.
+        """
+        with self._lock:
+            self._check(1)
 
     def leave(self, count: int = 1) -> None:
         """Let ``count`` out that were in."""
@@ -64,6 +69,13 @@ class Admission:
             if self.num_in and still > seconds:
                 return f"{self.num_in} {self.what} wait, and none was answered for {still:.0f} s"
         return None
+
+    def _check(self, count: int) -> None:
+        if self.num_in + count > self.limit:
+            raise Overloaded(
+                f"{self.num_in} {self.what} wait, of at most {self.limit} ({self.setting})",
+                retry_after_seconds=self._wait(),
+            )
 
     def _wait(self) -> int:
         """Return the seconds until half of what is in has left."""

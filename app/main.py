@@ -175,9 +175,9 @@ def create_app(settings: Settings, *, writer_url: str | None = None) -> FastAPI:
     middleware.install(app, settings, metrics=measured, writer_url=writer_url)
     tracer = trace(app) if settings.tracing else None
     problems.install(app)
-    app.include_router(health.router)
+    # Looked through in this order: what is asked most comes first.
     for part in (encode, search, items, codes, jobs, embeddings, live, model, metrics):
         app.include_router(part.router, responses=may_answer(Unauthorized, Forbidden, RateLimited))
-
+    app.include_router(health.router)
     page.install(app)
     return app

@@ -34,6 +34,7 @@ from app.schemas.sources import ItemReference
 from app.searcher import Searcher
 from app.store.base import Store
 from model.calibration import Calibration
+from model.encoder import Vocabulary
 from model.media import SAMPLE_RATE, Clip
 from model.modality import Modality
 
@@ -271,21 +272,24 @@ class RetrievalService:
 
 def answer(engine: Engine, encoded: Encoded, *, floats: bool = False) -> EncodeResponse:
     """Return codes as they are sent; with ``floats``, also what they stand for."""
-    vocabulary = engine.encoder.vocabulary
-    layers = sorted(set(vocabulary.layers.tolist()))
-    streams = {}
-    for m, codes in encoded.codes.items():
-        vectors = None
-        if floats:
-            vectors = StreamVectors(
-                pooled=vocabulary.pooled(codes, layers).tolist(),
-                steps=vocabulary.steps(codes, layers).tolist(),
-            )
-        streams[m] = StreamCodes(codes=codes.tolist(), vectors=vectors)
     return EncodeResponse(
         fingerprint=engine.encoder.fingerprint,
         duration_seconds=encoded.duration_seconds,
-        streams=streams,
+        streams={
+            m: StreamCodes(
+                codes=codes.tolist(),
+                vectors=_vectors(engine.encoder.vocabulary, codes) if floats else None,
+            )
+            for m, codes in encoded.codes.items()
+        },
+    )
+
+
+def _vectors(vocabulary: Vocabulary, codes: Codes) -> StreamVectors:
+    layers = sorted(set(vocabulary.layers.tolist()))
+    return StreamVectors(
+        pooled=vocabulary.pooled(codes, layers).tolist(),
+        steps=vocabulary.steps(codes, layers).tolist(),
     )
 
 

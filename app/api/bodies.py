@@ -8,6 +8,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 
+from app.api.deps import service_of
 from app.api.problems import invalid
 from app.errors import InvalidRequest, UnsupportedBody
 
@@ -23,9 +24,10 @@ Uploaded = TypeVar("Uploaded", bound=BaseModel)
 def body_of(
     sent: Mapping[str, type[Sent]], uploaded: type[Uploaded], *, files: int = 1
 ) -> Callable[[Request], Awaitable[Sent | Uploaded]]:
-    """Return a dependency that reads JSON, a multipart form, or media as they are.
+    """Return what reads JSON, a multipart form, or media as they are.
 
-    What the query string names are fields too: of media as they are, all but the file.
+    What the query string names are fields too: of media as they are, all but the file. While no
+    more media can be taken, a file is refused before it is read.
 
     Args:
         sent: The model of a JSON body, by the field that tells it from the others.
@@ -34,6 +36,7 @@ def body_of(
 
     Raises:
         InvalidRequest: The body does not fit the model; the message names the field.
+        Overloaded: It is a file, and as many wait as may.
         UnsupportedBody: The body has another media type.
     """
 
@@ -47,6 +50,8 @@ def body_of(
                     return next(iter(sent.values())).model_validate(body)
                 name = next((name for name in sent if name in body), next(iter(sent)))
                 return sent[name].model_validate(_merged(given, body))
+            if (media_type == FORM or _is_raw(media_type)) and files == 1:
+                service_of(request).engine.check_room()
             if media_type == FORM:
                 form = await _form(request, files=files)
                 return uploaded.model_validate(_merged(given, form))

@@ -78,7 +78,7 @@ class _Body:
 
     async def drain(self) -> None:
         """Read what is left and drop it."""
-        if self._asks_first and not self._received:
+        if self._ended or (self._asks_first and not self._received):
             return
         try:
             async with asyncio.timeout(DRAIN_SECONDS):

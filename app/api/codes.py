@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 
-from app.api.deps import EncodingDep, ServiceDep
+from app.api.deps import Encoding, ServiceDep, service_of
 from app.api.problems import documents
 from app.errors import InvalidMedia, NotFound, Overloaded, TooLarge
 from app.schemas import (
@@ -46,10 +46,9 @@ def search_codes(service: ServiceDep, body: PatternSearch) -> PatternResponse:
 
 
 @router.post("/compare", responses=documents(InvalidMedia, TooLarge, NotFound, Overloaded))
-async def compare(
-    service: ServiceDep, encoding: EncodingDep, body: CompareRequest
-) -> CompareResponse:
+async def compare(request: Request, body: CompareRequest) -> CompareResponse:
     """Compare two things second by second: a heat map for each pair of their streams."""
+    service = service_of(request)
     layers = service.searcher.layers(body.layers)
-    a, b = await encoding.all([body.a, body.b])
+    a, b = await Encoding(request).all([body.a, body.b])
     return await run_in_threadpool(service.codes.compare, a.codes, b.codes, layers=layers)

@@ -3,9 +3,9 @@
 import base64
 
 import numpy as np
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
-from app.api.deps import About, EncodingDep, ServiceDep
+from app.api.deps import About, Encoding, service_of
 from app.api.problems import documents
 from app.errors import InvalidMedia, InvalidRequest, Overloaded, TooLarge
 from app.schemas import Embedding, EmbeddingsRequest, EmbeddingsResponse, Usage
@@ -15,14 +15,13 @@ router = APIRouter(tags=["encode"])
 
 
 @router.post("/v1/embeddings", responses=documents(InvalidMedia, TooLarge, Overloaded))
-async def embeddings(
-    service: ServiceDep, encoding: EncodingDep, body: EmbeddingsRequest
-) -> EmbeddingsResponse:
+async def embeddings(request: Request, body: EmbeddingsRequest) -> EmbeddingsResponse:
     """Return sentences and media as vectors, as OpenAI's call does.
 
     Media are given as `data:<type>;base64,<data>` in the place of a sentence. The vectors are
     those that the codes of both layers stand for; of a clip with picture and sound, their mean.
     """
+    service = service_of(request)
     inputs = [body.input] if isinstance(body.input, str) else body.input
     size = service.embedding_size
     if body.dimensions not in (None, size):
@@ -30,7 +29,7 @@ async def embeddings(
             f"dimensions is {body.dimensions!r}: this checkpoint's vectors have {size} numbers; "
             "leave it out"
         )
-    encoded = await encoding.all([_about(text) for text in inputs])
+    encoded = await Encoding(request).all([_about(text) for text in inputs])
     vectors = [service.embedding(own) for own in encoded]
     steps = sum(codes.shape[1] for own in encoded for codes in own.codes.values())
     return EmbeddingsResponse(

@@ -4,12 +4,12 @@ from pathlib import Path as FilePath
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
+from fastapi import APIRouter, Path, Query, Request, Response, status
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from app.api.bodies import body_of, body_schema
-from app.api.deps import EncodingDep, ServiceDep
+from app.api.deps import Encoding, ServiceDep, service_of
 from app.api.kept_file import KeptFile
 from app.api.media_types import media_type_of
 from app.api.problems import PROBLEM, documents
@@ -39,8 +39,8 @@ from app.schemas import (
 router = APIRouter(tags=["items"])
 ADDED: dict[str, type[AddSentence | AddMedia]] = {"text": AddSentence, "media": AddMedia}
 PUT: dict[str, type[PutSentence | PutMedia]] = {"text": PutSentence, "media": PutMedia}
-NewItem = Annotated[AddSentence | AddMedia | AddUpload, Depends(body_of(ADDED, AddUpload))]
-Content = Annotated[PutSentence | PutMedia | PutUpload, Depends(body_of(PUT, PutUpload))]
+read_new = body_of(ADDED, AddUpload)
+read_content = body_of(PUT, PutUpload)
 PathId = Annotated[ItemId, Path(alias="id")]
 # What strangers uploaded must not run in a page of ours, whatever it says that it is.
 SANDBOX = {
@@ -57,17 +57,12 @@ SANDBOX = {
         InvalidMedia, TooLarge, UnsupportedBody, ItemExists, StoreUnavailable, Overloaded
     ),
 )
-async def add_item(
-    service: ServiceDep,
-    encoding: EncodingDep,
-    body: NewItem,
-    request: Request,
-    response: Response,
-) -> ItemResponse:
+async def add_item(request: Request, response: Response) -> ItemResponse:
     """Encode a clip, sound, picture or sentence and keep it under a new id."""
+    body = await read_new(request)
     root = request.scope.get("root_path", "")
     response.headers["Location"] = f"{root}/items/{quote(body.id, safe='')}"
-    return await _keep(service, encoding, body.id, body, replace=False)
+    return await _keep(request, body.id, body, replace=False)
 
 
 @router.put(
@@ -75,11 +70,9 @@ async def add_item(
     openapi_extra=body_schema(PUT, PutUpload),
     responses=documents(InvalidMedia, TooLarge, UnsupportedBody, StoreUnavailable, Overloaded),
 )
-async def put_item(
-    service: ServiceDep, encoding: EncodingDep, item_id: PathId, body: Content
-) -> ItemResponse:
+async def put_item(request: Request, item_id: PathId) -> ItemResponse:
     """Encode a clip, sound, picture or sentence and keep it, in place of what had this id."""
-    return await _keep(service, encoding, item_id, body, replace=True)
+    return await _keep(request, item_id, await read_content(request), replace=True)
 
 
 @router.get("/items", responses=documents())
@@ -150,18 +143,13 @@ def get_duplicates(service: ServiceDep, item_id: PathId) -> DuplicatesResponse:
 
 
 async def _keep(
-    service: ServiceDep,
-    encoding: EncodingDep,
-    item_id: str,
-    body: PutSentence | PutMedia | PutUpload,
-    *,
-    replace: bool,
+    request: Request, item_id: str, body: PutSentence | PutMedia | PutUpload, *, replace: bool
 ) -> ItemResponse:
-    metadata, source = body.metadata, body.source
-    await run_in_threadpool(service.items.check, item_id, metadata=metadata, replace=replace)
-    encoded = await encoding(body)
+    items, metadata = service_of(request).items, body.metadata
+    await run_in_threadpool(items.check, item_id, metadata=metadata, replace=replace)
+    encoded = await Encoding(request)(body)
     return await run_in_threadpool(
-        service.items.keep, item_id, source, encoded, metadata=metadata, replace=replace
+        items.keep, item_id, body.source, encoded, metadata=metadata, replace=replace
     )
 
 

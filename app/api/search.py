@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
 from app.api.bodies import body_of, body_schema
-from app.api.deps import EncodingDep, ServiceDep
+from app.api.deps import Encoding, service_of
 from app.api.problems import documents
 from app.errors import InvalidMedia, NotFound, Overloaded, TooLarge, UnsupportedBody
 from app.queries import Query, QueryPart
@@ -28,10 +27,7 @@ SENT: dict[str, type[SearchSentence | SearchMedia | SearchLike]] = {
     "media": SearchMedia,
     "item": SearchLike,
 }
-Body = Annotated[
-    SearchSentence | SearchMedia | SearchLike | SearchUpload,
-    Depends(body_of(SENT, SearchUpload)),
-]
+read = body_of(SENT, SearchUpload)
 
 
 @router.post(
@@ -39,15 +35,16 @@ Body = Annotated[
     openapi_extra=body_schema(SENT, SearchUpload),
     responses=documents(InvalidMedia, TooLarge, UnsupportedBody, NotFound, Overloaded),
 )
-async def search(service: ServiceDep, encoding: EncodingDep, body: Body) -> SearchResponse:
+async def search(request: Request) -> SearchResponse:
     """Find the streams most like a sentence, a clip or an item of the index, best first.
 
     A clip with picture and sound asks with both: a hit's score is the better of the two, unless
     `modality` names one. `plus`, `minus` and `exclude` change the query: "like this clip, but
     without a dog" is the clip with `exclude: ["a dog"]`.
     """
+    service, body = service_of(request), await read(request)
     service.searcher.check(body)
-    encoded = iter(await encoding.all([body, *body.plus, *body.minus, *body.exclude]))
+    encoded = iter(await Encoding(request).all([body, *body.plus, *body.minus, *body.exclude]))
     own = next(encoded)
     query = Query(
         own.codes,

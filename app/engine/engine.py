@@ -129,6 +129,14 @@ class Engine:
         if reason := next(filter(None, reasons), None):
             raise EngineFailed(reason)
 
+    def check_room(self) -> None:
+        """Return if media may come: what is to be refused need not be read first.
+
+        Raises:
+            Overloaded: As many media files wait as may.
+        """
+        self._admissions[MEDIA].check()
+
     @property
     def num_useful(self) -> int:
         """How many media files in work keep every part busy; more of them only wait."""

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from safetensors.numpy import save
 from starlette.testclient import TestClient
 
+from app.main import create_app
 from app.settings import Settings
 from model.encoder import Encoder
 from model.media import read_clip
@@ -50,6 +52,29 @@ def test_a_field_is_given_once(client: TestClient, clip: bytes) -> None:
     twice = client.post("/encode?modality=audio", files={"file": clip}, data={"modality": "audio"})
     assert twice.status_code == 422
     assert "modality stands in the query string and in the body" in twice.json()["detail"]
+
+
+def test_a_file_is_refused_before_it_is_read_where_no_more_may_wait(
+    settings: Settings, clip: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(settings.model_copy(update={"max_queue": 1}))
+    kind = {"content-type": "multipart/form-data; boundary=x"}
+    with TestClient(app) as client:
+        engine, may_encode = app.state.service.engine, Event()
+        quantize = engine.encoder.quantize
+
+        def later(features: Any) -> Any:
+            assert may_encode.wait(30)
+            return quantize(features)
+
+        monkeypatch.setattr(engine.encoder, "quantize", later)
+        waiting = engine.submit(clip)
+        refused = client.post("/encode", content=b"no form", headers=kind)
+        assert (refused.status_code, refused.headers.get("Retry-After")) == (503, "1")
+        assert client.post("/encode", json={"text": ""}).status_code == 422  # sentences are read
+        may_encode.set()
+        waiting.result(30)
+        assert client.post("/encode", content=b"no form", headers=kind).status_code == 400
 
 
 @pytest.mark.parametrize("name", ["npy", "safetensors"])

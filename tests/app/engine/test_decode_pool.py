@@ -88,6 +88,21 @@ def test_a_path_is_read_by_the_worker(make_pool: MakePool, sound: bytes, tmp_pat
         assert theirs.frames is None
 
 
+def test_a_path_is_seen_from_where_the_process_is_now(
+    make_pool: MakePool,
+    sound: bytes,
+    picture: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = make_pool()
+    warmed(pool, picture)  # the worker stays where it was started
+    monkeypatch.chdir(tmp_path)
+    Path("a.wav").write_bytes(sound)
+    with pool.decoded(Path("a.wav")) as theirs:
+        np.testing.assert_array_equal(theirs.waveform, read_clip(sound, CONFIG).waveform)
+
+
 def test_less_can_be_asked_for(make_pool: MakePool, clip: bytes) -> None:
     config = CONFIG.model_copy(update={"max_steps": 1, "short_side": 32})
     with make_pool().decoded(clip, config) as theirs:

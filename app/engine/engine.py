@@ -221,7 +221,7 @@ class Engine:
         """Decode, then encode; the future that is returned stands for both."""
         job: Future[Encoded] = Future()
         decoded = self._decoding.submit(upload, lane=MEDIA)
-        job.add_done_callback(partial(_cancel, decoded))
+        job.add_done_callback(partial(_cancel, weakref.ref(decoded)))
         decoded.add_done_callback(partial(_encode_next, self._network, self._ahead, job))
         return job
 
@@ -263,7 +263,7 @@ def _encode_next(
             job.set_exception(error)
         return
     encoded.add_done_callback(lambda _: ahead.release())
-    job.add_done_callback(partial(_cancel, encoded))
+    job.add_done_callback(partial(_cancel, weakref.ref(encoded)))
     encoded.add_done_callback(partial(_settle, job))
 
 
@@ -281,9 +281,17 @@ def _settle(job: Future[Encoded], encoded: Future[Encoded]) -> None:
             job.set_result(encoded.result())
 
 
-def _cancel(part: "Future[Work] | Future[Encoded]", job: Future[Encoded]) -> None:
-    if job.cancelled():
-        part.cancel()
+def _cancel(
+    part: "weakref.ref[Future[Work]] | weakref.ref[Future[Encoded]]", job: Future[Encoded]
+) -> None:
+    """Cancel a part of a job that was cancelled.
+
+    The part is held weakly, since it holds the job: in a cycle, what was decoded would stay until
+    the garbage collector comes by.
+    """
+    future = part()
+    if future is not None and job.cancelled():
+        future.cancel()
 
 
 def _close(

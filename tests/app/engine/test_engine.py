@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from app.engine.engine import Encoded, Engine
+from app.engine.network import Work
 from app.errors import EngineFailed, InvalidMedia, Overloaded, TooLarge
 from app.settings import Settings
 from model.encoder import Encoder
@@ -315,6 +316,23 @@ def test_codes_are_the_same_in_every_company_order_and_thread(tmp_path: Path) ->
     assert [codes_of(own) for own in together] == [alone[n] for n in order]
     with Engine(encoder, settings) as engine:
         assert [codes_of(engine.encode(source)) for source in reversed(sources)] == alone[::-1]
+
+
+def test_what_was_decoded_is_given_up_once_it_is_encoded(
+    make_engine: MakeEngine, clip: bytes
+) -> None:
+    """Without waiting for the garbage collector: ten seconds are 2 MB, an hour's minutes 600."""
+    engine = make_engine()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(4):
+            engine.encode(clip)
+        works = [own for own in gc.get_objects() if type(own) is Work]
+    finally:
+        gc.enable()
+    decoded = [own for own in works if own.duration_seconds]  # and no probe
+    assert len(decoded) <= 1  # what the thread has looked at last
 
 
 def test_a_cancelled_future_stays_cancelled(

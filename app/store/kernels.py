@@ -38,17 +38,18 @@ class Kernels:
     window_scores: Callable[[NDArray[np.uint16], Floats, Floats, Ints, int, Floats], None]
 
 
-def kernels_of(module: ModuleType) -> Kernels:
-    """Return the functions of ``loops`` or ``lookups``."""
-    return Kernels(**{name: getattr(module, name) for name in Kernels.__dataclass_fields__})
+def kernels_of(*modules: ModuleType) -> Kernels:
+    """Return the functions of ``loops``, or those of ``lookups``."""
+    known = {name: own for module in modules for name, own in vars(module).items()}
+    return Kernels(**{name: known[name] for name in Kernels.__dataclass_fields__})
 
 
 @cache
 def load_kernels() -> Kernels:
     """Return the fastest that work here. numba takes part of a second to import."""
     try:
-        from app.store import loops
+        from app.store.loops import lists, scans, vectors
     except ImportError as error:
         logger.warning("numba cannot be used (%s): search takes some four times longer", error)
         return kernels_of(lookups)
-    return kernels_of(loops)
+    return kernels_of(scans, vectors, lists)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.store import lookups, loops
+from app.store import lookups
 from app.store.code_index import CodeIndex
 from app.store.kernels import Kernels, kernels_of, load_kernels
 from app.store.postings import note_likely
@@ -12,7 +12,7 @@ from app.store.shortlist import Candidates
 from model.encoder import Vocabulary
 from tests.app.store.index_cases import cosine, expected, make_vocabulary, random_streams
 
-KERNELS = {"compiled": kernels_of(loops), "numpy": kernels_of(lookups)}
+KERNELS = {"compiled": load_kernels(), "numpy": kernels_of(lookups)}
 KINDS = {
     "few": (13, (1, 2)),
     "nine bits": (300, (1, 2)),

@@ -4,7 +4,7 @@ import sys
 import numba
 import pytest
 
-from app.store import loops
+from app.store.loops.compiled import compiled
 
 WITHOUT_NUMBA = """
 import sys
@@ -33,7 +33,7 @@ def test_without_a_folder_that_can_be_written_loops_are_compiled_each_time(
     numba_njit = numba.njit
     monkeypatch.setattr(numba, "njit", njit)
 
-    @loops.compiled
+    @compiled
     def twice(value: int) -> int:
         return 2 * value
 

@@ -1,0 +1,1 @@
+"""The loops of the search over codes, compiled. ``lookups`` says the same without a compiler."""

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import Protocol
 
 from benchmarks.bare import Bare
+from benchmarks.goals import Goal
 from benchmarks.load import Load, closed_loop, open_loop
 from benchmarks.processes import naive, served
 from benchmarks.service_plan import Plan, call_of, source_of
@@ -56,9 +57,8 @@ def throughput(plan: Plan, what: str, run: Run) -> list[str]:
     return [
         *lines,
         "",
-        f"- P1, processor time of the bare network / of a request at 16 clients and more: "
-        f"{min(ratios):.2f} (goal 0.90)",
-        f"- P3, p99 / p50 at most: {slowest:.1f} (goal 3)",
+        str(Goal("P1", f"{what}, processor time bare / served", min(ratios), 0.9, True)),
+        str(Goal("P3", f"{what}, p99 / p50 at most", slowest, 3, False)),
     ]
 
 
@@ -83,11 +83,12 @@ def added(plan: Plan) -> list[str]:
         low, high = (
             differences[int(pairs / 2 + sign * 0.98 * math.sqrt(pairs))] for sign in (-1, 1)
         )
-        lines.append(
-            f"- P2, {what}: {statistics.median(differences):.2f} ms added (median of {pairs} "
-            f"pairs; 95 % interval {low:.2f} to {high:.2f}; goal 1) to {alone:.2f} ms; processor "
-            f"{1000 * bare_spent:.2f} ms bare with the asking, {1000 * ours_spent:.2f} ms served"
-        )
+        lines += [
+            str(Goal("P2", f"added to {what}", statistics.median(differences), 1, False, "ms")),
+            f"- {what}: median of {pairs} pairs, 95 % interval {low:.2f} to {high:.2f}, to "
+            f"{alone:.2f} ms; processor {1000 * bare_spent:.2f} ms bare with the asking, "
+            f"{1000 * ours_spent:.2f} ms served",
+        ]
     return lines
 
 
@@ -123,16 +124,17 @@ def overload(plan: Plan, what: str, run: Run) -> list[str]:
         "",
         f"- 8 clients: {peak.per_second:.1f} a second; then {rate:.1f} a second come in, whatever "
         "becomes of them (`SRCID_MAX_QUEUE=16`)",
-        f"- served while the load lasted: {load.per_second:.1f} a second, {share:.0%} of the peak "
-        "(goal 95 %)",
+        str(Goal("P3", f"{what}, served at twice the load / at the peak", share, 0.95, True)),
+        f"- served while the load lasted: {load.per_second:.1f} a second",
         f"- served a processor second of the server: {costs[0]:.2f} at the peak, {costs[1]:.2f} at "
         f"twice of it; the generator took {peak.processor / peak.seconds:.2f} and "
         f"{load.processor / load.seconds:.2f} of the {os.cpu_count()} processors",
     ]
     if refused:
-        lines.append(
-            f"- refused: {len(refused)}, in {1000 * quantile(refused, 0.5):.0f} ms (p50), "
-            f"{1000 * quantile(refused, 0.99):.0f} ms (p99; goal 50), each told to come back in "
-            f"{waits[0]} to {waits[-1]} s"
-        )
+        slowest = 1000 * quantile(refused, 0.99)
+        lines += [
+            str(Goal("P3", f"{what}, until a refusal (p99)", slowest, 50, False, "ms")),
+            f"- refused: {len(refused)}, in {1000 * quantile(refused, 0.5):.0f} ms (p50), each "
+            f"told to come back in {waits[0]} to {waits[-1]} s",
+        ]
     return [*lines, f"- answered otherwise: {others}"]

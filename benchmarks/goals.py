@@ -45,7 +45,5 @@ class Goal(NamedTuple):
 
 
 def number(value: float) -> str:
-    """Return a number with three digits that say something, or all before the point."""
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
+    """Return a number to three places behind the point, or to none where it is large."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3f}".rstrip("0").rstrip(".")

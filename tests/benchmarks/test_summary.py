@@ -10,12 +10,17 @@ GOALS = [
     Goal("P6", "adding 1,000,000 in bulk", 104_512, 100_000, True, "items/s"),
     Goal("P2", "added to a sentence", -0.3, 1, False, "ms"),
     Goal("P8", "answers that differ: of 170", 0, 0, False),
+    Goal("P7", "memory gained", 0, 2, False, "%"),
 ]
 
 
 @pytest.mark.parametrize("goal", GOALS, ids=str)
 def test_a_goal_is_read_as_it_was_printed(goal: Goal) -> None:
     assert Goal.parse(str(goal)) == goal
+
+
+def test_a_small_value_is_told_without_an_exponent() -> None:
+    assert str(Goal("P7", "memory", 0.00001, 2, False, "%")).startswith("- P7, memory: 0 %")
 
 
 @pytest.mark.parametrize("line", ["", "| P1 | 3 |", "- P1, bare / it: 0.91 (goal 0.90)"])

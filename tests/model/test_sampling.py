@@ -72,6 +72,13 @@ def test_rounded_times_of_blocks_leave_no_gap(sound: SoundSampler) -> None:
     assert len(sound.waveform(4)) == pytest.approx(RATE, abs=100)
 
 
+def test_blocks_whose_times_overlap_follow_one_another(sound: SoundSampler) -> None:
+    for index in range(10):
+        sound.add(block(ONES[: RATE // 10]), max(0.0, index / 10 - 0.03))
+    sound.finish()
+    assert len(sound.waveform(4)) == pytest.approx(RATE, abs=100)
+
+
 def test_a_change_of_rate_and_layout_midway_is_followed(sound: SoundSampler) -> None:
     sound.add(block(ONES), 0.0)
     sound.add(block(np.full((2, 48_000), 0.5, np.float32), 48_000, "stereo"), 1.0)

@@ -53,6 +53,12 @@ def test_a_poisoned_batch_is_named_and_changes_nothing(value: float, tiny_run: T
     assert (step.steps, step.schedule.get_last_lr()) == (1, rate)
 
 
+def test_a_collapse_is_told_of(tiny_run: TrainConfig, caplog: pytest.LogCaptureFixture) -> None:
+    step = build(override(tiny_run, {"objective.collapse_threshold": 1e6}))
+    step(make_batch(tiny_run, 0))
+    assert "step 0: layer1/specific_variance/audio is" in caplog.text
+
+
 def run(config: TrainConfig, *, compiled: bool = False) -> list[dict[str, float]]:
     """Take six steps, the last three with layer 2."""
     step = build(override(config, {"model.dropout": 0}))

@@ -70,6 +70,16 @@ def test_the_best_of_streams_of_any_length_are_found(
     same(found, expected(scores, 100, bound - 1e-5), 100)
 
 
+def test_a_short_mean_is_not_taken_for_better_than_it_is(kernels: Kernels) -> None:
+    """Of ten and a half units, a length that is rounded down would add a twentieth."""
+    near, nearer = np.array([0.90, 0.4359]), np.array([0.92, 0.3919])  # cosines .90 and .92
+    tables = np.stack([nearer, near * 10.5 / 65_000])[None].astype(np.float32)
+    index = CodeIndex(Vocabulary(tables, np.array([1])), kernels=kernels)
+    index.add(np.array([1, 2]), np.array([[[0]], [[1]]], np.int16))
+    found = index.search(np.array([1, 0], np.float32), layers=(1,), k=1)
+    assert (found.keys.tolist(), found.scores.tolist()) == ([1], [pytest.approx(0.92, abs=1e-4)])
+
+
 @given(
     name=st.sampled_from(sorted(KERNELS)),
     count=st.integers(1, 400),

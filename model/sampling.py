@@ -100,13 +100,16 @@ class FrameSampler:
         self._num_frames = 0
         self._shown: av.VideoFrame | None = None  # the latest frame: on screen until the next
         self._pixels: NDArray[np.uint8] | None = None  # the same, scaled, once it is wanted
-        self._kept: list[NDArray[np.uint8]] = []
+        # Room for all, of which the system gives memory only to what is written: a list of them
+        # would be held beside the array that is made of it, and leave holes behind.
+        self._kept: NDArray[np.uint8] | None = None  # [max_frames, H, W, 3]
+        self._num_kept = 0
         self._matrix: NDArray[np.int32] | None = None  # how the first kept frame is turned
 
     @property
     def is_full(self) -> bool:
         """Whether further frames would change nothing."""
-        return len(self._kept) == self.max_frames
+        return self._num_kept == self.max_frames
 
     @property
     def is_empty(self) -> bool:
@@ -130,20 +133,24 @@ class FrameSampler:
 
     def steps(self, count: int) -> NDArray[np.uint8]:
         """Return ``[count, R, H, W, 3]``; beyond the last frame, the last frame stays."""
-        while len(self._kept) < count * self.frames_per_step:
+        while self._num_kept < count * self.frames_per_step:
             self._keep()
-        frames = np.stack(self._kept[: count * self.frames_per_step])
+        assert self._kept is not None
+        frames = self._kept[: count * self.frames_per_step]
         return frames.reshape(count, self.frames_per_step, *frames.shape[1:])
 
     @property
     def _next_middle(self) -> float:
-        return (len(self._kept) + 0.5) / self.frames_per_step
+        return (self._num_kept + 0.5) / self.frames_per_step
 
     def _keep(self) -> None:
         if self._pixels is None:
             assert self._shown is not None
             self._pixels = self._like_the_others(self._upright(self._shown))
-        self._kept.append(self._pixels)
+        if self._kept is None:
+            self._kept = np.empty((self.max_frames, *self._pixels.shape), np.uint8)
+        self._kept[self._num_kept] = self._pixels
+        self._num_kept += 1
 
     def _upright(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         image = Image.fromarray(frame.to_ndarray(format="rgb24", threads=1))
@@ -154,9 +161,9 @@ class FrameSampler:
 
     def _like_the_others(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Give a frame the first one's size: streams may change theirs midway."""
-        if not self._kept or pixels.shape == self._kept[0].shape:
+        if self._kept is None or pixels.shape == self._kept.shape[1:]:
             return pixels
-        height, width = self._kept[0].shape[:2]
+        height, width = self._kept.shape[1:3]
         return np.asarray(Image.fromarray(pixels).resize((width, height)))
 
 

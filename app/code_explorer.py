@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.errors import InvalidRequest, NotFound
 from app.parts import start_second
-from app.queries import Codes, unit
+from app.queries import unit
 from app.schemas import (
     CodeResponse,
     CompanionCode,
@@ -25,7 +25,7 @@ from app.schemas import (
 )
 from app.store.base import ANY_CODE, Occurrence, Store
 from model.calibration import Calibration
-from model.encoder import Encoder
+from model.encoder import Codes, Encoder
 from model.modality import Modality
 
 BEST = 12  # places in each modality on a code card, and companions

@@ -129,7 +129,10 @@ class ItemKeeper:
             )
         durations = [own.duration_seconds for own in streams.values()]
         seconds = max((d for d in durations if d is not None), default=None)
-        return Encoded({m: own.codes for m, own in streams.items()}, seconds)
+        codes = {m: own.codes for m, own in streams.items()}
+        vocabulary = self._engine.encoder.vocabulary
+        queries = {m: vocabulary.by_layer(own) for m, own in codes.items()}
+        return Encoded(codes, queries, seconds)
 
     def page(self, *, after: str, limit: int) -> ItemPage:
         """Return at most ``limit`` items by id, from the first whose id is above ``after``."""

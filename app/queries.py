@@ -1,6 +1,6 @@
 """Query arithmetic: like this, more like that, without a third.
 
-Shape letters: N query vectors, K layers, D hidden dim; C code rows, T steps.
+Shape letters: N query vectors, K layers, D hidden dim.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,24 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import InvalidRequest
-from model.encoder import Vocabulary
+from model.encoder import Pooled
 from model.modality import Modality
 
-Codes = NDArray[np.int16]  # [C, T]
 NOTHING = 1e-6  # length below which nothing is left of a unit vector
 
 
 class QueryPart(NamedTuple):
     """What a query should be more or less like."""
 
-    streams: Mapping[Modality, Codes]
+    streams: Mapping[Modality, Pooled]
     weight: float  # the query's own is 1
 
 
 class Query(NamedTuple):
     """What is searched: each stream is a query of its own, all changed in the same way."""
 
-    streams: Mapping[Modality, Codes]
+    streams: Mapping[Modality, Pooled]
     plus: Sequence[QueryPart] = ()
     minus: Sequence[QueryPart] = ()
     exclude: Sequence[QueryPart] = ()
@@ -38,8 +37,8 @@ class Query(NamedTuple):
         """Whether nothing is added, taken away or excluded."""
         return not (self.plus or self.minus or self.exclude)
 
-    def vectors(self, vocabulary: Vocabulary, layers: Sequence[int]) -> NDArray[np.float32]:
-        """Return ``[N, K * D]``, to be compared by cosine.
+    def vectors(self, layers: Sequence[int]) -> NDArray[np.float32]:
+        """Return ``[N, len(layers) * D]``, to be compared by cosine.
 
         Parts are unit vectors, added and taken away by weight. What is excluded is removed
         last: the query is made orthogonal to it, so that likeness to it counts for nothing.
@@ -47,15 +46,15 @@ class Query(NamedTuple):
         Raises:
             InvalidRequest: Nothing is left of the query.
         """
-        own = np.stack([vocabulary.pooled(codes, layers) for codes in self.streams.values()])
+        own = _side_by_side(self.streams, layers)
         if self.is_plain:
             return own
         changed = unit(own)
         for sign, parts in ((1, self.plus), (-1, self.minus)):
             for part in parts:
-                changed = changed + sign * part.weight * _direction(part, vocabulary, layers)
+                changed = changed + sign * part.weight * _direction(part, layers)
         if self.exclude:
-            excluded = np.stack([_direction(part, vocabulary, layers) for part in self.exclude])
+            excluded = np.stack([_direction(part, layers) for part in self.exclude])
             basis = _basis(excluded)
             changed = changed - changed @ basis.T @ basis
         if (np.linalg.norm(changed, axis=-1) < NOTHING).any():
@@ -66,12 +65,15 @@ class Query(NamedTuple):
         return changed.astype(np.float32)
 
 
-def _direction(
-    part: QueryPart, vocabulary: Vocabulary, layers: Sequence[int]
-) -> NDArray[np.float64]:
-    """Return ``[K * D]`` of length 1: the mean of the part's streams."""
-    pooled = [vocabulary.pooled(codes, layers) for codes in part.streams.values()]
-    return unit(unit(np.stack(pooled)).mean(0))
+def _side_by_side(streams: Mapping[Modality, Pooled], layers: Sequence[int]) -> NDArray[np.float32]:
+    """Return ``[N, len(layers) * D]``: some layers of each stream."""
+    chosen = [own[[layer - 1 for layer in layers]] for own in streams.values()]
+    return np.stack(chosen).reshape(len(chosen), -1)
+
+
+def _direction(part: QueryPart, layers: Sequence[int]) -> NDArray[np.float64]:
+    """Return ``[len(layers) * D]`` of length 1: the mean of the part's streams."""
+    return unit(unit(_side_by_side(part.streams, layers)).mean(0))
 
 
 def _basis(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -55,7 +55,7 @@ class Searcher:
         """
         layers = self.layers(options.layers)
         hits = self._store.search(
-            query.vectors(self._encoder.vocabulary, layers),
+            query.vectors(layers),
             layers=layers,
             targets=self.targets(options.targets),
             k=options.k,

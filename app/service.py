@@ -15,7 +15,7 @@ from app.item_keeper import ItemKeeper
 from app.item_keeper import Source as Source
 from app.live_sound import LiveSound, SampleFormat, Sound
 from app.media_folder import MediaFolder
-from app.queries import Codes, Query, unit
+from app.queries import Query, unit
 from app.schemas import (
     EncodeResponse,
     ItemPage,
@@ -34,7 +34,7 @@ from app.schemas.sources import ItemReference
 from app.searcher import Searcher
 from app.store.base import Store
 from model.calibration import Calibration
-from model.encoder import Vocabulary
+from model.encoder import Codes, Vocabulary
 from model.media import SAMPLE_RATE, Clip
 from model.modality import Modality
 
@@ -182,7 +182,7 @@ class RetrievalService:
         )
         self.searcher.check(options)
         encoded = self.engine.encode(source, modality)
-        query = Query(encoded.codes, errors=encoded.errors)
+        query = Query(encoded.queries, errors=encoded.errors)
         return self.searcher.find(query, options)
 
     def check(self) -> None:

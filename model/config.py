@@ -45,6 +45,9 @@ class RVQConfig(FrozenModel):
     kind: Literal["rvq"] = "rvq"
     codebook_size: int = Field(400, ge=1, le=MAX_CODES)
     stages: Depth = 4
+    # Whether a step's code also makes up for what the step before lost, as far as the two are
+    # alike: the mean of a stream's codes then says more than any of them can (an extension).
+    carry: bool = False
     decay: float = Field(0.99, ge=0, lt=1)
     revive_after: PositiveInt = 300
 
@@ -131,6 +134,12 @@ class SRCIDConfig(FrozenModel):
     dropout: float = Field(0.1, ge=0, lt=1)
     standardize_specific: bool = False  # unit variance: the MI term cannot shrink them (extension)
     detach_targets: bool = True  # what the decoders aim at gets no gradient (published: it does)
+    # What a query is compared by. Where the codebooks saw sentences as well, codes of a query say
+    # what it is about and no more; where they did not, they lose much of it (docs/decisions).
+    queries: Literal["codes", "general"] = "codes"
+    # How long a picture is held: the steps, and so the columns of codes, that it is given. With
+    # a quantizer that carries on what it loses, each of them says more of it.
+    picture_steps: PositiveInt = 1
     max_steps: PositiveInt = 10  # steps that training used; longer media is cut into such pieces
 
     @model_validator(mode="after")

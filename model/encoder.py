@@ -1,7 +1,7 @@
 """The whole inference path: raw media -> backbone features -> codes -> retrieval vector.
 
 Feature extraction, the commands and the server all come through here.
-Shape letters: C code rows, T steps, L codebook size, D hidden dim.
+Shape letters: B batch, C code rows, T steps, L codebook size, K layers, D hidden dim.
 """
 
 from collections import defaultdict
@@ -25,6 +25,7 @@ from model.modality import Modality
 from model.srcid import SRCID
 
 Codes = NDArray[np.int16]  # [C, T]
+Pooled = NDArray[np.float32]  # [K, D] the mean over steps of each layer's vectors
 
 
 class Vocabulary(NamedTuple):
@@ -46,11 +47,19 @@ class Vocabulary(NamedTuple):
         """Return ``[len(layers) * D]``, the mean over steps; retrieval compares by cosine."""
         return self.steps(codes, layers).mean(0, dtype=np.float32)
 
+    def by_layer(self, codes: Codes) -> Pooled:
+        """Return ``pooled`` of each layer: what is left of an item that is kept as codes."""
+        layers = sorted(set(self.layers.tolist()))
+        return self.pooled(codes, layers).reshape(len(layers), -1)
+
 
 class Quantized(NamedTuple):
     """An item as codes, and how well they say what it was."""
 
     codes: Codes  # [C, T]
+    # What it is compared by when it is asked for its like (SRCIDConfig.queries). Items are kept
+    # as codes, since they have to be small; a query is not kept.
+    query: Pooled
     # Mean over steps of the distance from layer 1's general vector to its code's. What is unlike
     # all that the checkpoint was trained on lies far from every code.
     error: float
@@ -123,6 +132,14 @@ class Encoder:
             found.update(zip(members, self.backbones[m].extract(items), strict=True))
         return [found[index] for index in range(len(prepared))]
 
+    def held(self, modality: Modality, features: Tensor) -> Tensor:
+        """Return the features that what has no duration is encoded by.
+
+        A picture ``[1, *feature_shape]`` is held for ``picture_steps``; a sentence stays as it is.
+        """
+        is_picture = modality is Modality.VIDEO
+        return features.repeat_interleave(self.config.picture_steps, 0) if is_picture else features
+
     @torch.inference_mode()
     def encode(self, prepared: Sequence[tuple[Modality, Tensor]]) -> list[Codes]:
         """Return the codes ``[C, T]`` of each prepared item, in order."""
@@ -151,21 +168,23 @@ class Encoder:
             batch = pad_sequence(rows, batch_first=True)
             mask = torch.arange(batch.shape[1], device=self.device) < lengths[:, None]
             layers = self.model({m: batch}, {m: mask}).layers
-            codes = torch.cat([out.codes[m] for out in layers], 1).to(torch.int16).cpu()
-            errors = (layers[0].general[m] - layers[0].quantized[m]).norm(dim=-1).cpu()  # [B, T]
-            found = iter(zip(codes, errors, lengths.tolist(), strict=True))
-            for index, item in zip(members, pieces, strict=True):
-                own = [(row[:, :n], error[:n]) for row, error, n in (next(found) for _ in item)]
-                error = torch.cat([error for _, error in own]).mean()
-                quantized[index] = Quantized(
-                    torch.cat([row for row, _ in own], 1).numpy(), float(error)
-                )
+            # The steps of all items, end to end: N of them.
+            codes = torch.cat([out.codes[m] for out in layers], 1).transpose(1, 2)[mask]  # [N, C]
+            general = torch.stack([out.general[m] for out in layers], 2)[mask]  # [N, K, D]
+            errors = (layers[0].general[m] - layers[0].quantized[m]).norm(dim=-1)[mask]  # [N]
+            steps = [len(items[index][1]) for index in members]
+            of_items = (own.cpu().split(steps) for own in (codes, general, errors))
+            for index, *own in zip(members, *of_items, strict=True):
+                quantized[index] = self._quantized(*own)
         return [quantized[index] for index in range(len(items))]
 
     def encode_clip(self, clip: Clip) -> dict[Modality, Codes]:
         """Return the codes of each stream of ``clip``."""
         prepared = self.prepare(clip)
-        return dict(zip(prepared, self.encode(list(prepared.items())), strict=True))
+        features = dict(zip(prepared, self.features(list(prepared.items())), strict=True))
+        if clip.duration_seconds is None:
+            features = {m: self.held(m, own) for m, own in features.items()}
+        return dict(zip(features, self.encode_features(list(features.items())), strict=True))
 
     def encode_text(self, text: str) -> Codes:
         """Return the codes of a sentence, a step a word."""
@@ -174,6 +193,13 @@ class Encoder:
     def words(self, text: str) -> list[str]:
         """Return the word that each step of a sentence's codes stands for."""
         return self.backbones[Modality.TEXT].words(text)
+
+    def _quantized(self, codes: Tensor, general: Tensor, errors: Tensor) -> Quantized:
+        """Return one item of codes ``[T, C]``, general vectors ``[T, K, D]``, errors ``[T]``."""
+        rows = codes.T.to(torch.int16).contiguous().numpy()
+        is_by_codes = self.config.queries == "codes"
+        query = self.vocabulary.by_layer(rows) if is_by_codes else general.float().mean(0).numpy()
+        return Quantized(rows, query, float(errors.mean()))
 
     def _pieces(self, modality: Modality, features: Tensor) -> tuple[Tensor, ...]:
         whole = modality is Modality.TEXT

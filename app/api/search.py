@@ -47,7 +47,7 @@ async def search(request: Request) -> SearchResponse:
     encoded = iter(await Encoding(request).all([body, *body.plus, *body.minus, *body.exclude]))
     own = next(encoded)
     query = Query(
-        own.codes,
+        own.queries,
         errors=own.errors,
         plus=_weighted(body.plus, encoded),
         minus=_weighted(body.minus, encoded),
@@ -57,6 +57,6 @@ async def search(request: Request) -> SearchResponse:
 
 
 def _weighted(parts: Sequence[Part], encoded: Iterator[Encoded]) -> list[QueryPart]:
-    """Take the codes of ``parts`` from the front of ``encoded``."""
-    own = list(islice(encoded, len(parts)))
-    return [QueryPart(codes.codes, part.weight) for part, codes in zip(parts, own, strict=True)]
+    """Take what ``parts`` name from the front of ``encoded``."""
+    named = list(islice(encoded, len(parts)))
+    return [QueryPart(own.queries, part.weight) for part, own in zip(parts, named, strict=True)]

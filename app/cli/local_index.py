@@ -51,7 +51,7 @@ class LocalIndex:
         self._service.searcher.check(given)
         own = self._encoded(source, Modality(modality) if modality else None)
         query = Query(
-            own.codes,
+            own.queries,
             errors=own.errors,
             plus=self._parts(given.plus),
             minus=self._parts(given.minus),
@@ -149,7 +149,7 @@ class LocalIndex:
                 self._encoded(
                     ItemReference(part.item) if isinstance(part, LikePart) else part.source,
                     part.modality,
-                ).codes,
+                ).queries,
                 part.weight,
             )
             for part in parts

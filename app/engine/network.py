@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from app.errors import InvalidMedia, TooLarge
-from model.encoder import Encoder
+from model.encoder import Codes, Encoder, Pooled
 from model.errors import MediaError, MediaTooLarge
 from model.media import SAMPLE_RATE, Clip
 from model.modality import Modality
@@ -21,7 +20,9 @@ SHORT_SIDE = 256  # pixels of the frame that the probe looks at
 class Encoded(NamedTuple):
     """The streams of one clip or sentence."""
 
-    codes: Mapping[Modality, NDArray[np.int16]]  # [C, T] each
+    codes: Mapping[Modality, Codes]
+    # What each stream is compared by as a query; of a kept item, what its codes stand for.
+    queries: Mapping[Modality, Pooled]
     duration_seconds: float | None  # of the media; None for a picture or a sentence
     # How far each stream lay from its codes (Encoder.quantize); None where that is not kept.
     errors: Mapping[Modality, float] | None = None
@@ -65,6 +66,7 @@ class Network:
         return [
             Encoded(
                 {m: one.codes for m, one in own.items()},
+                {m: one.query for m, one in own.items()},
                 work.duration_seconds,
                 {m: one.error for m, one in own.items()},
             )
@@ -91,7 +93,7 @@ class Network:
     def _features(
         self, batch: Sequence[Work], items: Sequence[Sequence[tuple[Modality, Tensor]]]
     ) -> list[tuple[Modality, Tensor]]:
-        """Return the features of all items, end to end."""
+        """Return the features of all items, end to end; pictures as long as they are held."""
         raw = [
             one
             for work, own in zip(batch, items, strict=True)
@@ -99,11 +101,13 @@ class Network:
             if not work.are_features
         ]
         extracted = iter(self.encoder.features(raw))
-        return [
-            (m, tensor if work.are_features else next(extracted))
-            for work, own in zip(batch, items, strict=True)
-            for m, tensor in own
-        ]
+        found = []
+        for work, own in zip(batch, items, strict=True):
+            for m, tensor in own:
+                features = tensor if work.are_features else next(extracted)
+                is_lasting = work.duration_seconds is not None
+                found.append((m, features if is_lasting else self.encoder.held(m, features)))
+        return found
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from model.config import RVQConfig
 from model.modality import Modality
@@ -17,6 +18,10 @@ class ResidualQuantizer(Quantizer):
 
     Entry 0 of every codebook stays the zero vector, so that a stage can add nothing.
 
+    With ``carry``, what a step's codes lose is added to the next step before it is quantized, as
+    far as the two point the same way: error diffusion along time. Scenes that differ are kept
+    apart, and T steps of one thing say it with T times the codes.
+
     Source: Lee et al., CVPR 2022; ``Cross_RQEmbeddingEMA_AVT`` of the published code.
     """
 
@@ -24,6 +29,7 @@ class ResidualQuantizer(Quantizer):
         super().__init__()
         self.dim, self.codebook_size = dim, config.codebook_size
         self.num_codebooks = config.stages
+        self.carries = config.carry
         self.codebooks = nn.ModuleList(
             EMACodebook(
                 size=config.codebook_size,
@@ -43,6 +49,20 @@ class ResidualQuantizer(Quantizer):
 
     def encode(self, z: Tensor) -> Tensor:
         """Return the codes ``[B, Q, T]`` of ``z`` ``[B, T, D]``, one row a stage."""
+        if not self.carries:
+            return self._nearest(z)
+        alike = F.cosine_similarity(z[:, 1:], z[:, :-1], dim=-1).clamp(min=0)  # [B, T - 1]
+        share = F.pad(alike, (1, 0)).unsqueeze(-1)  # [B, T, 1] nothing comes before the first
+        lost = torch.zeros_like(z[:, :1])  # [B, 1, D]
+        codes = []
+        for t in range(z.shape[1]):
+            wanted = z[:, t : t + 1] + share[:, t : t + 1] * lost
+            codes.append(self._nearest(wanted))
+            lost = wanted - self.decode(codes[-1])
+        return torch.cat(codes, -1)
+
+    def _nearest(self, z: Tensor) -> Tensor:
+        """Return the codes of each step by itself: what is nearest to what is left, by stages."""
         codes = []
         for stage in self.stages:
             codes.append(stage.nearest(z))

@@ -14,6 +14,7 @@ CONFIGS: dict[str, QuantizerConfig] = {
     "vq-plain-ema": VQConfig(codebook_size=16, multimodal=False),
     "rvq-1": RVQConfig(codebook_size=16, stages=1),
     "rvq-4": RVQConfig(codebook_size=16, stages=4),
+    "rvq-2-carry": RVQConfig(codebook_size=16, stages=2, carry=True),
     "fsq": FSQConfig(levels=(8, 10, 5)),
     "fsq-odd": FSQConfig(levels=(3, 3)),
     "prototypes": PrototypesConfig(codebook_size=16),

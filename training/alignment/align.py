@@ -217,6 +217,8 @@ def _examples(bank: Bank, modality: Modality, meanings: Mapping[str, Tensor]) ->
     if not chosen:
         raise DataError(f"the bank has no {modality} with a class to align with: add some")
     rows = [bank.features[entry.id][0] for entry in chosen]
+    if modality is Modality.VIDEO:  # the steps of a picture are all the same
+        rows = [own[:1] for own in rows]
     labels = [entry.label for entry, own in zip(chosen, rows, strict=True) for _ in own]
     return Examples(torch.cat(rows), labels)
 

@@ -146,6 +146,8 @@ def _entry(path: Path, line: int, row: dict[str, str]) -> Entry:
 def load_bank(folder: Path, config: SRCIDConfig, *, views: int, cache: Path) -> Bank:
     """Return the bank in ``folder`` with the features of ``config``'s backbones.
 
+    Pictures are held for as many steps as the encoder holds them for.
+
     Args:
         folder: The bank.
         config: Names the backbone of each modality.
@@ -158,10 +160,11 @@ def load_bank(folder: Path, config: SRCIDConfig, *, views: int, cache: Path) -> 
     entries = read_manifest(folder)
     backbones = {m: own.backbone for m, own in config.modalities.items()}
     found = [_view_features(folder, entries, backbones, view, cache) for view in range(views)]
-    features = {
-        entry.id: torch.stack([view[entry.id] for view in found if entry.id in view])
-        for entry in entries
-    }
+    features = {}
+    for entry in entries:
+        own = torch.stack([view[entry.id] for view in found if entry.id in view])
+        held = config.picture_steps if entry.modality is Modality.VIDEO else 1
+        features[entry.id] = own.repeat_interleave(held, 1)
     return Bank(entries, features)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import InvalidRequest
-from model.encoder import Pooled
+from model.encoder import Pooled, side_by_side
 from model.modality import Modality
 
 NOTHING = 1e-6  # length below which nothing is left of a unit vector
@@ -46,7 +46,7 @@ class Query(NamedTuple):
         Raises:
             InvalidRequest: Nothing is left of the query.
         """
-        own = _side_by_side(self.streams, layers)
+        own = np.stack([side_by_side(own, layers) for own in self.streams.values()])
         if self.is_plain:
             return own
         changed = unit(own)
@@ -65,15 +65,10 @@ class Query(NamedTuple):
         return changed.astype(np.float32)
 
 
-def _side_by_side(streams: Mapping[Modality, Pooled], layers: Sequence[int]) -> NDArray[np.float32]:
-    """Return ``[N, len(layers) * D]``: some layers of each stream."""
-    chosen = [own[[layer - 1 for layer in layers]] for own in streams.values()]
-    return np.stack(chosen).reshape(len(chosen), -1)
-
-
 def _direction(part: QueryPart, layers: Sequence[int]) -> NDArray[np.float64]:
     """Return ``[len(layers) * D]`` of length 1: the mean of the part's streams."""
-    return unit(unit(_side_by_side(part.streams, layers)).mean(0))
+    own = np.stack([side_by_side(own, layers) for own in part.streams.values()])
+    return unit(unit(own).mean(0))
 
 
 def _basis(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -28,6 +28,11 @@ Codes = NDArray[np.int16]  # [C, T]
 Pooled = NDArray[np.float32]  # [K, D] the mean over steps of each layer's vectors
 
 
+def side_by_side(vectors: Pooled, layers: Sequence[int]) -> NDArray[np.float32]:
+    """Return ``[len(layers) * D]``: the vectors of some layers, as ``Vocabulary.pooled`` does."""
+    return vectors[[layer - 1 for layer in layers]].ravel()
+
+
 class Vocabulary(NamedTuple):
     """What each code stands for, as numbers: all that a search over codes needs."""
 

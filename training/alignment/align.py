@@ -71,7 +71,9 @@ def aligned_network(*, codebook_size: int = 400) -> SRCIDConfig:
             Modality.TEXT: ModalityConfig(backbone="minilm", feature_shape=(384,), specific_dim=64),
         },
         num_layers=1,
-        quantizer=RVQConfig(stages=2, codebook_size=codebook_size),
+        quantizer=RVQConfig(stages=2, codebook_size=codebook_size, carry=True),
+        queries="general",
+        picture_steps=10,  # a picture may take as much room as a clip of ten seconds
         transformer_layers=1,
         feedforward_dim=64,
     )
@@ -121,9 +123,14 @@ def align(
         general[m] = _from_classifier(examples, invented, beliefs, meanings)
         both = torch.cat([pooled, invented.features[:, : pooled.shape[1]]])
         of_two = head.classified(mixed(pooled, both, MIXED, generator=draw))
+        # What all sounds share says nothing of one of them, and sets them apart from pictures.
+        general[m] = general[m].centred(over=torch.cat([examples.features, of_two]))
         shown += [general[m](x) for x in (examples.features, of_two)]
         if m is Modality.AUDIO:  # real sounds are few and of few kinds
-            shown += [general[m](invented.features), _of_two(beliefs[kept], generator=draw)]
+            shown += [
+                general[m](invented.features),
+                _of_two(beliefs[kept] - beliefs[kept].mean(0), generator=draw),
+            ]
     general[Modality.TEXT] = _from_words(about, meanings, text, space)
     length = config.dim**0.5  # what LayerNorm makes of every vector
     for m, own in general.items():

@@ -20,6 +20,10 @@ class LinearMap(NamedTuple):
         """Return the map whose outputs are ``factor`` times as long."""
         return LinearMap(self.weight * factor, self.bias * factor)
 
+    def centred(self, *, over: Tensor) -> "LinearMap":
+        """Return the map moved so that the mean of its outputs over ``[N, X]`` is zero."""
+        return LinearMap(self.weight, self.bias - self(over).mean(0))
+
     def to_length(self, length: float, *, over: Tensor) -> "LinearMap":
         """Return the map scaled so that its outputs over ``[N, X]`` have this mean length."""
         return self.scaled(length / float(self(over).norm(dim=-1).mean()))

@@ -9,17 +9,14 @@ from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from model.calibration import WINDOW, Calibration, Logistic, pair
-from model.encoder import Vocabulary, vocabulary_of
+from model.encoder import Codes, Encoder, Quantized, Vocabulary, side_by_side, vocabulary_of
 from model.modality import Modality
 from model.srcid import SRCID
 from training.data.bank import Bank
 from training.evaluation.bank import evaluate_bank
-
-Codes = NDArray[np.int16]  # [C, T]
 
 RIDGE = 1e-3  # keeps the slope finite where a score tells matches from others without a mistake
 MAX_STEPS = 100  # of Newton's method, which needs about ten
@@ -42,14 +39,16 @@ def calibrate(
     vocabulary = vocabulary_of(model)
     known = sorted(set(vocabulary.layers.tolist()))
     choices = {str(layer): [layer] for layer in known} | {"both": known}
-    codes = {m: _codes(model, bank, m, fit_on) for m in model.modalities}
+    items = {m: _quantized(model, bank, m, fit_on) for m in model.modalities}
     labels = {m: [entry.label for entry in bank.select(m, fit_on)] for m in model.modalities}
     matches = {}
     for query, item in product(model.modalities, repeat=2):
         is_match = np.array(labels[query])[:, None] == np.array(labels[item])[None]  # [Nq, Ni]
         counts = ~np.eye(len(is_match), dtype=bool) if query is item else np.ones_like(is_match)
         for (name, layers), kind in product(choices.items(), KINDS):
-            found = scores(codes[query], codes[item], vocabulary, layers, kind=kind)
+            towards = np.stack([side_by_side(own.query, layers) for own in items[query]])
+            codes = [own.codes for own in items[item]]
+            found = scores(towards, codes, vocabulary, layers, kind=kind)
             curve = fit_logistic(found[counts], is_match[counts])
             matches[pair(query, item, layers=name, kind=kind)] = curve
     reports = evaluate_bank(model, bank, held_out).layers
@@ -67,38 +66,30 @@ def calibrate(
     return Calibration(matches=matches, familiar=familiar, agreement=agreement)
 
 
-@torch.inference_mode()
 def errors(model: SRCID, bank: Bank, modality: Modality, split: str | None) -> NDArray[np.float64]:
     """Return how far items lie from their codes (``Encoder.quantize``); of all splits: None."""
-    device = next(model.parameters()).device
-    found = []
-    for entry in bank.entries:
-        if entry.modality is modality and split in (None, entry.split):
-            layer = model({modality: bank.features[entry.id][:1].to(device)}).layers[0]
-            distances = (layer.general[modality] - layer.quantized[modality]).norm(dim=-1)
-            found.append(float(distances.mean()))
-    return np.array(found)
+    return np.array([own.error for own in _quantized(model, bank, modality, split)])
 
 
 def scores(
-    queries: Sequence[Codes],
+    queries: NDArray[np.float32],
     items: Sequence[Codes],
     vocabulary: Vocabulary,
     layers: Sequence[int],
     *,
     kind: str,
 ) -> NDArray[np.float64]:
-    """Return ``[Nq, Ni]``: cosines of each query's mean with the parts of each item.
+    """Return ``[Nq, Ni]``: cosines of each query with the parts of each item.
 
     Args:
-        queries: Codes of the queries.
+        queries: ``[Nq, len(layers) * D]`` what the queries are compared by.
         items: Codes of what is searched.
         vocabulary: What they stand for.
         layers: The layers that are compared.
         kind: "mean": with the mean of all steps; "max": with the step that is most like it;
             "window": with the mean of the three steps in a row that is.
     """
-    towards = _unit(np.stack([vocabulary.pooled(own, layers) for own in queries]))
+    towards = _unit(queries)
     columns = []
     for own in items:
         steps = vocabulary.steps(own, layers).astype(np.float64)  # [T, K * D]
@@ -135,14 +126,11 @@ def fit_logistic(
     return Logistic(slope=slope, bias=bias)
 
 
-@torch.inference_mode()
-def _codes(model: SRCID, bank: Bank, modality: Modality, split: str) -> list[Codes]:
-    device = next(model.parameters()).device
-    found = (
-        model.encode({modality: bank.features[entry.id][:1].to(device)})[modality][0]
-        for entry in bank.select(modality, split)
-    )
-    return [own.cpu().numpy().astype(np.int16) for own in found]
+def _quantized(model: SRCID, bank: Bank, modality: Modality, split: str | None) -> list[Quantized]:
+    """Return the bank's items of a modality and a split (None: of all) as a service has them."""
+    encoder = Encoder(model, {}, fingerprint="")
+    chosen = [e for e in bank.entries if e.modality is modality and split in (None, e.split)]
+    return [encoder.quantize([(modality, bank.features[e.id][0])])[0] for e in chosen]
 
 
 def _unit(vectors: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -69,14 +69,14 @@ def test_scores_are_those_of_the_store(
     vocabulary = vocabulary_of(network)
     rng = np.random.default_rng(0)
     items = [rng.integers(0, 32, (2, length)).astype(np.int16) for length in (1, 2, 3, 7)]
-    query = rng.integers(0, 32, (2, 4)).astype(np.int16)
-    expected = scores([query], items, vocabulary, layers, kind=kind)[0]
+    query = vocabulary.pooled(rng.integers(0, 32, (2, 4)).astype(np.int16), layers)
+    expected = scores(query[None], items, vocabulary, layers, kind=kind)[0]
     with LocalStore(tmp_path, vocabulary, fingerprint="x") as store:
         for number, codes in enumerate(items):
             streams = {Modality.AUDIO: Stream(codes, 7.0)}
             store.add(Item(str(number), streams, {}, None, ""), replace=False)
         hits = store.search(
-            vocabulary.pooled(query, layers)[None],
+            query[None],
             layers=layers,
             targets=[Modality.AUDIO],
             k=9,

@@ -5,10 +5,10 @@
 The bridge: a picture's five likeliest classes of ImageNet and a sound's of AudioSet, each as the
 mean of their names' sentence vectors, weighted by probability, compared by cosine with the vector
 of the sentence and with one another: 384 floats. Ours: `align` on the other classes, 18 bits a
-second of sound and 23 bytes a picture. Classes are held out in five folds, with what is nearly the same (RELATED) and with all
-sentences that name them, so that each is unseen once (the names of the classifiers' own classes
-stay, since the bridge is made of them); of the classes that stay, every fourth item
-of a training bank and the test items of others are tested on.
+second of sound and 23 bytes a picture. Classes are held out in five folds, with what is nearly
+the same (RELATED) and with all sentences that name them, so that each is unseen once (the names
+of the classifiers' own classes stay, since the bridge is made of them); of the classes that stay,
+every fourth item of a training bank and the test items of others are tested on.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -127,10 +127,7 @@ def align(
         general[m] = general[m].centred(over=torch.cat([examples.features, of_two]))
         shown += [general[m](x) for x in (examples.features, of_two)]
         if m is Modality.AUDIO:  # real sounds are few and of few kinds
-            shown += [
-                general[m](invented.features),
-                _of_two(beliefs[kept] - beliefs[kept].mean(0), generator=draw),
-            ]
+            shown.append(general[m](invented.features))
     general[Modality.TEXT] = _from_words(about, meanings, text, space)
     length = config.dim**0.5  # what LayerNorm makes of every vector
     for m, own in general.items():
@@ -172,14 +169,6 @@ def _from_words(
     itself = LinearMap(space.basis, -x.mean(0) @ space.basis).to_length(1, over=x)
     topic = ridge(x, y, penalty=TEXT_PENALTY).to_length(1, over=x)
     return LinearMap(itself.weight + topic.weight, itself.bias + topic.bias)
-
-
-def _of_two(vectors: Tensor, *, generator: torch.Generator) -> Tensor:
-    """Return ``[MIXED, D]`` two or three names at once, the first the most."""
-    chosen = torch.randint(len(vectors), (MIXED, 3), generator=generator)
-    weights = torch.rand(MIXED, 3, generator=generator).square()
-    weights[:, 0] += 0.3
-    return (weights.unsqueeze(-1) * vectors[chosen]).sum(1)
 
 
 def _space(meanings: Sequence[Tensor], config: SRCIDConfig) -> Space:

@@ -32,3 +32,12 @@ def test_a_map_is_scaled_to_a_mean_length() -> None:
     scaled = own.to_length(2.5, over=x)
     torch.testing.assert_close(scaled(x).norm(dim=1).mean(), torch.tensor(2.5))
     torch.testing.assert_close(torch.cosine_similarity(scaled(x), own(x)), torch.ones(30))
+
+
+def test_a_centred_map_has_mean_zero_and_keeps_all_differences() -> None:
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(50, 4, generator=draw) + 3
+    own = LinearMap(torch.randn(4, 3, generator=draw), torch.ones(3))
+    centred = own.centred(over=x)
+    torch.testing.assert_close(centred(x).mean(0), torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(centred(x[0]) - centred(x[1]), own(x[0]) - own(x[1]))

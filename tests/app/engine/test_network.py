@@ -1,0 +1,46 @@
+"""Pictures are held for the steps that the checkpoint gives them, clips keep their seconds."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.engine.network import Network, Work
+from model.config import SRCIDConfig
+from model.encoder import Encoder
+from model.media import Clip
+from model.modality import Modality
+from model.srcid import SRCID
+
+
+@pytest.fixture
+def encoder(tiny_config: SRCIDConfig, tmp_path: Path) -> Encoder:
+    SRCID(tiny_config.model_copy(update={"picture_steps": 4})).save_pretrained(tmp_path)
+    return Encoder.from_pretrained(tmp_path)
+
+
+def clip(seconds: float | None) -> Clip:
+    frames = np.random.default_rng(0).integers(0, 255, (1, 1, 16, 16, 3)).astype(np.uint8)
+    return Clip(frames, None, seconds)
+
+
+def test_a_picture_is_held_and_a_second_of_video_is_not(encoder: Encoder) -> None:
+    prepared = encoder.prepare(clip(None))
+    held, second = Network(encoder).run([Work(prepared), Work(prepared, duration_seconds=1.0)])
+    assert held.codes[Modality.VIDEO].shape == (2, 4)
+    assert second.codes[Modality.VIDEO].shape == (2, 1)
+
+
+def test_a_sentence_keeps_its_words(encoder: Encoder) -> None:
+    (own,) = Network(encoder).run([Work("three small words")])
+    assert own.codes[Modality.TEXT].tolist() == encoder.encode_text("three small words").tolist()
+
+
+@pytest.mark.parametrize(("seconds", "steps"), [(None, 4), (1.0, 1)])
+def test_the_encoder_by_itself_holds_pictures_too(
+    encoder: Encoder, seconds: float | None, steps: int
+) -> None:
+    (found,) = Network(encoder).run([Work(encoder.prepare(clip(seconds)), False, seconds)])
+    alone = encoder.encode_clip(clip(seconds))[Modality.VIDEO]
+    assert alone.shape == (2, steps)
+    assert alone.tolist() == found.codes[Modality.VIDEO].tolist()

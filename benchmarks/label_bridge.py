@@ -111,12 +111,12 @@ def ways(model: SRCID, backbones: Mapping[Modality, Backbone], text: TextVectors
 
     def of_layer(row: int | None) -> Represent:
         def represent(m: Modality, items: Sequence[torch.Tensor]) -> Vectors:
-            return _stack([_pooled(model, m, own, row) for own in items])
+            return _by_length(items, lambda batch: _pooled(model, m, batch, row))
 
         return represent
 
     def continuous(m: Modality, items: Sequence[torch.Tensor]) -> Vectors:
-        return _stack([model({m: own[None]}).layers[0].general[m][0].mean(0) for own in items])
+        return _by_length(items, lambda batch: model({m: batch}).layers[0].general[m].mean(1))
 
     def first_step(m: Modality, items: Sequence[torch.Tensor]) -> Vectors:
         return codes(m, [own[:1] for own in items] if m is Modality.VIDEO else items)
@@ -208,12 +208,24 @@ def _top_five(classifier: Classifier, features: torch.Tensor, names: torch.Tenso
     return (weights.unsqueeze(-1) * names[classes]).sum(0)
 
 
-def _pooled(model: SRCID, m: Modality, features: torch.Tensor, row: int | None) -> torch.Tensor:
-    """Return the mean over steps of what an item's codes stand for, of all rows or of one."""
+def _pooled(model: SRCID, m: Modality, batch: torch.Tensor, row: int | None) -> torch.Tensor:
+    """Return ``[B, D]``, the mean over steps of what codes stand for, of all rows or of one."""
     quantizer = model.stages[0].quantizer
-    codes = model.encode({m: features[None]})[m][0]  # [Q, T]
+    codes = model.encode({m: batch})[m].transpose(0, 1)  # [Q, B, T]
     vectors = torch.stack([t[c] for t, c in zip(quantizer.tables(), codes, strict=True)])
-    return (vectors.sum(0) if row is None else vectors[row]).mean(0)
+    return (vectors.sum(0) if row is None else vectors[row]).mean(1)
+
+
+def _by_length(
+    items: Sequence[torch.Tensor], represent: Callable[[torch.Tensor], torch.Tensor]
+) -> Vectors:
+    """Return ``[N, D]`` of items ``[T, F]``, those of one length at once."""
+    found: dict[int, torch.Tensor] = {}
+    for length in {len(own) for own in items}:
+        members = [index for index, own in enumerate(items) if len(own) == length]
+        batch = torch.stack([items[index] for index in members])
+        found.update(zip(members, represent(batch), strict=True))
+    return _stack([found[index] for index in range(len(items))])
 
 
 def _stack(vectors: Sequence[torch.Tensor]) -> Vectors:

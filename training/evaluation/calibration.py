@@ -5,8 +5,9 @@ them, so that what is fitted here holds there.
 Shape letters: Nq queries, Ni items, T steps, W windows, K layers, D hidden dim; C code rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,13 @@ MAX_STEPS = 100  # of Newton's method, which needs about ten
 KINDS = ("mean", "max", "window")
 
 
+class Observed(NamedTuple):
+    """Scores of some pairs, and whether the two are about the same."""
+
+    scores: NDArray[np.float64]  # [N]
+    is_match: NDArray[np.bool_]  # [N]
+
+
 def calibrate(
     model: SRCID, bank: Bank, *, fit_on: str, held_out: str, foreign: Bank | None = None
 ) -> Calibration:
@@ -36,21 +44,7 @@ def calibrate(
             from their codes: those that it was trained on lie nearer than others.
         foreign: Items of anything that the checkpoint was not trained on.
     """
-    vocabulary = vocabulary_of(model)
-    known = sorted(set(vocabulary.layers.tolist()))
-    choices = {str(layer): [layer] for layer in known} | {"both": known}
-    items = {m: _quantized(model, bank, m, fit_on) for m in model.modalities}
-    labels = {m: [entry.label for entry in bank.select(m, fit_on)] for m in model.modalities}
-    matches = {}
-    for query, item in product(model.modalities, repeat=2):
-        is_match = np.array(labels[query])[:, None] == np.array(labels[item])[None]  # [Nq, Ni]
-        counts = ~np.eye(len(is_match), dtype=bool) if query is item else np.ones_like(is_match)
-        for (name, layers), kind in product(choices.items(), KINDS):
-            towards = np.stack([side_by_side(own.query, layers) for own in items[query]])
-            codes = [own.codes for own in items[item]]
-            found = scores(towards, codes, vocabulary, layers, kind=kind)
-            curve = fit_logistic(found[counts], is_match[counts])
-            matches[pair(query, item, layers=name, kind=kind)] = curve
+    matches = fitted([observe(model, bank, fit_on)])
     reports = evaluate_bank(model, bank, held_out).layers
     agreement = {
         str(layer): {names: round(share, 3) for names, share in report.agreement.items()}
@@ -64,6 +58,37 @@ def calibrate(
             is_near = np.arange(len(near) + len(far)) < len(near)
             familiar[m] = fit_logistic(np.concatenate([near, far]), is_near, is_balanced=True)
     return Calibration(matches=matches, familiar=familiar, agreement=agreement)
+
+
+def observe(model: SRCID, bank: Bank, split: str) -> dict[str, Observed]:
+    """Return the scores of all pairs of items of a split, by the keys of a calibration."""
+    vocabulary = vocabulary_of(model)
+    known = sorted(set(vocabulary.layers.tolist()))
+    choices = {str(layer): [layer] for layer in known} | {"both": known}
+    items = {m: _quantized(model, bank, m, split) for m in model.modalities}
+    labels = {m: [entry.label for entry in bank.select(m, split)] for m in model.modalities}
+    observed = {}
+    for query, item in product(model.modalities, repeat=2):
+        is_match = np.array(labels[query])[:, None] == np.array(labels[item])[None]  # [Nq, Ni]
+        counts = ~np.eye(len(is_match), dtype=bool) if query is item else np.ones_like(is_match)
+        for (name, layers), kind in product(choices.items(), KINDS):
+            towards = np.stack([side_by_side(own.query, layers) for own in items[query]])
+            codes = [own.codes for own in items[item]]
+            found = scores(towards, codes, vocabulary, layers, kind=kind)
+            key = pair(query, item, layers=name, kind=kind)
+            observed[key] = Observed(found[counts], is_match[counts])
+    return observed
+
+
+def fitted(observed: Sequence[Mapping[str, Observed]]) -> dict[str, Logistic]:
+    """Return a curve for each key, fitted to what was observed in all of ``observed``."""
+    return {
+        key: fit_logistic(
+            np.concatenate([own[key].scores for own in observed]),
+            np.concatenate([own[key].is_match for own in observed]),
+        )
+        for key in observed[0]
+    }
 
 
 def errors(model: SRCID, bank: Bank, modality: Modality, split: str | None) -> NDArray[np.float64]:

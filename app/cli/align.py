@@ -41,7 +41,7 @@ def align(
     text = TextVectors(backbones[Modality.TEXT])
     model = fit(bank, backbones, text=text, config=config, seed=seed)
     model.save_pretrained(out, dtype=torch.float16)
-    found = calibrate_unseen(bank, backbones, text=text, config=config, seed=seed)
+    found = calibrate_unseen(model, bank, backbones, text=text, config=config, seed=seed)
     if found:
         write_calibration(out, found)
     print(f"aligned with {len(bank.entries)} items of {len(bank.classes)} classes: {out}")

@@ -12,16 +12,18 @@ from model.backbones.base import Backbone
 from model.calibration import Calibration
 from model.config import SRCIDConfig
 from model.modality import Modality
+from model.srcid import SRCID
 from training.alignment.align import align
 from training.alignment.sentences import TextVectors, mentions, sentences_about
 from training.data.bank import Bank, Entry
-from training.evaluation.calibration import fitted, observe
+from training.evaluation.calibration import agreement_of, fitted, observe
 
 FOLDS = 5
 SPLIT = "unseen"
 
 
 def calibrate_unseen(
+    aligned: SRCID,
     bank: Bank,
     backbones: Mapping[Modality, Backbone],
     *,
@@ -29,9 +31,10 @@ def calibrate_unseen(
     config: SRCIDConfig,
     seed: int,
 ) -> Calibration | None:
-    """Return what scores mean where nothing was trained on; None where there are too few classes.
+    """Return what the scores of ``aligned`` mean; None where there are too few classes to tell.
 
-    Takes ``FOLDS`` alignments; the arguments are those of ``align``.
+    Takes ``FOLDS`` alignments; the other arguments are those of ``align``. Whether modalities
+    share their codes is measured on the bank's test split, where it has one of each modality.
     """
     groups = list(folds(bank))
     if len(groups) < FOLDS:
@@ -40,7 +43,9 @@ def calibrate_unseen(
     for unseen in groups:
         model = align(bank, backbones, text=text, config=config, seed=seed, without=sorted(unseen))
         observed.append(observe(model, asked(bank, unseen, text), SPLIT))
-    return Calibration(matches=fitted(observed))
+    has_test = all(bank.select(m, "test") for m in aligned.modalities)
+    agreement = agreement_of(aligned, bank, "test") if has_test else {}
+    return Calibration(matches=fitted(observed), agreement=agreement)
 
 
 def folds(bank: Bank) -> Iterator[set[str]]:

@@ -45,11 +45,6 @@ def calibrate(
         foreign: Items of anything that the checkpoint was not trained on.
     """
     matches = fitted([observe(model, bank, fit_on)])
-    reports = evaluate_bank(model, bank, held_out).layers
-    agreement = {
-        str(layer): {names: round(share, 3) for names, share in report.agreement.items()}
-        for layer, report in enumerate(reports, start=1)
-    }
     familiar = {}
     for m in model.modalities if foreign else ():
         assert foreign is not None
@@ -57,7 +52,9 @@ def calibrate(
         if len(far):
             is_near = np.arange(len(near) + len(far)) < len(near)
             familiar[m] = fit_logistic(np.concatenate([near, far]), is_near, is_balanced=True)
-    return Calibration(matches=matches, familiar=familiar, agreement=agreement)
+    return Calibration(
+        matches=matches, familiar=familiar, agreement=agreement_of(model, bank, held_out)
+    )
 
 
 def observe(model: SRCID, bank: Bank, split: str) -> dict[str, Observed]:
@@ -88,6 +85,15 @@ def fitted(observed: Sequence[Mapping[str, Observed]]) -> dict[str, Logistic]:
             np.concatenate([own[key].is_match for own in observed]),
         )
         for key in observed[0]
+    }
+
+
+def agreement_of(model: SRCID, bank: Bank, split: str) -> dict[str, dict[str, float]]:
+    """Return how far the same code means the same in two modalities, by layer and pair."""
+    reports = evaluate_bank(model, bank, split).layers
+    return {
+        str(layer): {names: round(share, 3) for names, share in report.agreement.items()}
+        for layer, report in enumerate(reports, start=1)
     }
 
 

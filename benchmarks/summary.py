@@ -40,7 +40,7 @@ HEAD = """# Goals and what was measured
 
 Written by `make bench` (`python -m benchmarks.summary`); a ratio is the measured value over the
 goal. Each benchmark alternates with what it is compared with, in one run. Its whole report is the
-file that its name leads to.
+file that its name leads to; what is known of those that are missed stands in [missed](missed.md).
 
 | goal | what | wanted | measured | ratio | | benchmark | day |
 |---|---|---|---|---|---|---|---|"""

@@ -47,12 +47,12 @@ def test_a_folder_is_indexed_without_a_network_and_searched(runner: Runner) -> N
     assert [json.loads(line)["path"] for line in lines] == ["broken.mp4"]
     with runner.serving() as container:
         container.wait_until_ready()
+        search = f"{container.url}/search"
         query = (runner.media / "1.mp4").read_bytes()
-        found = httpx2.post(
-            f"{container.url}/search", files={"file": query}, data={"k": "50"}, timeout=60
-        ).json()["hits"]
-        assert found[0]["score"] > 0.999
-        assert "1.mp4" in [hit["id"] for hit in found if hit["score"] > 0.999]
+        by_file = httpx2.post(search, files={"file": query}, data={"k": "50"}, timeout=60)
+        assert {hit["id"] for hit in by_file.json()["hits"]} == {"0.mp4", "1.mp4", "2.mp4"}
+        by_item = httpx2.post(search, json={"item": "1.mp4", "k": 50}, timeout=60)
+        assert "1.mp4" in [hit["id"] for hit in by_item.json()["hits"] if hit["score"] > 0.999]
 
 
 def test_a_container_killed_while_it_indexes_has_all_that_it_told(runner: Runner) -> None:

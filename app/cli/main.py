@@ -5,6 +5,7 @@ A command's file imports what is heavy (torch, fastapi) inside its function, so 
 """
 
 import io
+import os
 import sys
 
 import typer
@@ -77,3 +78,18 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    finally:
+        if is_reader_gone():
+            sys.exit(1)
+
+
+def is_reader_gone() -> bool:
+    """Tell whether nobody reads what is printed; Python must then not try to print it at exit."""
+    if sys.__stdout__ is None:
+        return False
+    try:
+        sys.__stdout__.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
+        return True
+    return False

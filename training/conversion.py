@@ -52,7 +52,7 @@ def convert(path: Path) -> Conversion:
     _refuse_unknown(path, [*encoder, *decoder])
     try:
         weights = convert_network(encoder, parts[STEM], decoder) | convert_codebooks(encoder)
-        config = _config(weights)
+        config = _config(_Shapes(weights))
     except KeyError as error:
         raise CheckpointError(f"{path} lacks {error.args[0]}; {EXPECTED}") from error
     with torch.random.fork_rng(devices=[]):
@@ -103,57 +103,66 @@ def _refuse_unknown(path: Path, names: Iterable[str]) -> None:
         raise CheckpointError(f"{path} has unknown parameters: {_some(unknown)}; {EXPECTED}")
 
 
-def _config(weights: Mapping[str, Tensor]) -> SRCIDConfig:
-    """Return the configuration that the shapes of ``weights`` (our names) tell.
+class _Shapes:
+    """The shapes of parameters, by our names; a parameter that is missing is a ``KeyError``."""
 
-    Raises:
-        KeyError: A parameter that tells a size is missing.
-    """
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        self.shapes = {name: tensor.shape for name, tensor in weights.items()}
 
-    def size(name: str, axis: int) -> int:
-        return weights[name].shape[axis]
+    def size(self, name: str, axis: int = 0) -> int:
+        return self.shapes[name][axis]
 
-    def count(pattern: str) -> int:
-        return sum(bool(re.fullmatch(pattern, name)) for name in weights)
+    def count(self, pattern: str) -> int:
+        return sum(bool(re.fullmatch(pattern, name)) for name in self.shapes)
 
-    audio, video = "layers.0.general.audio.", "layers.0.general.video."
-    convs = "layers.0.specific.video.convs."
-    stem = StemConfig(
-        dim=2 * size("stems.text.lstm.weight_hh_l0", 1),
-        layers=count(r"stems\.text\.lstm\.weight_hh_l\d+"),
-    )
-    maps = MapConfig(
-        gate_dim=size(video + "attention.gate.0.weight", 0),
-        attention="sum",
-        specific_channels=size(convs + "4.weight", 0),
-    )
+
+def _config(shapes: _Shapes) -> SRCIDConfig:
+    """Return the configuration of the network that has parameters of such shapes."""
+    audio = "layers.0.general.audio."
     return SRCIDConfig(
         modalities={
             Modality.AUDIO: ModalityConfig(
                 backbone="vggish",
-                feature_shape=(size(audio + "project.weight", 1),),
-                specific_dim=size("layers.0.specific.audio.linear.weight", 0),
+                feature_shape=(shapes.size(audio + "project.weight", 1),),
+                specific_dim=shapes.size("layers.0.specific.audio.linear.weight"),
             ),
-            Modality.VIDEO: ModalityConfig(
-                backbone="vgg19",
-                feature_shape=(*VGG19_CELLS, size(convs + "0.weight", 1)),
-                specific_dim=size("layers.0.specific.video.head.2.weight", 0),
-                map=maps,
-            ),
-            Modality.TEXT: ModalityConfig(
-                backbone="bert",
-                feature_shape=(size("stems.text.lstm.weight_ih_l0", 1),),
-                specific_dim=size("layers.0.specific.text.linear.weight", 0),
-                stem=stem,
-            ),
+            Modality.VIDEO: _video(shapes),
+            Modality.TEXT: _text(shapes),
         },
-        dim=size(audio + "project.weight", 0),
-        num_layers=1 + any(name.startswith("layers.1.general.") for name in weights),
-        quantizer=VQConfig(codebook_size=size("layers.0.quantizer.codebook.vectors", 0)),
-        transformer_layers=count(re.escape(audio) + r"blocks\.\d+\.linear1\.weight"),
+        dim=shapes.size(audio + "project.weight"),
+        num_layers=1 + bool(shapes.count(r"layers\.1\.general\..*")),
+        quantizer=VQConfig(codebook_size=shapes.size("layers.0.quantizer.codebook.vectors")),
+        transformer_layers=shapes.count(re.escape(audio) + r"blocks\.\d+\.linear1\.weight"),
         num_heads=HEADS,
-        feedforward_dim=size(audio + "blocks.0.linear1.weight", 0),
+        feedforward_dim=shapes.size(audio + "blocks.0.linear1.weight"),
         detach_targets=False,
+    )
+
+
+def _video(shapes: _Shapes) -> ModalityConfig:
+    specific = "layers.0.specific.video."
+    return ModalityConfig(
+        backbone="vgg19",
+        feature_shape=(*VGG19_CELLS, shapes.size(specific + "convs.0.weight", 1)),
+        specific_dim=shapes.size(specific + "head.2.weight"),
+        map=MapConfig(
+            gate_dim=shapes.size("layers.0.general.video.attention.gate.0.weight"),
+            attention="sum",
+            specific_channels=shapes.size(specific + "convs.4.weight"),
+        ),
+    )
+
+
+def _text(shapes: _Shapes) -> ModalityConfig:
+    lstm = "stems.text.lstm."
+    return ModalityConfig(
+        backbone="bert",
+        feature_shape=(shapes.size(lstm + "weight_ih_l0", 1),),
+        specific_dim=shapes.size("layers.0.specific.text.linear.weight"),
+        stem=StemConfig(
+            dim=2 * shapes.size(lstm + "weight_hh_l0", 1),  # it runs both ways
+            layers=shapes.count(re.escape(lstm) + r"weight_hh_l\d+"),
+        ),
     )
 
 

@@ -31,29 +31,34 @@ def cross_modal_code_matching(
 
     Source: Liu et al., "Cross-modal discrete representation learning", 2021; SRCID eq. 8.
     """
-    log_p, p = {}, {}
-    codebook = codebook.detach()
-    for m, z in general.items():
-        # Not squared, as published; the clamp keeps the root's gradient finite at a code itself.
-        squared = z.square().sum(-1, keepdim=True) + codebook.square().sum(-1)
-        squared = squared - 2 * z @ codebook.T  # [B, T, L]
-        distance = squared.clamp(min=1e-12).sqrt()
-        p[m] = time_mean((-distance / config.temperature).softmax(-1), masks[m])  # [B, L]
-        log_p[m] = (p[m] + 1e-10).log()
+    p = {
+        m: _code_distribution(z, codebook.detach(), masks[m], config.temperature)
+        for m, z in general.items()
+    }
+    log_p = {m: (own + 1e-10).log() for m, own in p.items()}
     present = {m: mask.any(1) for m, mask in masks.items()}
     losses = []
     for m, n in combinations(general, 2):
         first, second = p[m] @ log_p[n].T, p[n] @ log_p[m].T  # [B, B]
         scores = first + second if config.form == "published" else first + second.T
         both = present[m] & present[n]
-        scores = scores.masked_fill(~both, torch.finfo(scores.dtype).min)
-        matched = scores.log_softmax(1).diagonal()
+        matched = _log_matched(scores, both)
         if config.form == "symmetric":
-            matched = (
-                matched
-                + scores.T.masked_fill(~both, torch.finfo(scores.dtype).min)
-                .log_softmax(1)
-                .diagonal()
-            ) / 2
-        losses.append(-(matched * both).sum() / both.sum().clamp(min=1))
+            matched = (matched + _log_matched(scores.T, both)) / 2
+        losses.append(-matched.sum() / both.sum().clamp(min=1))
     return torch.stack(losses).sum() / 2
+
+
+def _code_distribution(z: Tensor, codebook: Tensor, mask: Tensor, temperature: float) -> Tensor:
+    """Return P(code | clip) ``[B, L]`` of vectors ``[B, T, D]``."""
+    # Not squared, as published; the clamp keeps the root's gradient finite at a code itself.
+    squared = z.square().sum(-1, keepdim=True) + codebook.square().sum(-1)
+    squared = squared - 2 * z @ codebook.T  # [B, T, L]
+    distance = squared.clamp(min=1e-12).sqrt()
+    return time_mean((-distance / temperature).softmax(-1), mask)
+
+
+def _log_matched(scores: Tensor, both: Tensor) -> Tensor:
+    """Return ``[B]`` each clip's log-probability of its own pair; 0 where a modality is absent."""
+    lowest = torch.finfo(scores.dtype).min
+    return scores.masked_fill(~both, lowest).log_softmax(1).diagonal().masked_fill(~both, 0)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 
 import torch
@@ -41,6 +42,7 @@ from app.store.milvus.store import MilvusStore
 from app.tracing import trace
 from model.calibration import read_calibration
 from model.checkpoint import locate
+from model.device import usable_device
 from model.encoder import Encoder
 
 
@@ -53,14 +55,12 @@ def open_engine(settings: Settings, *, observer: EngineObserver | None = None) -
 
     Raises:
         CheckpointError: It is missing, damaged or does not fit.
+        ConfigError: The device is not there.
     """
     # With more threads float32 sums change in the last bits with the load, and so may codes.
     torch.set_num_threads(1)
     keep_freed_memory()
-    device = settings.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    encoder = Encoder.from_pretrained(settings.checkpoint, device=device)
+    encoder = Encoder.from_pretrained(settings.checkpoint, device=usable_device(settings.device))
     return Engine(encoder, settings, observer=observer)
 
 
@@ -76,6 +76,7 @@ def open_service(
 
     Raises:
         CheckpointError: The checkpoint is missing, damaged or does not fit.
+        ConfigError: The device is not there.
         IndexMismatch: The index was built with another checkpoint.
         StoreUnavailable: Another process writes to the data directory, or the index cannot be
             opened.
@@ -140,40 +141,16 @@ def create_app(settings: Settings, *, writer_url: str | None = None) -> FastAPI:
         ConfigError: The address is public, but there is no API key; or tracing is wanted and its
             packages are missing.
     """
-    measured = Metrics()
-    is_writer = writer_url is None
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # In a thread: the loop answers meanwhile that the process is alive.
-        service = await asyncio.to_thread(
-            open_service, settings, observer=measured, read_only=not is_writer
-        )
-        app.state.service = service
-        measured.describe(version=app.version, fingerprint=service.engine.encoder.fingerprint)
-        measured.items.set_function(lambda: len(service.store))
-        measured.queue_length.set_function(lambda: service.engine.num_waiting)
-        with service.store, service.engine:
-            if not is_writer:
-                yield
-            else:
-                sweeping = asyncio.create_task(asyncio.to_thread(service.items.sweep))
-                with open_jobs(service, settings) as app.state.jobs:
-                    yield
-                await sweeping
-        if tracer:
-            tracer.shutdown()
-
     app = FastAPI(
         title="SRCID",
         summary="Video, sound and text as one shared vocabulary of discrete codes, and search",
         version=version("srcid"),
-        lifespan=lifespan,
+        lifespan=partial(_serving, settings=settings, is_writer=writer_url is None),
     )
     app.state.live = live.LiveTurns(settings.max_live)
-    app.state.metrics = measured
-    middleware.install(app, settings, metrics=measured, writer_url=writer_url)
-    tracer = trace(app) if settings.tracing else None
+    app.state.metrics = Metrics()
+    middleware.install(app, settings, metrics=app.state.metrics, writer_url=writer_url)
+    app.state.tracer = trace(app) if settings.tracing else None
     problems.install(app)
     # Looked through in this order: what is asked most comes first.
     for part in (encode, search, items, codes, jobs, embeddings, live, model, metrics):
@@ -181,3 +158,27 @@ def create_app(settings: Settings, *, writer_url: str | None = None) -> FastAPI:
     app.include_router(health.router)
     page.install(app)
     return app
+
+
+@asynccontextmanager
+async def _serving(app: FastAPI, *, settings: Settings, is_writer: bool) -> AsyncIterator[None]:
+    """Open the service while the app runs; who writes also sweeps up and works off jobs."""
+    measured: Metrics = app.state.metrics
+    # In a thread: the loop answers meanwhile that the process is alive.
+    service = await asyncio.to_thread(
+        open_service, settings, observer=measured, read_only=not is_writer
+    )
+    app.state.service = service
+    measured.describe(version=app.version, fingerprint=service.engine.encoder.fingerprint)
+    measured.items.set_function(lambda: len(service.store))
+    measured.queue_length.set_function(lambda: service.engine.num_waiting)
+    with service.store, service.engine:
+        if not is_writer:
+            yield
+        else:
+            sweeping = asyncio.create_task(asyncio.to_thread(service.items.sweep))
+            with open_jobs(service, settings) as app.state.jobs:
+                yield
+            await sweeping
+    if app.state.tracer:
+        app.state.tracer.shutdown()

@@ -11,15 +11,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
+from model.device import usable_device
 from training.data.extract import extract
 from training.recipes import override, recipe
 from training.train import train
 
 
 def main(media: str, out: str, changes: Mapping[str, object] | None = None) -> None:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = usable_device("auto")
     features = Path(out) / "features"
     # A recipe is every number of a run; any of them can be changed by its path.
     config = override(recipe("compact"), {"data.folder": str(features), **(changes or {})})

@@ -26,7 +26,7 @@ def extract(
         list[str] | None,
         typer.Option("--set", help="Override a field of the recipe, as in train. Repeatable."),
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.")] = "auto",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that decode.", show_default="processors")
     ] = None,
@@ -37,22 +37,19 @@ def extract(
     Started again, it goes on where it was stopped, and takes in what is new. Files of which
     nothing can be had are listed in OUT/failed.csv, and the exit code is then 1.
     """
-    import torch
-
     from app.cli.settings_pairs import parse_pairs
+    from model.device import usable_device
     from training.data.extract import extract as run
     from training.data.extracted import FAILED
     from training.recipes import override
     from training.recipes import recipe as named
 
     config = override(named(recipe), parse_pairs(setting or []))
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     report = run(
         source,
         out,
         config.model,
-        device=device,
+        device=usable_device(device),
         workers=workers or os.cpu_count() or 1,
         seconds=seconds,
     )

@@ -24,7 +24,7 @@ def train(
         list[str] | None,
         typer.Option("--set", help="Override a field, such as optim.lr=1e-4. Repeatable."),
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on where OUT left off.")] = False,
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the network: slow start, faster steps.")
@@ -37,10 +37,10 @@ def train(
     ] = 5.0,
 ) -> None:
     """Train a recipe; the checkpoint is OUT/checkpoint."""
-    import torch
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     from app.cli.settings_pairs import parse_pairs
+    from model.device import usable_device
     from training.recipes import override
     from training.recipes import recipe as named
     from training.train import train as run
@@ -50,8 +50,6 @@ def train(
         settings["data.folder"] = str(data)
     if init is not None:
         settings["init"] = init
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     config = override(named(recipe), settings)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
@@ -59,7 +57,7 @@ def train(
             checkpoint = run(
                 config,
                 out,
-                device=device,
+                device=usable_device(device),
                 resume=resume,
                 compiled=compiled,
                 tensorboard=tensorboard,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import JsonValue
@@ -22,6 +23,10 @@ from model.media import num_steps
 from model.modality import Modality
 
 logger = logging.getLogger(__name__)
+
+# Of a file's stretches, but for the first. Longer ones take more memory, of decoders and of what
+# waits for the network; for shorter ones, more is decoded between a key frame and their start.
+STRETCH_SECONDS = 30
 
 
 class ReadyFile(NamedTuple):
@@ -47,6 +52,7 @@ class BulkIndex:
         self._service = service
         self._engine = service.engine
         self._max_steps = service.engine.settings.max_steps
+        self._piece = service.engine.encoder.config.max_steps
 
     @property
     def num_at_once(self) -> int:
@@ -67,7 +73,7 @@ class BulkIndex:
         """
         self.check(file)
         encoded = self._engine.encode(file.path)
-        further = self._further(file, encoded.duration_seconds, stop)
+        further = self._further(file.path, encoded.duration_seconds, stop)
         ready = self.ready(file, encoded, further, digest=digest)
         return None if stop.is_set() else ready
 
@@ -106,10 +112,11 @@ class BulkIndex:
         for start, stretch in further:
             if isinstance(stretch, InvalidMedia):
                 logger.warning("%s, from second %d on: %s", file.label, start, stretch)
-                gaps.append(f"{start} to {min(start + self._max_steps, round(seconds))}")
+                length = stretch_seconds(self._max_steps, piece=self._piece)
+                gaps.append(f"{start} to {min(start + length, round(seconds))}")
             else:
                 stretches.append((start, stretch))
-        parts = list(cut(stretches, steps=self._engine.encoder.config.max_steps))
+        parts = list(cut(stretches, steps=self._piece))
         first, *others = (self._part(file, part, digest) for part in parts)
         told = f"without seconds {', '.join(gaps)}, which do not decode" if gaps else ""
         kept = [keeper.unkept(first, file.path), *(Unkept(own, None, None) for own in others)]
@@ -124,17 +131,16 @@ class BulkIndex:
         self._service.items.keep_all([item for file in encoded for item in file.items])
 
     def _further(
-        self, file: FileToIndex, seconds: float | None, stop: threading.Event
+        self, path: Path, seconds: float | None, stop: threading.Event
     ) -> Iterator[tuple[int, Encoded | InvalidMedia]]:
         """Yield all stretches but the first, in order, or why one does not decode."""
-        starts = iter(further_starts(seconds, self._max_steps))
+        passages = iter(further_passages(path, seconds, self._max_steps, piece=self._piece))
         running: deque[tuple[int, Future[Encoded]]] = deque()
 
         def begin(count: int) -> Iterable[tuple[int, Future[Encoded]]]:
-            for start in islice(starts, count):
-                submit = partial(self._engine.submit, Passage(file.path, start))
-                if begun := patiently(submit, stop):
-                    yield start, begun
+            for passage in islice(passages, count):
+                if begun := patiently(partial(self._engine.submit, passage), stop):
+                    yield passage.start_second, begun
 
         running.extend(begin(self._engine.settings.max_decodes + 1))
         try:
@@ -155,9 +161,25 @@ class BulkIndex:
         return _item(own_id, part.streams, {**file.metadata, **own}, digest)
 
 
-def further_starts(seconds: float | None, max_steps: int) -> range:
-    """Return the seconds at which the stretches of media begin, but for the first."""
-    return range(max_steps, 0 if seconds is None else num_steps(seconds), max_steps)
+def further_passages(
+    path: Path, seconds: float | None, max_steps: int, *, piece: int
+) -> list[Passage]:
+    """Return the stretches of media, but for the first, which has ``max_steps`` seconds.
+
+    Args:
+        path: Of the file.
+        seconds: How long it is; None for a picture.
+        max_steps: Seconds that a request has encoded.
+        piece: Seconds that the network looks at together.
+    """
+    length = stretch_seconds(max_steps, piece=piece)
+    end = 0 if seconds is None else num_steps(seconds)
+    return [Passage(path, start, length) for start in range(max_steps, end, length)]
+
+
+def stretch_seconds(max_steps: int, *, piece: int) -> int:
+    """Return the length of a stretch that is not the first; see ``further_passages``."""
+    return min(max_steps, max(1, STRETCH_SECONDS // piece) * piece)
 
 
 def _item(

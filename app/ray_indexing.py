@@ -25,9 +25,9 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from app.bulk import BulkIndex, ReadyFile, further_starts
+from app.bulk import BulkIndex, ReadyFile, further_passages
 from app.digest import sha256
-from app.engine.decoding import Decoding, Passage, Upload
+from app.engine.decoding import Decoding, Upload
 from app.engine.engine import decode_pool
 from app.engine.network import Encoded, Network, Work
 from app.errors import InvalidMedia, ServiceError
@@ -163,6 +163,7 @@ class _Decoders:
         encoder = Encoder.from_pretrained(self._settings.checkpoint, device="cpu")
         pool = decode_pool(encoder, self._settings.model_copy(update={"max_decodes": 1}))
         weakref.finalize(self, pool.close)
+        self._piece = encoder.config.max_steps
         self._decoding = Decoding(pool, encoder, max_steps=self._settings.max_steps)
 
     def __call__(self, batch: Batch) -> Iterator[Batch]:
@@ -182,15 +183,18 @@ class _Decoders:
         except (ServiceError, OSError) as error:
             yield told._replace(kind="failed", reason=str(error)), None
             return
-        starts = further_starts(first.duration_seconds, self._settings.max_steps)
-        told = told._replace(total=1 + len(starts))
+        further = further_passages(
+            path, first.duration_seconds, self._settings.max_steps, piece=self._piece
+        )
+        told = told._replace(total=1 + len(further))
         yield told, first
-        for start in starts:
+        for passage in further:
+            own = told._replace(start=passage.start_second)
             try:
-                (work,) = self._decoding.run([Upload(Passage(path, start), None)])
-                yield told._replace(start=start), work
+                (work,) = self._decoding.run([Upload(passage, None)])
+                yield own, work
             except InvalidMedia as error:
-                yield told._replace(start=start, reason=str(error)), None
+                yield own._replace(reason=str(error)), None
 
 
 class _Encoders:

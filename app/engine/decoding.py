@@ -16,10 +16,11 @@ from model.modality import Modality
 
 
 class Passage(NamedTuple):
-    """A file of media from a second on, as many seconds as the settings encode."""
+    """Some seconds of a file of media."""
 
     path: Path
     start_second: int
+    num_seconds: int
 
 
 class Upload(NamedTuple):
@@ -61,8 +62,8 @@ class Decoding:
             return self._prepared(source, upload.modality)
         config = None
         if isinstance(source, Passage):
-            start = {"start_second": source.start_second}
-            source, config = source.path, self.pool.config.model_copy(update=start)
+            place = {"start_second": source.start_second, "max_steps": source.num_seconds}
+            source, config = source.path, self.pool.config.model_copy(update=place)
         with self.pool.decoded(source, config) as clip:  # which is copied while it is prepared
             return self._prepared(clip, upload.modality)
 

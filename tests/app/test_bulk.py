@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.bulk import BulkIndex
+from app.bulk import BulkIndex, further_passages
 from app.indexing import FileToIndex, Outcome, files_below, index_files
 from app.main import open_service
 from app.service import RetrievalService
@@ -57,6 +57,27 @@ def test_the_parts_have_the_codes_of_the_whole(
     found = np.concatenate([item.streams["audio"].codes for item in items], 1)
     assert np.array_equal(found, expected)
     assert [item.streams["audio"].duration_seconds for item in items] == [10, 10, 10, 10, 7]
+
+
+@pytest.mark.parametrize(("max_steps", "piece"), [(60, 10), (20, 10), (60, 7), (5, 10), (60, 45)])
+def test_stretches_cover_the_rest_once_and_begin_where_a_piece_would(
+    max_steps: int, piece: int
+) -> None:
+    path, end = Path("film.mp4"), 313
+    stretches = further_passages(path, 312.4, max_steps, piece=piece)
+    seconds = [own.start_second + second for own in stretches for second in range(own.num_seconds)]
+    assert seconds[: end - max_steps] == list(range(max_steps, end))
+    assert len(seconds) - (end - max_steps) < stretches[-1].num_seconds
+    for own in stretches:
+        assert own.path == path
+        assert own.num_seconds <= max_steps
+        is_whole = (own.start_second - max_steps) % piece == 0
+        assert is_whole or max_steps < piece
+
+
+@pytest.mark.parametrize("seconds", [None, 0.2, 60.0, 60.04])
+def test_what_fits_into_the_first_stretch_has_no_other(seconds: float | None) -> None:
+    assert further_passages(Path("clip.mp4"), seconds, 60, piece=10) == []
 
 
 def test_hits_tell_the_second_of_the_whole(service: RetrievalService, film: Path) -> None:

@@ -72,18 +72,27 @@ class EMACodebook(nn.Module):
         self.register_buffer("ema_sum", vectors.clone())  # [L, D]
         self.register_buffer("unused_for", torch.zeros(size, dtype=torch.int64))  # [L]
 
-    def nearest(self, z: Tensor) -> Tensor:
+    def nearest(self, z: Tensor, offsets: Tensor | None = None) -> Tensor:
         """Return the index ``[B, T]`` of the vector nearest to each of ``z`` ``[B, T, D]``.
 
         Rare codes are passed over, unless all are rare: before anything was learned.
+
+        Args:
+            z: What is looked up.
+            offsets: Those of this codebook, where it is asked often and does not change.
         """
-        # |z|^2 is the same for all vectors. float32 even under autocast: ties are decided here.
+        offsets = self.offsets() if offsets is None else offsets
+        # float32 even under autocast: ties are decided here.
         with torch.autocast(z.device.type, enabled=False):
             z = z.detach().to(self.vectors.dtype)
-            distances = self.vectors.square().sum(-1) - 2 * z @ self.vectors.T  # [B, T, L]
-            rare = self.ema_count < self.min_share * self.ema_count.sum()  # [L]
-            distances = distances.masked_fill(rare & ~rare.all(), torch.inf)
-        return distances.argmin(-1)
+            # |z|^2 is the same for all vectors.
+            return (offsets - 2 * z @ self.vectors.T).argmin(-1)
+
+    def offsets(self) -> Tensor:
+        """Return the squared lengths ``[L]`` of the vectors; infinite of those passed over."""
+        with torch.autocast(self.vectors.device.type, enabled=False):
+            rare = self.ema_count < self.min_share * self.ema_count.sum()
+            return self.vectors.square().sum(-1).masked_fill(rare & ~rare.all(), torch.inf)
 
     @torch.no_grad()
     def update(

@@ -1,6 +1,6 @@
 """Residual vector quantization: each stage quantizes what the stages before left over."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
@@ -49,23 +49,24 @@ class ResidualQuantizer(Quantizer):
 
     def encode(self, z: Tensor) -> Tensor:
         """Return the codes ``[B, Q, T]`` of ``z`` ``[B, T, D]``, one row a stage."""
+        offsets = [stage.offsets() for stage in self.stages]
         if not self.carries:
-            return self._nearest(z)
+            return self._nearest(z, offsets)
         alike = F.cosine_similarity(z[:, 1:], z[:, :-1], dim=-1).clamp(min=0)  # [B, T - 1]
         share = F.pad(alike, (1, 0)).unsqueeze(-1)  # [B, T, 1] nothing comes before the first
         lost = torch.zeros_like(z[:, :1])  # [B, 1, D]
         codes = []
         for t in range(z.shape[1]):
             wanted = z[:, t : t + 1] + share[:, t : t + 1] * lost
-            codes.append(self._nearest(wanted))
+            codes.append(self._nearest(wanted, offsets))
             lost = wanted - self.decode(codes[-1])
         return torch.cat(codes, -1)
 
-    def _nearest(self, z: Tensor) -> Tensor:
+    def _nearest(self, z: Tensor, offsets: Sequence[Tensor]) -> Tensor:
         """Return the codes of each step by itself: what is nearest to what is left, by stages."""
         codes = []
-        for stage in self.stages:
-            codes.append(stage.nearest(z))
+        for stage, own in zip(self.stages, offsets, strict=True):
+            codes.append(stage.nearest(z, own))
             z = z - stage.vectors[codes[-1]]
         return torch.stack(codes, 1)
 

@@ -53,7 +53,8 @@ def held_out(bank: Bank) -> list[set[str]]:
 
 def split(bank: Bank, unseen: set[str]) -> tuple[Bank, dict[str, list[Entry]]]:
     """Return what may be trained on, and what is tested on: of unseen and of seen classes."""
-    training, tested = [], {"unseen": [], "seen": []}  # type: ignore[var-annotated]
+    training: list[Entry] = []
+    tested: dict[str, list[Entry]] = {"unseen": [], "seen": []}
     for place, entry in enumerate(bank.entries):
         if entry.modality is Modality.TEXT:
             training.append(entry)

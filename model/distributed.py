@@ -17,7 +17,7 @@ def several_ranks() -> bool:
 
 def sum_over_ranks(x: Tensor) -> Tensor:
     """Return the sum of all ranks' ``x``, with gradient; ``x`` itself in a single process."""
-    return _SumOverRanks.apply(x) if several_ranks() else x  # type: ignore[no-untyped-call]
+    return _SumOverRanks.apply(x) if several_ranks() else x  # type: ignore[no-untyped-call]  # torch's
 
 
 class _SumOverRanks(torch.autograd.Function):

@@ -126,7 +126,7 @@ def gather(tensors: Sequence[Tensor]) -> list[Tensor]:
     if not several_ranks():
         return list(tensors)
     flat = torch.cat([x.flatten(1) for x in tensors], 1)
-    whole: Tensor = _Gather.apply(flat)  # type: ignore[no-untyped-call]
+    whole: Tensor = _Gather.apply(flat)  # type: ignore[no-untyped-call]  # torch's
     parts = whole.split([x[0].numel() for x in tensors], 1)
     return [part.reshape(-1, *x.shape[1:]) for part, x in zip(parts, tensors, strict=True)]
 

@@ -69,7 +69,7 @@ class Observe:
                 await self.app(scope, counted_receive, counted_send)
                 await asyncio.sleep(0)  # the answer leaves at the loop's next turn: books can wait
             over = True
-        except Exception:
+        except Exception:  # whatever it is, it counts as a 500, and goes on to be answered so
             if traffic.status == NOBODY_LEFT:
                 traffic.status = 500  # as the framework is about to answer
             request.problem = "internal-error"

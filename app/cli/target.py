@@ -99,10 +99,10 @@ def on_target(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def run(**given: object) -> None:
-        target = Target(**{name: given.pop(name) for name in OPTIONS})  # type: ignore[arg-type]
+        target = Target(**{name: given.pop(name) for name in OPTIONS})  # type: ignore[arg-type]  # as parsed
         command(target=target, **given)
 
     parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own] + shared
-    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # for inspect
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     return run

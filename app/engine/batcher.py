@@ -212,7 +212,7 @@ class MicroBatcher(Generic[Item, Result]):
             self.observer.waited(own.since - job.submitted)
         try:
             results = self.run([job.item for job in batch])
-        except Exception as error:
+        except Exception as error:  # what went wrong is told to who submitted the item
             if len(batch) == 1:
                 with suppress(InvalidStateError):  # failed meanwhile, for hanging
                     batch[0].future.set_exception(error)

@@ -257,7 +257,7 @@ def _encode_next(
     try:
         work = decoded.result()
         encoded = network.submit(work, lane=_lane(work), cost=work.num_steps)
-    except BaseException as error:
+    except BaseException as error:  # whatever it is, somebody waits for the job
         ahead.release()
         with suppress(InvalidStateError):
             job.set_exception(error)

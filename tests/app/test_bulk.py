@@ -85,7 +85,7 @@ def test_hits_tell_the_second_of_the_whole(service: RetrievalService, film: Path
     for second in (3, 25, 46):
         start = second // T * T
         item_id = "film.wav" if not start else f"film.wav@{start:05}"
-        codes = service.store.get(item_id).streams["audio"].codes[:, second % T]  # type: ignore[union-attr]
+        codes = service.store.get(item_id).streams["audio"].codes[:, second % T]
         pattern = [[int(code)] for code in codes]
         places = service.codes.occurrences(pattern).places
         assert (item_id, second) in [(place.id, place.second) for place in places]
@@ -149,8 +149,8 @@ def test_a_film_that_is_stopped_is_not_kept_in_part(service: RetrievalService, f
 
     def stopping(*args: object) -> object:
         stop.set()
-        return submit(*args)  # type: ignore[arg-type] # passed on as it came
+        return submit(*args)
 
-    service.engine.submit = stopping  # type: ignore[method-assign,assignment]
+    service.engine.submit = stopping
     assert list(index_files(index, [file], at_once=1, stop=stop)) == []
     assert ids(service) == []

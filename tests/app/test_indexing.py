@@ -106,7 +106,7 @@ def test_a_file_waits_while_the_service_is_overloaded(
             error = Overloaded("too much waits", retry_after_seconds=1)
             error.retry_after_seconds = 0.001
             raise error
-        return submit(source, *args)  # type: ignore[arg-type] # passed on as it came
+        return submit(source, *args)
 
     monkeypatch.setattr(service.engine, "submit", overloaded)
     kinds = {outcome.file.item_id: outcome.kind for outcome in run(service, folder)}

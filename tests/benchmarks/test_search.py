@@ -5,7 +5,7 @@ from benchmarks.search import main
 
 @pytest.mark.parametrize("corpus", ["topical", "random"])
 def test_every_way_to_search_answers(corpus: str, capsys: pytest.CaptureFixture[str]) -> None:
-    main(count=1000, corpus=corpus, media=None, floats=False, queries=2, quick=False)  # type: ignore[arg-type]  # a parameter
+    main(count=1000, corpus=corpus, media=None, floats=False, queries=2, quick=False)
     lines = capsys.readouterr().out.splitlines()
     rows = [line.split(" | ") for line in lines if line.startswith(("| codes", "| FAISS"))]
     assert len(rows) == 10

@@ -28,7 +28,7 @@ KINDS: list[IndexKind] = ["codes", "flat"]
 
 # Opens the store of a folder; the tests close it.
 OPENERS: dict[str, Callable[[Path, Vocabulary, str], Store]] = {
-    kind: lambda folder, vocabulary, own, kind=kind: LocalStore(  # type: ignore[misc]  # default
+    kind: lambda folder, vocabulary, own, kind=kind: LocalStore(
         folder, vocabulary, fingerprint=own, index=kind
     )
     for kind in KINDS
@@ -51,7 +51,7 @@ def make_item(item_id: str, seed: int = 0, *modalities: Modality, **other: objec
         for n, m in enumerate(modalities or (AUDIO,))
     }
     fields: dict[str, object] = {"metadata": {}, "text": None, "sha256": "0" * 64} | other
-    return Item(item_id, streams, **fields)  # type: ignore[arg-type]  # any fields a test names
+    return Item(item_id, streams, **fields)
 
 
 @pytest.fixture(params=OPENERS)

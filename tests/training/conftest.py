@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from model.config import SRCIDConfig
+from tests.training.data.scenes.conftest import bank_folder, scenes_folder
+from tests.training.tiny_rows import one_epoch
 from training.config import (
     CLUBConfig,
     DataConfig,
@@ -18,6 +20,8 @@ from training.config import (
     TrainConfig,
     WarmStartConfig,
 )
+
+__all__ = ["bank_folder", "one_epoch", "scenes_folder"]  # fixtures for the tests below
 
 CLASSES, ITEMS = 3, 4
 

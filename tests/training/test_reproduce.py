@@ -12,8 +12,7 @@ import pytest
 import training.reproduce
 from model.config import SRCIDConfig
 from model.errors import ConfigError, DataError
-from tests.training.data.scenes.conftest import bank_folder, scenes_folder  # noqa: F401  fixtures
-from tests.training.tiny_rows import one_epoch, tiny  # noqa: F401  a fixture
+from tests.training.tiny_rows import tiny
 from training.config import TrainConfig
 from training.errors import NonFiniteLoss
 from training.evaluation.benchmarks import open_benchmark
@@ -28,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("one_epoch")
 
 @pytest.fixture
 def runs(
-    scenes_folder: Path,  # noqa: F811
+    scenes_folder: Path,
     tiny_config: SRCIDConfig,
     tmp_path: Path,
 ) -> list[Run]:
@@ -38,7 +37,7 @@ def runs(
 
 def test_rows_are_trained_evaluated_and_shown_and_then_left_alone(
     runs: list[Run],
-    scenes_folder: Path,  # noqa: F811
+    scenes_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     steps = list(reproduce(runs))
@@ -122,7 +121,7 @@ def test_several_processes_show_nothing_but_write_what_they_did(
 
 def test_a_folder_of_another_run_is_refused_before_anything_is_trained(
     runs: list[Run],
-    scenes_folder: Path,  # noqa: F811
+    scenes_folder: Path,
     tiny_config: SRCIDConfig,
 ) -> None:
     folder = runs[0].folder
@@ -134,7 +133,7 @@ def test_a_folder_of_another_run_is_refused_before_anything_is_trained(
 
 
 def test_seeds_go_round_all_rows_before_the_next(
-    scenes_folder: Path,  # noqa: F811
+    scenes_folder: Path,
     tiny_config: SRCIDConfig,
     tmp_path: Path,
 ) -> None:
@@ -152,7 +151,7 @@ def test_a_loss_that_is_not_finite_fails_its_run_and_no_other(
     def fails(config: TrainConfig, out: Path, **settings: bool) -> Path:
         if config.name == "dcid":
             raise NonFiniteLoss("step 3: total is nan")
-        return whole(config, out, **settings)  # type: ignore[arg-type]  # resume alone
+        return whole(config, out, **settings)
 
     with monkeypatch.context() as patched:
         patched.setattr(training.reproduce, "train", fails)

@@ -12,7 +12,6 @@ from training.tensorboard import TensorBoardLog
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of TensorBoard's own imports
 def test_every_number_is_there_and_a_resumed_run_repeats_none(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     for start in (0, 2):  # stopped after step 3, resumed at step 2

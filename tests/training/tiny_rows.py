@@ -46,6 +46,6 @@ def one_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = runner.probe_epochs
 
     def shortened(*args: object, **settings: object) -> object:
-        return whole(*args, **(settings | {"epochs": 1, "epoch_steps": 1}))  # type: ignore[arg-type]
+        return whole(*args, **(settings | {"epochs": 1, "epoch_steps": 1}))
 
     monkeypatch.setattr(runner, "probe_epochs", shortened)

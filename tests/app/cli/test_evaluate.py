@@ -10,16 +10,13 @@ from model.config import SRCIDConfig
 from model.srcid import SRCID
 from tests.app.cli.running import Run
 from tests.app.cli.test_train import arguments
-from tests.training.conftest import tiny_bank  # noqa: F401  a fixture
 from tests.training.data.archives.published import write_msrvtt
-from tests.training.data.scenes.conftest import bank_folder, scenes_folder  # noqa: F401
-from tests.training.evaluation.paper_shaped import paper_shaped  # noqa: F401  a fixture
-from tests.training.tiny_rows import one_epoch, tiny, write_run  # noqa: F401  a fixture
+from tests.training.tiny_rows import tiny, write_run
 
 
 def test_a_run_is_evaluated_on_its_own_data_and_its_checkpoint_on_any(
     run: Run,
-    tiny_bank: Path,  # noqa: F811
+    tiny_bank: Path,
     tiny_config: SRCIDConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -41,7 +38,7 @@ def test_without_data_a_checkpoint_asks_for_it(run: Run, tmp_path: Path) -> None
 
 def test_a_split_that_the_bank_lacks_is_named(
     run: Run,
-    tiny_bank: Path,  # noqa: F811
+    tiny_bank: Path,
     tiny_checkpoint: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -55,7 +52,7 @@ def test_a_split_that_the_bank_lacks_is_named(
 @pytest.mark.usefixtures("one_epoch")
 def test_checkpoints_stand_side_by_side_on_scenes(
     run: Run,
-    scenes_folder: Path,  # noqa: F811
+    scenes_folder: Path,
     tiny_checkpoint: Path,
     tmp_path: Path,
 ) -> None:
@@ -84,7 +81,7 @@ def test_checkpoints_stand_side_by_side_on_scenes(
 )
 def test_one_table_of_the_paper_can_be_had(
     run: Run,
-    scenes_folder: Path,  # noqa: F811
+    scenes_folder: Path,
     tiny_checkpoint: Path,
     table: str,
     expected: str,
@@ -99,7 +96,7 @@ def test_one_table_of_the_paper_can_be_had(
 @pytest.mark.usefixtures("one_epoch")
 def test_a_run_of_a_row_of_the_paper_stands_beside_the_papers_cells(
     run: Run,
-    scenes_folder: Path,  # noqa: F811
+    scenes_folder: Path,
     tiny_config: SRCIDConfig,
     tmp_path: Path,
 ) -> None:
@@ -113,7 +110,7 @@ def test_a_run_of_a_row_of_the_paper_stands_beside_the_papers_cells(
 @pytest.mark.parametrize("option", [("--table", "1"), ("--format", "csv"), ("--codes", "out")])
 def test_tables_are_not_made_of_a_bank(
     run: Run,
-    tiny_bank: Path,  # noqa: F811
+    tiny_bank: Path,
     tiny_checkpoint: Path,
     option: tuple[str, str],
 ) -> None:
@@ -124,7 +121,7 @@ def test_tables_are_not_made_of_a_bank(
 
 def test_data_sets_that_are_absent_are_named(
     run: Run,
-    paper_shaped: SRCIDConfig,  # noqa: F811
+    paper_shaped: SRCIDConfig,
     tmp_path: Path,
 ) -> None:
     write_msrvtt(tmp_path)
@@ -138,7 +135,7 @@ def test_data_sets_that_are_absent_are_named(
 
 def test_what_the_codes_mean_is_written(
     run: Run,
-    scenes_folder: Path,  # noqa: F811
+    scenes_folder: Path,
     tiny_checkpoint: Path,
     tmp_path: Path,
 ) -> None:

@@ -9,14 +9,13 @@ import pytest
 
 from model.config import SRCIDConfig
 from tests.app.cli.running import Run
-from tests.training.data.scenes.conftest import bank_folder, scenes_folder  # noqa: F401  fixtures
-from tests.training.tiny_rows import TINY, one_epoch  # noqa: F401  a fixture
+from tests.training.tiny_rows import TINY
 
 
 @pytest.mark.usefixtures("one_epoch")
 def test_rows_are_trained_shown_and_the_next_time_only_shown(
     run: Run,
-    scenes_folder: Path,  # noqa: F811
+    scenes_folder: Path,
     tiny_config: SRCIDConfig,
     tmp_path: Path,
 ) -> None:

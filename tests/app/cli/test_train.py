@@ -8,7 +8,6 @@ import torch
 
 from model.config import SRCIDConfig
 from tests.app.cli.running import Run
-from tests.training.conftest import tiny_bank  # noqa: F401  a fixture
 from training.step import TrainingStep
 
 SMALL = ("data.clips_per_epoch=16", "batch_size=8", "data.steps=3", "model.max_steps=3", "epochs=1")
@@ -22,7 +21,7 @@ def arguments(config: SRCIDConfig, bank: Path, out: Path) -> list[object]:
 
 def test_a_run_is_stopped_resumed_and_not_begun_twice(
     run: Run,
-    tiny_bank: Path,  # noqa: F811
+    tiny_bank: Path,
     tiny_config: SRCIDConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -94,7 +94,7 @@ def test_a_search_takes_sentences_media_items_and_every_option(
         "minus": ["a cat"],
     }
     for source in (clip_file, clip, "a dog", ItemReference("clip")):
-        (hit,) = service.search(source, **options).hits  # type: ignore[arg-type]
+        (hit,) = service.search(source, **options).hits
         assert hit.id == "clip"
         assert hit.curve is not None
     assert service.search(clip_file, targets=["text"], where={"album": "farm"}).hits == []

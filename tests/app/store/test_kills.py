@@ -97,4 +97,4 @@ def check(folder: Path, kept: Versions, under_way: Versions) -> Versions:
         assert version in {kept.get(what, 0), under_way.get(what, kept.get(what, 0))}
         became[what] = version
     assert not versions
-    return became  # type: ignore[return-value]  # versions are ints
+    return became

@@ -47,4 +47,4 @@ def test_python_and_sqlite_let_the_same_metadata_pass(
         db.execute("INSERT INTO items VALUES (?)", (json.dumps(metadata),))
         found = db.execute(f"SELECT count(*) FROM items WHERE {condition}", values).fetchone()[0]
     db.close()
-    assert passes(where, metadata) == bool(found)  # type: ignore[arg-type]  # JSON, all of it
+    assert passes(where, metadata) == bool(found)

@@ -160,7 +160,7 @@ def new_page(browser: Browser) -> Iterator[NewPage]:
 
     def open_page(address: str, *, expected: str | None = None, **options: object) -> Page:
         shown = {"viewport": {"width": 1100, "height": 800}, "locale": "en", **options}
-        context = browser.new_context(**shown)  # type: ignore[arg-type]  # their TypedDicts
+        context = browser.new_context(**shown)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(20_000)

@@ -103,7 +103,7 @@ class World:
             self.backbones,
             text=self.text,
             config=self.config,
-            **options,  # type: ignore[arg-type]
+            **options,
         )
 
     def vector(self, model: SRCID, modality: Modality, features: Tensor) -> Tensor:

@@ -22,11 +22,11 @@ def suite() -> Suite:
     tasks = [
         Task(
             family,
-            kind,  # type: ignore[arg-type]  # a string of the pairs below
+            kind,
             Side(family, "train", Modality(first)),
             Side(family, "test", Modality(second)),
             ("train", "train"),
-            metric,  # type: ignore[arg-type]
+            metric,
             epochs=3,
             epoch_steps=8,
         )
@@ -90,7 +90,7 @@ class MadeUpBenchmark:
 
     def labelled(self, side: Side) -> MadeUpClips:
         self.opened.append(side)
-        return MadeUpClips(side.data, side.split, **self.clips)  # type: ignore[arg-type]
+        return MadeUpClips(side.data, side.split, **self.clips)
 
     def captioned(self, task: RetrievalTask) -> MadeUpCaptions:
         return MadeUpCaptions()

@@ -5,7 +5,9 @@ import torch
 
 from model.config import SRCIDConfig
 from model.srcid import SRCID
-from tests.training.evaluation.paper_shaped import paper_shaped  # noqa: F401  a fixture
+from tests.training.evaluation.paper_shaped import paper_shaped
+
+__all__ = ["paper_shaped"]  # a fixture for the tests below
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def test_scores_are_those_of_the_store(
             layers=layers,
             targets=[Modality.AUDIO],
             k=9,
-            score=kind,  # type: ignore[arg-type] # one of the three
+            score=kind,
         )
     assert {int(hit.item.id): hit.score for hit in hits} == pytest.approx(
         dict(enumerate(expected)), abs=2e-6

@@ -64,7 +64,7 @@ def test_sentences_that_are_their_clips_are_found_first(
     words = [clips[n] for n in range(6)]
     retrieval = CaptionRetrieval(coded, MadeUpCaptions(), lambda _: words)
     for kind in ("vectors", "mean first", "index"):
-        for figures in retrieval.figures((0,), kind).values():  # type: ignore[arg-type]
+        for figures in retrieval.figures((0,), kind).values():
             assert figures.recall_at_5 == pytest.approx(100, abs=20)
     assert retrieval.figures((0,), "vectors")["text>clip"].recall_at_1 == 100
 

@@ -33,7 +33,7 @@ def test_a_second_is_localised_by_itself() -> None:
 @pytest.mark.parametrize("kind", ["classification", "localisation"])
 def test_vectors_kept_once_give_the_same_logits(kind: str) -> None:
     torch.manual_seed(0)
-    probe = Probe(6, 3, kind)  # type: ignore[arg-type]  # pytest's strings
+    probe = Probe(6, 3, kind)
     table, rows = torch.randn(4, 6), torch.randint(4, (7, 5))
     once = probe(StepVectors(table, rows))
     torch.testing.assert_close(once, probe(StepVectors.of(table[rows])))
@@ -69,7 +69,7 @@ def test_the_first_step_of_adam_is_that_of_the_loss() -> None:
         torch.testing.assert_close(after, moved, atol=1e-6, rtol=0)
 
 
-def fitted(vectors, labels, kind, config, epochs=1, epoch_steps=None):  # type: ignore[no-untyped-def]
+def fitted(vectors, labels, kind, config, epochs=1, epoch_steps=None):
     return probe_epochs(
         StepVectors.of(vectors),
         labels,

@@ -37,7 +37,7 @@ def test_noise_is_classified_by_chance_on_test_clips_but_not_on_the_probes_own()
     config = ProbeConfig(lr=1e-2, batch_size=60)
     proper, published = (
         run_probes(tasks, FeatureVectors(noise), protocol=protocol, config=config)[tasks[0]]
-        for protocol in ("proper", "published")  # type: ignore[arg-type]
+        for protocol in ("proper", "published")
     )
     assert proper["accuracy"] < 55
     assert published["accuracy"] > proper["accuracy"]
@@ -47,7 +47,7 @@ def test_proper_uses_each_split_for_its_purpose_and_published_the_training_clips
     tasks = [task for task in MadeUpBenchmark.suite.tasks if task.name == "one V>A"]
     for protocol, splits in (("proper", ["train", "test"]), ("published", ["train", "train"])):
         data = MadeUpBenchmark()
-        run_probes(tasks, FeatureVectors(data), protocol=protocol, config=FAST)  # type: ignore[arg-type]
+        run_probes(tasks, FeatureVectors(data), protocol=protocol, config=FAST)
         assert [side.split for side in data.opened] == splits
         assert [side.modality for side in data.opened] == [Modality.VIDEO, Modality.AUDIO]
 

@@ -34,25 +34,29 @@ def by_loops(paired: Paired, codebook: Tensor, config: CMCMConfig) -> float:
             }
             for k in (m, n)
         )
-
-        def cross(left: Tensor, right: Tensor) -> float:
-            return float((left * right.log()).sum())
-
-        def score(i: int, j: int) -> float:
-            if config.form == "published":
-                return cross(p[i], q[j]) + cross(q[i], p[j])  # noqa: B023
-            return cross(p[i], q[j]) + cross(q[j], p[i])  # noqa: B023
-
-        def matched(i: int, others: list[tuple[int, int]]) -> float:
-            return score(i, i) - math.log(sum(math.exp(score(a, b)) for a, b in others))
-
-        rows = [matched(i, [(i, j) for j in clips]) for i in clips]
-        losses = rows
-        if config.form == "symmetric":
-            columns = [matched(j, [(i, j) for i in clips]) for j in clips]
-            losses = [(a + b) / 2 for a, b in zip(rows, columns, strict=True)]
-        total -= sum(losses) / len(losses)
+        total += between(p, q, config.form)
     return total / 2
+
+
+def between(p: dict[int, Tensor], q: dict[int, Tensor], form: str) -> float:
+    """The loss between two modalities, from the distributions of the clips that have both."""
+
+    def cross(left: Tensor, right: Tensor) -> float:
+        return float((left * right.log()).sum())
+
+    def score(i: int, j: int) -> float:
+        if form == "published":
+            return cross(p[i], q[j]) + cross(q[i], p[j])
+        return cross(p[i], q[j]) + cross(q[j], p[i])
+
+    def matched(i: int, others: list[tuple[int, int]]) -> float:
+        return score(i, i) - math.log(sum(math.exp(score(a, b)) for a, b in others))
+
+    losses = [matched(i, [(i, j) for j in p]) for i in p]
+    if form == "symmetric":
+        columns = [matched(j, [(i, j) for i in p]) for j in p]
+        losses = [(a + b) / 2 for a, b in zip(losses, columns, strict=True)]
+    return -sum(losses) / len(losses)
 
 
 @pytest.mark.parametrize("form", ["textbook", "published", "symmetric"])

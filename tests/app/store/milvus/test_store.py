@@ -96,8 +96,8 @@ def test_the_best_ten_are_those_of_the_local_index(
             [VOCABULARY.pooled(own, layers) for own in (query, pair.codes[number + 5])]
         )
         asked = {"layers": layers, "targets": [VIDEO, AUDIO], "k": 10, "score": score}
-        found = pair.milvus.search(queries[: number + 1], **asked)  # type: ignore[arg-type]
-        expected = pair.local.search(queries[: number + 1], **asked)  # type: ignore[arg-type]
+        found = pair.milvus.search(queries[: number + 1], **asked)
+        expected = pair.local.search(queries[: number + 1], **asked)
         assert len(found) == 10
         assert same(found, expected)
 

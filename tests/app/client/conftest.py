@@ -12,6 +12,7 @@ import uvicorn
 from app.client import RetryPolicy, SRCIDClient
 from app.main import create_app
 from app.settings import Settings
+from tests.app.client.blocking import Blocking
 
 IMPATIENT = RetryPolicy(first_seconds=0.001, most_seconds=5)
 
@@ -37,9 +38,15 @@ def address(settings: Settings) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(params=[SRCIDClient, Blocking], ids=["plain", "asyncio"])
+def client_class(request: pytest.FixtureRequest) -> type[SRCIDClient]:
+    """Each of the two clients: a test that takes it says what both promise."""
+    return request.param
+
+
 @pytest.fixture
-def service(address: str) -> Iterator[SRCIDClient]:
-    with SRCIDClient(address, retry=IMPATIENT) as client:
+def service(address: str, client_class: type[SRCIDClient]) -> Iterator[SRCIDClient]:
+    with client_class(address, retry=IMPATIENT) as client:
         yield client
 
 

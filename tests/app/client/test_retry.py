@@ -1,17 +1,25 @@
-"""What is sent again, what is not, and how long the pauses are; the answers come from a script."""
+"""What both clients send again, and after what pauses; the answers come from a script."""
 
-import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from app.client import AsyncSRCIDClient, RetryPolicy, SRCIDClient, Unreachable
+from app.client import RetryPolicy, SRCIDClient, Unreachable
 from app.client.retry import Attempts
-from app.errors import ItemExists, Overloaded, RateLimited, ServiceError
+from app.errors import (
+    ItemExists,
+    NotFound,
+    Overloaded,
+    RateLimited,
+    ServiceError,
+    Unauthorized,
+)
 
 Step = httpx2.Response | Exception
 HEALTH = {"status": "ready"}
@@ -51,10 +59,17 @@ def refused(kind: str, status: int, wait: str | None = None) -> httpx2.Response:
 class Script:
     """Answers requests one after another, and remembers them and the pauses between."""
 
-    def __init__(self, *steps: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self,
+        *steps: Step,
+        client_class: type[SRCIDClient],
+        opened: ExitStack,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
         self.steps = list(steps)
         self.requests: list[httpx2.Request] = []
         self.pauses: list[float] = []
+        self._client_class, self._opened = client_class, opened
 
         async def sleep(seconds: float) -> None:
             self.pauses.append(seconds)
@@ -72,12 +87,28 @@ class Script:
 
     def client(self, **options: object) -> SRCIDClient:
         policy = RetryPolicy.model_validate({"retries": 3, **options})
-        return SRCIDClient(retry=policy, transport=httpx2.MockTransport(self))
+        client = self._client_class(retry=policy, transport=httpx2.MockTransport(self))
+        return self._opened.enter_context(client)
+
+
+class BreaksOff(httpx2.SyncByteStream, httpx2.AsyncByteStream):
+    """A body whose connection breaks in the middle."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"the wh"
+        raise httpx2.ReadError("reset")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for part in self:
+            yield part
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Script]:
-    return lambda *steps: Script(*steps, monkeypatch=monkeypatch)
+def script(
+    client_class: type[SRCIDClient], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Script]]:
+    with ExitStack() as opened:
+        yield partial(Script, client_class=client_class, opened=opened, monkeypatch=monkeypatch)
 
 
 Scripts = Callable[..., Script]
@@ -146,6 +177,13 @@ def test_a_job_is_started_again_where_it_was_certainly_not_started(script: Scrip
     assert played.client().start_job("farm").id == "7"
 
 
+def test_a_job_may_be_cancelled_twice(script: Scripts) -> None:
+    job = {"id": "7", "state": "cancelled", "request": {}, "created": "2026-01-01T00:00:00Z"}
+    played = script(httpx2.ReadError("reset"), ok(job))
+    assert played.client().cancel_job("7").state == "cancelled"
+    assert [(own.method, own.url.path) for own in played.requests] == [("DELETE", "/jobs/7")] * 2
+
+
 def test_an_item_that_a_lost_answer_was_about_is_found(script: Scripts) -> None:
     item = {**ITEM, "sha256": _sha256("a dog")}
     played = script(httpx2.ReadError("reset"), refused("item-exists", 409), ok(item))
@@ -191,13 +229,16 @@ def test_readiness_is_asked_once(script: Scripts) -> None:
     assert len(played.requests) == 1
     with pytest.raises(Unreachable):
         script(httpx2.ConnectError("refused")).client().is_ready()
+    with pytest.raises(Unauthorized):  # which is no answer to the question
+        script(refused("unauthorized", 401)).client().is_ready()
+
+
+def event(state: str) -> str:
+    job = {"id": "7", "state": state, "request": {}, "created": "2026-01-01T00:00:00Z"}
+    return f": heartbeat\nevent: job\ndata: {json.dumps(job)}\n\n"
 
 
 def test_a_job_is_followed_across_a_broken_connection(script: Scripts) -> None:
-    def event(state: str) -> str:
-        job = {"id": "7", "state": state, "request": {}, "created": "2026-01-01T00:00:00Z"}
-        return f": heartbeat\nevent: job\ndata: {json.dumps(job)}\n\n"
-
     played = script(
         httpx2.Response(200, text=event("queued") + event("running")),
         httpx2.ReadError("reset"),
@@ -207,22 +248,40 @@ def test_a_job_is_followed_across_a_broken_connection(script: Scripts) -> None:
     assert states == ["queued", "running", "running", "finished"]
 
 
-def test_the_asynchronous_client_decides_alike(script: Scripts) -> None:
-    item = {**ITEM, "sha256": _sha256("a dog")}
+def test_a_job_that_goes_on_is_followed_across_any_number_of_breaks(script: Scripts) -> None:
+    breaks = [httpx2.Response(200, text=event("running")) for _ in range(5)]
+    played = script(*breaks, httpx2.Response(200, text=event("finished")))
+    assert len(list(played.client(retries=1).watch_job("7"))) == 6
 
-    async def ask(call: Callable[[AsyncSRCIDClient], Awaitable[object]], played: Script) -> object:
-        policy = RetryPolicy(retries=3, first_seconds=0)
-        async with AsyncSRCIDClient(retry=policy, transport=httpx2.MockTransport(played)) as client:
-            return await call(client)
 
-    lost = script(httpx2.ReadError("reset"), refused("item-exists", 409), ok(item))
-    asyncio.run(ask(lambda client: client.add("a", "a dog"), lost))
-    assert len(lost.requests) == 3
-    busy = script(refused("rate-limited", 429, "7"), ok(MODEL))
-    asyncio.run(ask(lambda client: client.model(), busy))
-    assert busy.pauses == [7]
-    down = script(refused("store-unavailable", 503))
-    assert asyncio.run(ask(lambda client: client.is_ready(), down)) is False
+def test_a_job_is_followed_once_there_is_room_again(script: Scripts) -> None:
+    played = script(refused("overloaded", 503, "3"), httpx2.Response(200, text=event("finished")))
+    assert [job.state for job in played.client(first_seconds=0).watch_job("7")] == ["finished"]
+    assert played.pauses == [3]
+    unknown = script(refused("not-found", 404))
+    with pytest.raises(NotFound):
+        list(unknown.client().watch_job("8"))
+
+
+def test_a_download_that_breaks_off_begins_anew(script: Scripts, tmp_path: Path) -> None:
+    played = script(
+        refused("overloaded", 503, "3"),
+        httpx2.Response(200, stream=BreaksOff()),
+        httpx2.Response(200, content=b"the whole"),
+    )
+    out = tmp_path / "out"
+    played.client(first_seconds=0).download("a", out)
+    assert out.read_bytes() == b"the whole"
+    assert played.pauses == [3, 0]
+
+
+def test_a_download_that_never_arrives_whole_leaves_nothing(
+    script: Scripts, tmp_path: Path
+) -> None:
+    played = script(*[httpx2.Response(200, stream=BreaksOff()) for _ in range(2)])
+    with pytest.raises(Unreachable):
+        played.client(retries=1).download("a", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_whether_an_answer_was_lost_is_known() -> None:

@@ -1,4 +1,4 @@
-"""Every call, over a socket, on the real service."""
+"""Every call of both clients, over a socket, on the real service."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.client import SRCIDClient, Unreachable
+from app.client import AsyncSRCIDClient, SRCIDClient, Unreachable
 from app.errors import (
     Forbidden,
     InvalidMedia,
@@ -69,7 +69,8 @@ def test_items_are_added_replaced_listed_and_removed(
 
 
 def test_every_page_is_fetched(service: SRCIDClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.client.synchronous.MAX_PAGE", 2)
+    for module in ("synchronous", "asynchronous"):
+        monkeypatch.setattr(f"app.client.{module}.MAX_PAGE", 2)
     ids = [f"item{n}" for n in range(5)]
     for item_id in ids:
         service.add(item_id, "a dog")
@@ -122,10 +123,12 @@ def test_sentences_become_vectors(service: SRCIDClient) -> None:
     assert np.linalg.norm(answer.data[0].embedding) == pytest.approx(1, abs=1e-4)
 
 
-def test_what_was_kept_is_downloaded(settings: Settings, clip: bytes, tmp_path: Path) -> None:
+def test_what_was_kept_is_downloaded(
+    client_class: type[SRCIDClient], settings: Settings, clip: bytes, tmp_path: Path
+) -> None:
     with (
         listening(settings.model_copy(update={"keep_media": True})) as url,
-        SRCIDClient(url, retry=IMPATIENT) as client,
+        client_class(url, retry=IMPATIENT) as client,
     ):
         client.add("clip", clip)
         client.download("clip", tmp_path / "out.mp4")
@@ -134,6 +137,24 @@ def test_what_was_kept_is_downloaded(settings: Settings, clip: bytes, tmp_path: 
         with pytest.raises(NotFound):
             client.download("nothing", tmp_path / "none")
         assert not (tmp_path / "none").exists()
+
+
+def test_a_job_indexes_a_folder_and_is_followed_to_its_end(
+    client_class: type[SRCIDClient], settings: Settings, clip: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "media" / "farm").mkdir(parents=True)
+    (tmp_path / "media" / "farm" / "clip.mp4").write_bytes(clip)
+    with (
+        listening(settings.model_copy(update={"media_root": tmp_path / "media"})) as url,
+        client_class(url, retry=IMPATIENT) as client,
+    ):
+        begun = client.start_job("farm", metadata={"album": "farm"})
+        *_, last = client.watch_job(begun.id)
+        assert (last.id, last.state) == (begun.id, "finished")
+        assert client.job(begun.id) == last
+        assert client.jobs() == [last]
+        (item,) = client.items()
+        assert (item.id, item.metadata["album"]) == ("farm:clip.mp4", "farm")
 
 
 def test_the_model_is_described_and_the_service_is_ready(
@@ -162,29 +183,30 @@ def test_errors_are_those_of_the_service_with_its_words(
         service.encode(tmp_path / "nothing.mp4")
 
 
-def test_a_key_goes_along(settings: Settings) -> None:
+def test_a_key_goes_along(client_class: type[SRCIDClient], settings: Settings) -> None:
     key = KeyFile(settings.data_dir).add("web", Scope.READ)
     with listening(settings) as url:
-        with SRCIDClient(url, key=key) as client:
+        with client_class(url, key=key) as client:
             assert client.search("a dog").hits == []
             with pytest.raises(Forbidden, match="needs write"):
                 client.add("a", "a dog")
-        with SRCIDClient(url) as client, pytest.raises(Unauthorized, match="API key"):
+        with client_class(url) as client, pytest.raises(Unauthorized, match="API key"):
             client.search("a dog")
 
 
-def test_an_address_or_key_that_cannot_be_is_told_at_once() -> None:
+@pytest.mark.parametrize("client_class", [SRCIDClient, AsyncSRCIDClient])
+def test_an_address_or_key_that_cannot_be_is_told_at_once(client_class: type) -> None:
     for url in ("", "localhost", "ftp://a", "http://"):
         with pytest.raises(ConfigError, match="SRCID_URL"):
-            SRCIDClient(url)
+            client_class(url)
     for key in ("a b", "a\n", "ä"):
         with pytest.raises(ConfigError, match="SRCID_API_KEY"):
-            SRCIDClient(key=key)
+            client_class(key=key)
 
 
-def test_a_service_that_is_not_there_is_told() -> None:
+def test_a_service_that_is_not_there_is_told(client_class: type[SRCIDClient]) -> None:
     with (
-        SRCIDClient("http://127.0.0.1:9", retry=IMPATIENT) as client,
+        client_class("http://127.0.0.1:9", retry=IMPATIENT) as client,
         pytest.raises(Unreachable, match=r"http://127\.0\.0\.1:9/ does not answer"),
     ):
         client.model()

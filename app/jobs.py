@@ -152,17 +152,7 @@ class IndexJobs:
 
     def _run(self) -> None:
         """Work off the queue, until closed."""
-        while True:
-            with self._wanted:
-                queued = (job for job in self._jobs.values() if job.state is JobState.QUEUED)
-                job = next(queued, None)
-                while job is None and not self._closing:
-                    self._wanted.wait()
-                    queued = (job for job in self._jobs.values() if job.state is JobState.QUEUED)
-                    job = next(queued, None)
-                if self._closing or job is None:
-                    return
-                job = self._change(job, state=JobState.RUNNING, started=datetime.now(UTC))
+        while job := self._begun():
             state, detail = JobState.FINISHED, None
             try:
                 self._work_off(job)
@@ -178,6 +168,17 @@ class IndexJobs:
                     state = JobState.CANCELLED
                 ended = datetime.now(UTC)
                 self._change(self._jobs[job.id], state=state, detail=detail, ended=ended)
+
+    def _begun(self) -> Job | None:
+        """Wait for a job and begin it; None where none may begin any more."""
+        with self._wanted:
+            while not self._closing:
+                for job in self._jobs.values():
+                    if job.state is JobState.QUEUED:
+                        started = datetime.now(UTC)
+                        return self._change(job, state=JobState.RUNNING, started=started)
+                self._wanted.wait()
+        return None
 
     def _work_off(self, job: Job) -> None:
         stop = self._stops[job.id]

@@ -62,8 +62,9 @@ def restore_state(folder: Path, step: TrainingStep, stopping: Stopping) -> None:
         stopping.restore(state["stopping"])
         step.steps = int(state["steps"])
     except (RuntimeError, UnpicklingError, KeyError, ValueError) as error:
+        reason = str(error).partition(":\n")[0]  # torch goes on to name every parameter
         raise CheckpointError(
-            f"{path} is damaged, or of another version or configuration ({error}); "
+            f"{path} is damaged, or of another version or configuration ({reason}); "
             "delete it to begin this run anew"
         ) from error
 

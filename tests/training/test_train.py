@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 import training.step
 import training.train
-from model.errors import ConfigError
+from model.errors import CheckpointError, ConfigError
 from training.config import TrainConfig
 from training.data.sample import Batch
 from training.errors import NonFiniteLoss
@@ -219,6 +219,21 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_its_state(
     tensors = [own for own in state(out).values() if isinstance(own, torch.Tensor)]
     assert all(own.isfinite().all() for own in tensors)
     assert torch.load(out / "state.pt", weights_only=True)["steps"] == 4
+
+
+@pytest.mark.parametrize("damage", ["cut off", "of another network"])
+def test_a_state_that_does_not_fit_is_told_of(
+    damage: str, whole: Path, tiny_run: TrainConfig, out: Path
+) -> None:
+    shutil.copytree(whole, out)
+    kept = out / "state.pt"
+    if damage == "cut off":
+        kept.write_bytes(kept.read_bytes()[:1000])
+    else:
+        torch.save(torch.load(kept, weights_only=True) | {"model": {}}, kept)
+    with pytest.raises(CheckpointError, match=r"state\.pt is damaged.*delete it to begin") as told:
+        train(tiny_run, out, resume=True)
+    assert "\n" not in str(told.value)  # torch would name each of 170 parameters
 
 
 def poison_step(number: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """/jobs: progress, failures, cancelling, resuming, and nothing outside the media root."""
 
+import asyncio
 import json
 import threading
 import time
@@ -10,9 +11,12 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from app.api.jobs import _events
 from app.bulk import BulkIndex
 from app.indexing import FileToIndex
+from app.jobs import IndexJobs
 from app.main import create_app
+from app.schemas import IndexRequest
 from app.settings import Settings
 
 
@@ -207,3 +211,52 @@ def test_a_job_reports_while_it_runs(jobs: TestClient, monkeypatch: pytest.Monke
     assert (job["state"], job["total"]) == ("running", 4)
     go_on.set()
     assert ended(jobs, job_id)["state"] == "finished"
+
+
+def test_a_job_that_breaks_down_does_not_end_the_others(
+    jobs: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: IndexJobs, request: IndexRequest) -> Iterator[FileToIndex]:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(IndexJobs, "_files", broken)
+        job = ended(jobs, jobs.post("/jobs/index", json={"folder": "farm"}).json()["id"])
+    assert (job["state"], job["detail"]) == ("failed", "the service failed; its log says why")
+    job = ended(jobs, jobs.post("/jobs/index", json={"folder": "farm"}).json()["id"])
+    assert (job["state"], job["indexed"]) == ("finished", 3)
+
+
+def test_only_so_many_jobs_wait(jobs: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.jobs.MAX_WAITING", 2)
+    reached, go_on = hold(monkeypatch)
+    first, second = (jobs.post("/jobs/index", json={}).json()["id"] for _ in range(2))
+    assert reached.wait(30)
+    refused = jobs.post("/jobs/index", json={})
+    assert refused.status_code == 503
+    assert "2 jobs wait already" in refused.json()["detail"]
+    go_on.set()
+    assert {ended(jobs, own)["state"] for own in (first, second)} == {"finished"}
+    assert jobs.post("/jobs/index", json={}).status_code == 202
+
+
+def test_who_follows_a_job_hears_that_it_is_there_and_no_more_when_it_is_forgotten(
+    jobs: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.api.jobs.HEARTBEAT_SECONDS", 0)
+    reached, go_on = hold(monkeypatch)
+    job_id = jobs.post("/jobs/index", json={"folder": "farm"}).json()["id"]
+    assert reached.wait(30)
+    kept: IndexJobs = jobs.app.state.jobs
+
+    async def followed() -> list[str]:
+        events = _events(kept, job_id)
+        while not (line := await anext(events)).startswith(":"):
+            assert json.loads(line.removeprefix("data: "))["id"] == job_id
+        go_on.set()
+        while not kept.get(job_id).state.is_final:
+            await asyncio.sleep(0.01)
+        kept.cancel(job_id)  # which forgets what is over
+        return [line async for line in events]
+
+    assert asyncio.run(followed()) == []

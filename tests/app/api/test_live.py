@@ -107,6 +107,15 @@ def test_what_is_wrong_is_said_before_the_connection_closes(client: TestClient) 
     assert "NaN" in detail
 
 
+def test_who_says_nothing_is_not_waited_for(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.api.live.IDLE_SECONDS", 0.01)
+    code, detail = problem(client)
+    assert code == 1008
+    assert "send silence too" in detail
+
+
 def test_sound_has_an_end(settings: Settings) -> None:
     short = settings.model_copy(update={"max_media_seconds": 2})
     with TestClient(create_app(short)) as client:

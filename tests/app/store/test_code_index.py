@@ -176,6 +176,22 @@ def test_streams_added_one_by_one_take_room_for_at_most_twice_as_many() -> None:
     np.testing.assert_array_equal(chunk.codes(slice(1000)), codes)
 
 
+def test_keys_may_be_longer_than_four_bytes() -> None:
+    """A key is never given out twice, so a store that lives long gets there."""
+    vocabulary = make_vocabulary()
+    index = CodeIndex(vocabulary, kernels=load_kernels())
+    codes = random_streams(vocabulary, 4)
+    keys = np.array([5, 2**32 - 1, 2**32, 2**40])
+    index.add(keys[:1], codes[:1])
+    index.add(keys[1:], codes[1:])
+    for key, own in zip(keys.tolist(), codes, strict=True):
+        found = index.search(vocabulary.pooled(own, (1, 2)), layers=(1, 2), k=1)
+        assert found.keys.tolist() == [key]
+    assert index.remove(2**32)
+    assert not index.remove(0)  # what four bytes make of it
+    assert len(index) == 3
+
+
 def test_the_room_of_removed_streams_is_given_back() -> None:
     vocabulary = make_vocabulary()
     index = CodeIndex(vocabulary, kernels=load_kernels())
@@ -220,7 +236,9 @@ def test_equal_vectors_of_different_codes_tie() -> None:
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.3, 1.0])
-def test_likely_means_are_nearly_all_found_and_random_ones_are_scanned(noise: float) -> None:
+def test_likely_means_are_nearly_all_found_and_random_ones_are_scanned(
+    kernels: Kernels, noise: float
+) -> None:
     """Streams of topics have a bound that holds; streams of noise fall back to the scan.
 
     With some noise it holds for a part of the queries, and what it then says is as good.
@@ -232,9 +250,7 @@ def test_likely_means_are_nearly_all_found_and_random_ones_are_scanned(noise: fl
     codes = np.take_along_axis(chosen, rng.integers(0, 6, (20_000, 2, 10)), axis=2)
     codes = np.where(rng.random(codes.shape) < noise, rng.integers(0, 400, codes.shape), codes)
     exact = CodeIndex(vocabulary, kernels=load_kernels())
-    approximate = CodeIndex(
-        vocabulary, kernels=load_kernels(), is_approximate=True, postings_from=1
-    )
+    approximate = CodeIndex(vocabulary, kernels=kernels, is_approximate=True, postings_from=1)
     keys = np.arange(1, 20_001)
     exact.add(keys, codes)
     approximate.add(keys[:19_000], codes[:19_000])
@@ -246,7 +262,7 @@ def test_likely_means_are_nearly_all_found_and_random_ones_are_scanned(noise: fl
         query = vocabulary.pooled(codes[row], (1, 2))
         wanted = exact.search(query, layers=(1, 2), k=5).keys
         near = approximate.search(query, layers=(1, 2), k=5).keys
-        search = Search(query[None], exact.comparison((1, 2)), load_kernels(), 5, None, -1.0, None)
+        search = Search(query[None], exact.comparison((1, 2)), kernels, 5, None, -1.0, None)
         taken.append(note_likely(search, approximate.blocks[10], postings))
         found.append(np.isin(wanted, near).mean())
     assert np.mean(found) > 0.98

@@ -74,6 +74,7 @@ def train(
                         step.model.save_pretrained(out / CHECKPOINT, dtype=torch.float16)
                     save()
         if is_main():
+            step.warm_start.finish()
             write_plots(out)
     return out / CHECKPOINT
 

@@ -57,6 +57,17 @@ class WarmStart:
             self.opened_at = self.steps
             logger.info("layer 2 joins at step %d: %s", self.steps, why)
 
+    def finish(self) -> None:
+        """Warn where training ends before layer 2 joined: its codes are those of random weights."""
+        if self.opened_at is None and self.num_layers > 1:
+            trigger = self.config.trigger
+            when = f"epoch {self.config.epoch}" if trigger == "epoch" else "layer 1's MI near 0"
+            logger.warning(
+                "layer 2 never joined (warm_start waits for %s): it is untrained, search with "
+                "layer 1 alone, train longer or set warm_start.epoch",
+                when,
+            )
+
     def state(self) -> dict[str, float | int | None]:
         """Return what a resumed run needs."""
         return {key: getattr(self, key) for key in ("opened_at", "steps", "mi", "fit", "calm")}

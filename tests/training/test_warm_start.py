@@ -33,6 +33,13 @@ def test_a_bound_near_zero_from_the_first_step_does_not_open_it_early() -> None:
     assert warm_start.active_layers == 1
 
 
+def test_it_opens_when_the_bound_was_near_zero_for_patience_steps_from_min_steps_on() -> None:
+    """Calm steps count from step ``min_steps`` itself: the last of 10 is the 59th."""
+    warm_start = observed(WarmStart(MI, 2), 58, mi=0.0, fit=-100.0)
+    assert warm_start.active_layers == 1
+    assert observed(warm_start, 1, mi=0.0, fit=-100.0).opened_at == 59
+
+
 def test_the_bound_must_stay_near_zero_for_a_while() -> None:
     warm_start = WarmStart(MI, 2)
     observed(warm_start, 200, mi=3.0, fit=-100.0)
@@ -81,3 +88,25 @@ def test_a_restored_one_goes_on_as_if_never_stopped() -> None:
     observed(second, 40, mi=0.0, fit=-100.0)
     observed(observed(whole, 55, mi=0.01, fit=-99.0), 40, mi=0.0, fit=-100.0)
     assert second.state() == whole.state()
+
+
+@pytest.mark.parametrize(
+    ("config", "waits_for"), [(WarmStartConfig(epoch=2), "epoch 2"), (MI, "layer 1's MI")]
+)
+def test_a_run_that_ends_before_layer_2_joined_says_so(
+    config: WarmStartConfig, waits_for: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    warm_start = WarmStart(config, 2)
+    warm_start.start_epoch(0)
+    warm_start.finish()
+    assert f"layer 2 never joined (warm_start waits for {waits_for}" in caplog.text
+
+
+def test_a_run_that_layer_2_joined_or_that_has_none_ends_without_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for layers in (1, 2):
+        warm_start = WarmStart(WarmStartConfig(epoch=0), layers)
+        warm_start.start_epoch(0)
+        warm_start.finish()
+    assert not [r for r in caplog.records if r.levelno >= logging.WARNING]

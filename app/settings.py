@@ -1,5 +1,7 @@
 """Every setting of the service: a ``SRCID_*`` environment variable or an option of a command."""
 
+import difflib
+import logging
 import os
 from pathlib import Path
 from typing import Literal
@@ -16,7 +18,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model.errors import ConfigError
 
+logger = logging.getLogger(__name__)
+
 PREFIX = "SRCID_"
+# Read elsewhere: by commands that ask a server, and by the backbones whose weights a user brings.
+OTHERS = {"SRCID_URL", "SRCID_API_KEY", "SRCID_VGG19", "SRCID_VGGISH", "SRCID_BERT"}
 IndexKind = Literal["codes", "postings", "flat", "ivf", "hnsw"]
 
 
@@ -137,7 +143,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read the settings from the environment.
+    """Read the settings from the environment; warn of a ``SRCID_*`` variable that is none.
 
     Args:
         overrides: Values that take precedence over the environment; None means "not given".
@@ -145,12 +151,22 @@ def load_settings(**overrides: object) -> Settings:
     Raises:
         ConfigError: A value that is not possible; the message names the variable.
     """
+    _warn_of_unknown()
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         settings = Settings.model_validate(given)
     except ValidationError as error:
         raise ConfigError("; ".join(_sentences(error))) from None
     return settings.model_copy(update={"data_dir": settings.data_dir.expanduser()})
+
+
+def _warn_of_unknown() -> None:
+    known = OTHERS | {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f": did you mean {near[0]}?" if near else ""
+            logger.warning("%s is no setting and changes nothing%s", name, meant)
 
 
 def _sentences(error: ValidationError) -> list[str]:

@@ -1,9 +1,12 @@
+import re
 from pathlib import Path
 
 import pytest
 
-from app.settings import Settings, load_settings
+from app.settings import PREFIX, Settings, load_settings
 from model.errors import ConfigError
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_the_environment_sets_and_an_option_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,6 +38,30 @@ def test_an_impossible_value_names_its_variable(
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigError, match=f"{variable} is '{value}': .* Correct it"):
         load_settings()
+
+
+def test_a_misspelt_setting_is_told_with_the_one_that_was_meant(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("SRCID_MAX_QUEU", "3")
+    assert load_settings().max_queue == Settings.model_fields["max_queue"].default
+    assert caplog.messages == [
+        "SRCID_MAX_QUEU is no setting and changes nothing: did you mean SRCID_MAX_QUEUE?"
+    ]
+
+
+def test_no_variable_that_the_documentation_names_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    named = {
+        name for page in DOCS.glob("*.md") for name in re.findall(rf"{PREFIX}\w+", page.read_text())
+    }
+    settings = {PREFIX + name.upper() for name in Settings.model_fields}
+    assert named > settings
+    for name in named - settings:  # any value will do
+        monkeypatch.setenv(name, "x")
+    load_settings()
+    assert caplog.messages == []
 
 
 def test_every_setting_is_described() -> None:

@@ -12,7 +12,7 @@ RELEASE := .release
 RELEASE_TOOLS := $(RELEASE)/tools/.installed
 DEMO_ARGS ?=
 BENCH ?=
-DATA ?= ../shared/data/demo12
+DATA ?= runs/bank
 # Processes that tests are spread over, a file of tests to one of them; each takes a gigabyte.
 JOBS ?= 2
 
@@ -109,7 +109,8 @@ demo: $(INSTALLED) ## The shipped checkpoint, a small indexed corpus and the ser
 	@$(BIN)/srcid demo $(DEMO_ARGS)
 
 .PHONY: smoke
-smoke: $(INSTALLED) ## Train the recipe `smoke` on DATA=folder, then evaluate it: the whole path in a minute
+smoke: $(INSTALLED) ## Train the recipe `smoke`, then evaluate it: the whole path in a minute (DATA=folder: a bank)
+	@[ "$(DATA)" != runs/bank ] || $(BIN)/python examples/make_a_bank.py $(DATA)
 	@OMP_NUM_THREADS=1 $(BIN)/srcid train smoke --data $(DATA) --out runs/smoke
 	@OMP_NUM_THREADS=1 $(BIN)/srcid evaluate runs/smoke --data $(DATA)
 

@@ -8,9 +8,12 @@ import pytest
 
 from app.settings import load_settings
 from model.config import SRCIDConfig
+from model.media import read_clip
+from model.modality import Modality
 from tests.app.client.conftest import listening
 from tests.media_maker import colours, make_sound, make_video, tone
 from tests.training.data.own_media import write_media
+from training.data.bank import read_manifest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TINY_RUN = {
@@ -46,6 +49,7 @@ def test_no_example_is_left_out() -> None:
     assert {path.name for path in EXAMPLES.iterdir() if path.suffix == ".py"} == {
         "encode_a_clip.py",
         "index_a_folder.py",
+        "make_a_bank.py",
         "search_by_text.py",
         "train_on_your_media.py",
         "use_the_client.py",
@@ -80,6 +84,19 @@ def test_the_client_is_used(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     out = capsys.readouterr().out
     assert "items: clip\n" in out
     assert "an item 'clip' exists" in out
+
+
+def test_a_bank_is_made_that_scenes_can_be_composed_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main_of("make_a_bank.py")(str(tmp_path))
+    entries = read_manifest(tmp_path)
+    assert capsys.readouterr().out == f"{len(entries)} items of 6 classes in {tmp_path}\n"
+    kinds = {(entry.modality, entry.label, entry.split) for entry in entries}
+    assert len(kinds) == len(Modality) * 6 * len(("train", "test"))
+    for entry in entries:
+        if entry.modality is not Modality.TEXT:
+            read_clip(tmp_path / entry.id)
 
 
 def test_own_media_are_trained_on(

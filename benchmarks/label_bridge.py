@@ -21,6 +21,7 @@ import typer
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from benchmarks.said import SAID
 from benchmarks.unseen_classes import FOLDS, held_out, split
 from model.backbones.base import Backbone
 from model.backbones.classifier import Classifier
@@ -39,6 +40,7 @@ ASKED = {
     Modality.AUDIO: ("the noise of a {}", "a {} is heard", "{}, heard from nearby", "one {}"),
 }
 DIRECTIONS = ("text > picture", "text > sound", "picture > sound", "sound > picture")
+SPOKEN = ("said > picture", "said > sound")  # of some classes, in sentences without a template
 Vectors = NDArray[np.float32]
 Represent = Callable[[Modality, Sequence[torch.Tensor]], Vectors]  # items' features to [N, D]
 
@@ -144,12 +146,15 @@ def evaluate(
         items[m], queries[m] = way.item(m, features), way.query(m, features)
         labels[m] = np.array([entry.label for entry in own])
     found = {}
-    for m, name in ((Modality.VIDEO, "text > picture"), (Modality.AUDIO, "text > sound")):
-        asked = [(t.format(label), label) for label in np.unique(labels[m]) for t in ASKED[m]]
-        vectors = way.query(Modality.TEXT, [text.words(sentence) for sentence, _ in asked])
-        found[name] = _figures(
-            vectors, np.array([label for _, label in asked]), items[m], labels[m]
-        )
+    for m, name, spoken in zip(labels, DIRECTIONS[:2], SPOKEN, strict=True):
+        classes = np.unique(labels[m])
+        templates = [(t.format(label), label) for label in classes for t in ASKED[m]]
+        said = [(sentence, label) for label in classes for sentence in SAID[m].get(label, ())]
+        for direction, asked in ((name, templates), (spoken, said)):
+            vectors = way.query(Modality.TEXT, [text.words(sentence) for sentence, _ in asked])
+            found[direction] = _figures(
+                vectors, np.array([label for _, label in asked]), items[m], labels[m]
+            )
     both = np.intersect1d(labels[Modality.VIDEO], labels[Modality.AUDIO])
     kept = {m: np.isin(own, both) for m, own in labels.items()}
     pairs = ((Modality.VIDEO, Modality.AUDIO), (Modality.AUDIO, Modality.VIDEO))
@@ -246,12 +251,11 @@ def report(
         yield ""
         yield f"## {kind.capitalize()} classes, mAP"
         yield ""
-        yield f"| | {' | '.join(DIRECTIONS)} | mean |"
-        yield "|---|" + "---:|" * (len(DIRECTIONS) + 1)
-        for name in names:
-            own = np.array([[f.class_map for f in found[kind, name, d]] for d in DIRECTIONS])
-            cells = [_cell(row) for row in own] + [_cell(own.mean(0))]
-            yield f"| {name} | {' | '.join(cells)} |"
+        yield from _maps(found, kind, DIRECTIONS)
+        yield ""
+        yield f"## {kind.capitalize()} classes, mAP, asked as people would (`benchmarks/said.py`)"
+        yield ""
+        yield from _maps(found, kind, SPOKEN)
         yield ""
         yield f"## {kind.capitalize()} classes, R@1 / R@5 / R@10 / median rank"
         yield ""
@@ -261,6 +265,17 @@ def report(
             means = [np.mean(found[kind, name, d], 0)[1:] for d in DIRECTIONS]
             cells = [" / ".join(f"{value:.0f}" for value in own) for own in means]
             yield f"| {name} | {' | '.join(cells)} |"
+
+
+def _maps(
+    found: Mapping[tuple[str, str, str], Sequence[Figures]], kind: str, directions: Sequence[str]
+) -> Iterator[str]:
+    yield f"| | {' | '.join(directions)} | mean |"
+    yield "|---|" + "---:|" * (len(directions) + 1)
+    for name in dict.fromkeys(name for _, name, _ in found):
+        own = np.array([[f.class_map for f in found[kind, name, d]] for d in directions])
+        cells = [_cell(row) for row in own] + [_cell(own.mean(0))]
+        yield f"| {name} | {' | '.join(cells)} |"
 
 
 def report_lists(lists: Mapping[tuple[str, str], Sequence[OneList]]) -> Iterator[str]:

@@ -8,8 +8,7 @@ stage before it is idle, and what is more than may wait is refused at once.
 import asyncio
 import threading
 import weakref
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +23,7 @@ from app.engine.decoding import Passage as Passage
 from app.engine.network import Encoded as Encoded
 from app.engine.network import Network, Work, as_service_errors
 from app.engine.observer import EngineObserver, Unobserved
+from app.engine.then import then
 from app.errors import EngineFailed, InvalidMedia, TooLarge
 from app.settings import Settings
 from model.encoder import Encoder
@@ -185,8 +185,7 @@ class Engine:
         admission.enter()
         try:
             if isinstance(source, str):
-                work = Work(source)
-                found = self._network.submit(work, lane=_lane(work), cost=work.num_steps)
+                found = _encode(self._network, Work(source))
             else:
                 found = self._submit_media(Upload(source, modality))
         except BaseException:
@@ -218,12 +217,9 @@ class Engine:
             raise InvalidMedia("the sentence is empty: send at least one word as text")
 
     def _submit_media(self, upload: Upload) -> Future[Encoded]:
-        """Decode, then encode; the future that is returned stands for both."""
-        job: Future[Encoded] = Future()
         decoded = self._decoding.submit(upload, lane=MEDIA)
-        job.add_done_callback(partial(_cancel, weakref.ref(decoded)))
-        decoded.add_done_callback(partial(_encode_next, self._network, self._ahead, job))
-        return job
+        # Not a method: what waits would keep the engine from being closed.
+        return then(decoded, partial(_encode, self._network), free=self._ahead.release)
 
 
 def decode_pool(
@@ -245,53 +241,12 @@ def decode_pool(
     )
 
 
-def _encode_next(
-    network: MicroBatcher[Work, Encoded],
-    ahead: threading.Semaphore,
-    job: Future[Encoded],
-    decoded: Future[Work],
-) -> None:
-    """Send what is decoded to the network, unless nobody waits for it any more."""
-    if decoded.cancelled():
-        return
-    try:
-        work = decoded.result()
-        encoded = network.submit(work, lane=_lane(work), cost=work.num_steps)
-    except BaseException as error:  # whatever it is, somebody waits for the job
-        ahead.release()
-        with suppress(InvalidStateError):
-            job.set_exception(error)
-        return
-    encoded.add_done_callback(lambda _: ahead.release())
-    job.add_done_callback(partial(_cancel, weakref.ref(encoded)))
-    encoded.add_done_callback(partial(_settle, job))
+def _encode(network: MicroBatcher[Work, Encoded], work: Work) -> Future[Encoded]:
+    return network.submit(work, lane=_lane(work), cost=work.num_steps)
 
 
 def _lane(work: Work) -> str:
     return SENTENCES if isinstance(work.inputs, str) else MEDIA
-
-
-def _settle(job: Future[Encoded], encoded: Future[Encoded]) -> None:
-    with suppress(InvalidStateError):  # nobody waits for it any more
-        if encoded.cancelled():
-            return
-        if error := encoded.exception():
-            job.set_exception(error)
-        else:
-            job.set_result(encoded.result())
-
-
-def _cancel(
-    part: "weakref.ref[Future[Work]] | weakref.ref[Future[Encoded]]", job: Future[Encoded]
-) -> None:
-    """Cancel a part of a job that was cancelled.
-
-    The part is held weakly, since it holds the job: in a cycle, what was decoded would stay until
-    the garbage collector comes by.
-    """
-    future = part()
-    if future is not None and job.cancelled():
-        future.cancel()
 
 
 def _close(

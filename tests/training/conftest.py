@@ -10,6 +10,7 @@ from PIL import Image
 
 from model.config import SRCIDConfig
 from tests.training.data.scenes.conftest import bank_folder, scenes_folder
+from tests.training.evaluation.paper_shaped import paper_shaped
 from tests.training.tiny_rows import one_epoch
 from training.config import (
     CLUBConfig,
@@ -21,7 +22,12 @@ from training.config import (
     WarmStartConfig,
 )
 
-__all__ = ["bank_folder", "one_epoch", "scenes_folder"]  # fixtures for the tests below
+__all__ = [
+    "bank_folder",
+    "one_epoch",
+    "paper_shaped",
+    "scenes_folder",
+]  # fixtures for the tests below
 
 CLASSES, ITEMS = 3, 4
 

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from training.config import DataConfig
 from training.data.bank import Bank, Entry
 from training.data.extracted import ClipRow, read_piece
+from training.data.rounds import Rounds
 from training.data.sample import Sample
 
 VALIDATION = "validation"
@@ -31,7 +31,7 @@ class ExtractedClips(Dataset[Sample]):
         self.pieces = [(row, start) for row in rows for start in range(0, row.steps, data.steps)]
         found = sorted({row.label for row in rows} - {""})
         self.labels = {label: number for number, label in enumerate(found)}
-        self._order = (-1, np.arange(0))  # which round of the pieces, and their order in it
+        self._rounds = Rounds(len(self.pieces), seed=seed)
 
     def __len__(self) -> int:
         return max(len(self.pieces), self.data.clips_per_epoch)
@@ -39,20 +39,13 @@ class ExtractedClips(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        number, place = divmod(self.epoch * len(self) + index, len(self.pieces))
-        row, start = self.pieces[self._round(number)[place]]
+        row, start = self.pieces[self._rounds[self.epoch * len(self) + index]]
         draw = np.random.default_rng((self.seed, self.epoch, index))
         caption = int(draw.integers(row.captions)) if row.captions else None
         features = read_piece(
             self.folder, row, start=start, stop=start + self.data.steps, caption=caption
         )
         return Sample(features, self.labels[row.label] if row.label else -1)
-
-    def _round(self, number: int) -> NDArray[np.int64]:
-        if self._order[0] != number:
-            draw = np.random.default_rng((self.seed, number))
-            self._order = (number, draw.permutation(len(self.pieces)))
-        return self._order[1]
 
 
 def validation_split(rows: list[ClipRow], fraction: float) -> tuple[list[ClipRow], list[ClipRow]]:

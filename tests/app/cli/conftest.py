@@ -8,8 +8,13 @@ import pytest
 
 from app.cli.main import main
 from tests.app.cli.running import Ran, Run
-from tests.training.conftest import bank_folder, one_epoch, scenes_folder, tiny_bank
-from tests.training.evaluation.paper_shaped import paper_shaped
+from tests.training.conftest import (
+    bank_folder,
+    one_epoch,
+    paper_shaped,
+    scenes_folder,
+    tiny_bank,
+)
 
 # Training's fixtures, for the commands that train and evaluate.
 __all__ = ["bank_folder", "one_epoch", "paper_shaped", "scenes_folder", "tiny_bank"]

@@ -1,19 +1,26 @@
-"""A small network whose codebook is in use."""
+"""Small networks whose codebooks are in use."""
 
 import pytest
 import torch
 
 from model.config import SRCIDConfig
 from model.srcid import SRCID
-from tests.training.evaluation.paper_shaped import paper_shaped
 
-__all__ = ["paper_shaped"]  # a fixture for the tests below
+
+def in_use(config: SRCIDConfig) -> SRCID:
+    torch.manual_seed(0)
+    network = SRCID(config).eval()
+    for layer in network.stages:
+        layer.quantizer.codebook.vectors.normal_()
+    return network
+
+
+@pytest.fixture
+def network(tiny_config: SRCIDConfig) -> SRCID:
+    return in_use(tiny_config)
 
 
 @pytest.fixture
 def coded(tiny_config: SRCIDConfig) -> SRCID:
-    torch.manual_seed(0)
-    network = SRCID(tiny_config.model_copy(update={"max_steps": 4})).eval()
-    for layer in network.stages:
-        layer.quantizer.codebook.vectors.normal_()
-    return network
+    """Of clips of four steps."""
+    return in_use(tiny_config.model_copy(update={"max_steps": 4}))

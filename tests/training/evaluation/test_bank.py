@@ -13,15 +13,6 @@ from training.evaluation.show import show
 
 
 @pytest.fixture
-def network(tiny_config: SRCIDConfig) -> SRCID:
-    torch.manual_seed(0)
-    network = SRCID(tiny_config).eval()
-    for layer in network.stages:
-        layer.quantizer.codebook.vectors.normal_()
-    return network
-
-
-@pytest.fixture
 def bank() -> Bank:
     torch.manual_seed(1)
     entries, features = [], {}

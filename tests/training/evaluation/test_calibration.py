@@ -8,21 +8,11 @@ import torch
 
 from app.store.base import Item, Stream
 from app.store.local import LocalStore
-from model.config import SRCIDConfig
 from model.encoder import Encoder, vocabulary_of
 from model.modality import Modality
 from model.srcid import SRCID
 from training.data.bank import Bank, Entry
 from training.evaluation.calibration import calibrate, errors, fit_logistic, scores
-
-
-@pytest.fixture
-def network(tiny_config: SRCIDConfig) -> SRCID:
-    torch.manual_seed(0)
-    network = SRCID(tiny_config).eval()
-    for layer in network.stages:
-        layer.quantizer.codebook.vectors.normal_()
-    return network
 
 
 def make_bank(scale: float = 1.0) -> Bank:

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -25,6 +23,7 @@ from training.data.archives.feature_store import (
     check_files,
 )
 from training.data.archives.listing import class_index, read_names, read_table
+from training.data.rounds import Rounds
 from training.data.sample import Sample
 
 FOLDER = Path("data/vggsound40k")
@@ -73,8 +72,8 @@ class VGGSoundClips(Dataset[Sample]):
         seed: int,
     ) -> None:
         self.stores, self.prompts, self.clips = stores, prompts, clips
-        self.data, self.seed, self.epoch = data, seed, 0
-        self._order = (-1, np.arange(0))  # which round of the clips, and their order in it
+        self.data, self.epoch = data, 0
+        self._rounds = Rounds(len(clips), seed=seed)
 
     def __len__(self) -> int:
         return max(len(self.clips), self.data.clips_per_epoch)
@@ -82,18 +81,11 @@ class VGGSoundClips(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        number, place = divmod(self.epoch * len(self) + index, len(self.clips))
-        clip = self.clips[self._round(number)[place]]
+        clip = self.clips[self._rounds[self.epoch * len(self) + index]]
         features = {m: store.load(clip.id) for m, store in self.stores.items()}
         if self.prompts:
             features[Modality.TEXT] = self.prompts[clip.label]
         return Sample(features, clip.label)
-
-    def _round(self, number: int) -> NDArray[np.int64]:
-        if self._order[0] != number:
-            draw = np.random.default_rng((self.seed, number))
-            self._order = (number, draw.permutation(len(self.clips)))
-        return self._order[1]
 
 
 def is_archive(root: Path) -> bool:

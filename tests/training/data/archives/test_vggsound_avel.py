@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from model.backbones import build_backbone
-from model.config import MapConfig, ModalityConfig, SRCIDConfig
+from model.config import SRCIDConfig
 from model.errors import ConfigError, DataError
 from model.modality import Modality
 from tests.training.data.archives.published import (
@@ -31,17 +31,8 @@ COLUMNS = ("category", "video_id", "split")
 
 
 @pytest.fixture(scope="module")
-def network(tiny_config: SRCIDConfig) -> SRCIDConfig:
-    """A tiny network on features of the paper's shapes."""
-    sound = ModalityConfig(backbone="vggish", feature_shape=AUDIO_SHAPE, specific_dim=8)
-    picture = ModalityConfig(
-        backbone="vgg19",
-        feature_shape=VIDEO_SHAPE,
-        specific_dim=8,
-        map=MapConfig(gate_dim=4, attention_dim=4, specific_channels=4),
-    )
-    modalities = {**tiny_config.modalities, AUDIO: sound, VIDEO: picture}
-    return tiny_config.model_copy(update={"modalities": modalities})
+def network(paper_shaped: SRCIDConfig) -> SRCIDConfig:
+    return paper_shaped
 
 
 @pytest.fixture(scope="module")

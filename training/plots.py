@@ -1,4 +1,4 @@
-"""The curves of a run as pictures: the one file that opens matplotlib."""
+"""The curves of a run as pictures."""
 
 import json
 from collections.abc import Sequence

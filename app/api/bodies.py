@@ -45,11 +45,7 @@ def body_of(
         given = _fields(request.query_params.multi_items())
         try:
             if media_type == JSON:
-                body = _parsed(await request.body(), "the body")
-                if not isinstance(body, dict):
-                    return next(iter(sent.values())).model_validate(body)
-                name = next((name for name in sent if name in body), next(iter(sent)))
-                return sent[name].model_validate(_merged(given, body))
+                return _sent(_parsed(await request.body(), "the body"), sent, given)
             if (media_type == FORM or _is_raw(media_type)) and files == 1:
                 service_of(request).engine.check_room()
             if media_type == FORM:
@@ -94,6 +90,15 @@ def body_schema(sent: Mapping[str, type[BaseModel]], uploaded: type[BaseModel]) 
         "requestBody": {"required": True, "content": content},
         "parameters": parameters,
     }
+
+
+def _sent(body: object, sent: Mapping[str, type[Sent]], given: Mapping[str, object]) -> Sent:
+    """Return a JSON body as the model whose field it has; as the first where it has none."""
+    first = next(iter(sent))
+    if not isinstance(body, dict):
+        return sent[first].model_validate(body)
+    name = next((name for name in sent if name in body), first)
+    return sent[name].model_validate(_merged(given, body))
 
 
 def _is_raw(media_type: str) -> bool:

@@ -111,20 +111,14 @@ def align(
     meanings = {label: space(text.meaning(own)) for label, own in about.items()}
     general, shown = {}, []
     for m in names:
-        examples = _examples(bank, m, meanings)
         head = cast("Classifier", backbones[m])
-        pooled = examples.features[:, : head.head.in_features]
-        kept = [row for row, name in enumerate(names[m]) if name in meanings]
-        imagined = [imagine(head.head, pooled, generator=draw)[kept] for _ in range(VARIANTS)]
-        invented = Examples(
-            head.classified(torch.cat(imagined)), [names[m][row] for row in kept] * VARIANTS
-        )
+        examples = _examples(bank, m, meanings)
+        invented = _invented(head, examples, names[m], meanings, generator=draw)
+        of_two = _of_two(head, examples, invented, generator=draw)
         beliefs = space(torch.stack([text.meaning(sentences_about(name, m)) for name in names[m]]))
-        general[m] = _from_classifier(examples, invented, beliefs, meanings)
-        both = torch.cat([pooled, invented.features[:, : pooled.shape[1]]])
-        of_two = head.classified(mixed(pooled, both, MIXED, generator=draw))
+        own = _from_classifier(examples, invented, beliefs, meanings)
         # What all sounds share says nothing of one of them, and sets them apart from pictures.
-        general[m] = general[m].centred(over=torch.cat([examples.features, of_two]))
+        general[m] = own.centred(over=torch.cat([examples.features, of_two]))
         shown += [general[m](x) for x in (examples.features, of_two)]
         if m is Modality.AUDIO:  # real sounds are few and of few kinds
             shown.append(general[m](invented.features))
@@ -136,6 +130,32 @@ def align(
     quantizer = cast("ResidualQuantizer", model.stages[0].quantizer)
     fit_codebooks(quantizer, vectors, generator=draw)
     return model
+
+
+def _invented(
+    head: Classifier,
+    examples: Examples,
+    names: Sequence[str],
+    meanings: Mapping[str, Tensor],
+    *,
+    generator: torch.Generator,
+) -> Examples:
+    """Return imagined examples of the classes that have a meaning."""
+    pooled = examples.features[:, : head.head.in_features]
+    kept = [row for row, name in enumerate(names) if name in meanings]
+    imagined = [imagine(head.head, pooled, generator=generator)[kept] for _ in range(VARIANTS)]
+    labels = [names[row] for row in kept] * VARIANTS
+    return Examples(head.classified(torch.cat(imagined)), labels)
+
+
+def _of_two(
+    head: Classifier, examples: Examples, invented: Examples, *, generator: torch.Generator
+) -> Tensor:
+    """Return features ``[MIXED, E + L]`` of examples with something of another, or of a class."""
+    size = head.head.in_features
+    pooled, imagined = examples.features[:, :size], invented.features[:, :size]
+    partners = torch.cat([pooled, imagined])
+    return head.classified(mixed(pooled, partners, MIXED, generator=generator))
 
 
 def _from_classifier(

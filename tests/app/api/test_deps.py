@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from starlette.types import Message
+from starlette.types import Message, Scope
 
 from app.main import create_app
 from app.settings import Settings
@@ -45,7 +45,22 @@ def test_work_is_dropped_when_its_client_goes(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope = {
+    async def run() -> int:
+        async with app.router.lifespan_context(app):
+            monkeypatch.setattr(app.state.service.engine, "encode_async", encode_async)
+            answering = asyncio.create_task(app(post_of_json(path), receive, send))
+            await asyncio.wait({answering}, timeout=30)  # which, unlike a timeout, cancels nothing
+            assert answering.done()
+            await answering
+            return len(app.state.service.store)
+
+    assert asyncio.run(run()) == 0
+    assert dropped
+    assert sent[0]["status"] == 400  # which nobody reads
+
+
+def post_of_json(path: str) -> Scope:
+    return {
         "type": "http",
         "method": "POST",
         "path": path,
@@ -59,16 +74,3 @@ def test_work_is_dropped_when_its_client_goes(
         "http_version": "1.1",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
     }
-
-    async def run() -> int:
-        async with app.router.lifespan_context(app):
-            monkeypatch.setattr(app.state.service.engine, "encode_async", encode_async)
-            answering = asyncio.create_task(app(scope, receive, send))
-            await asyncio.wait({answering}, timeout=30)  # which, unlike a timeout, cancels nothing
-            assert answering.done()
-            await answering
-            return len(app.state.service.store)
-
-    assert asyncio.run(run()) == 0
-    assert dropped
-    assert sent[0]["status"] == 400  # which nobody reads

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from app.cli.options import CheckpointOption
 from app.cli.serve import listen, run
-from app.settings import Settings, load_settings
+from app.settings import load_settings
 from model.errors import ConfigError
 
 if TYPE_CHECKING:  # loads torch, which `srcid --help` should not
@@ -47,7 +47,7 @@ def demo(
 
         async def index_and_tell(service: "RetrievalService") -> None:
             await _index(service, corpus, folder)
-            _tell(settings, listener, corpus, folder)
+            _tell(listener, corpus, folder)
 
         try:
             run(settings, listener, then=index_and_tell, log_level="warning")
@@ -77,24 +77,23 @@ async def _index(service: "RetrievalService", corpus: "Corpus", folder: Path) ->
         await asyncio.to_thread(service.add, clip.id, path, metadata=metadata, replace=False)
 
 
-def _tell(settings: Settings, listener: socket.socket, corpus: "Corpus", folder: Path) -> None:
+def _tell(listener: socket.socket, corpus: "Corpus", folder: Path) -> None:
     host, port = listener.getsockname()[:2]
     address = f"http://{host}:{port}"
     clip = folder / "clips" / f"{corpus.example.clip}.mp4"
     sentence = corpus.example.sentence
     srcid = shlex.quote(sys.argv[0])
-    options = f"--data-dir {settings.data_dir} --checkpoint {settings.checkpoint}"
     body = f'-H \'Content-Type: application/json\' -d \'{{"text": "{sentence}", "k": 3}}\''
     with_curl = [
         f"curl -s {address}/search {body}",
         f"curl -s {address}/encode -F file=@{clip}",
     ]
     without = [
-        f'{srcid} search "{sentence}" -k 3 {options}',
-        f"{srcid} encode {clip} --checkpoint {settings.checkpoint}",
+        f'{srcid} search "{sentence}" -k 3 --url {address}',
+        f"{srcid} encode {clip} --url {address}",
     ]
     commands = with_curl if shutil.which("curl") else without
-    commands.append(f"{srcid} search --file {clip} --target audio -k 3 {options}")
+    commands.append(f"{srcid} search --file {clip} --target audio -k 3 --url {address}")
     print(f"\nSRCID is at {address}, its calls at {address}/docs. To try, in another terminal:\n")
     print(*(f"  {command}\n" for command in commands), sep="")
     print("Ctrl-C stops it.", flush=True)

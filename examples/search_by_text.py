@@ -22,7 +22,7 @@ def main(sentence: str, data_dir: str) -> None:
             bars = "".join("▁▂▃▄▅▆▇█"[round(7 * max(0.0, value))] for value in hit.curve or [])
             print(f"        by the second: {bars}")
         if found.nothing_matches:
-            print("probably nothing in the index is about that")
+            print("no hit is likelier than not to be about that")
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def _print(found: SearchResponse) -> None:
     header = ["score", *(["match"] if calibrated else []), "kind", "second", "id"]
     print_table(header, [_row(hit, calibrated) for hit in found.hits])
     if found.nothing_matches:
-        typer.echo("probably nothing in the index is about that", err=True)
+        typer.echo("no hit is likelier than not to be about that", err=True)
 
 
 def _row(hit: SearchHit, calibrated: bool) -> list[object]:

@@ -71,11 +71,12 @@ def write_scenes(
 def write_videos(bank: Path, out: Path, scenes: Iterable[Scene], *, count: int) -> list[Path]:
     """Write the first ``count`` test scenes of each set as mp4, and return their files."""
     material = Material(bank)
-    shown = [s for s in scenes if s.split == "test"]
-    chosen = [s for name in SETS for s in [s for s in shown if s.set == name][:count]]
+    test = [s for s in scenes if s.split == "test"]
+    chosen = [s for name in SETS for s in [s for s in test if s.set == name][:count]]
     (out / VIDEOS).mkdir(exist_ok=True)
     paths = [out / VIDEOS / f"{scene.name}.mp4" for scene in chosen]
-    for path, scene in zip(paths, tqdm(chosen, "writing videos", unit="video"), strict=True):
+    shown = tqdm(chosen, "writing videos", unit="video", disable=not chosen)
+    for path, scene in zip(paths, shown, strict=True):
         write_video(path, scene, material)
     return paths
 

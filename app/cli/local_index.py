@@ -16,7 +16,6 @@ from app.schemas import (
     CodeResponse,
     CompareResponse,
     DuplicatesResponse,
-    EncodeResponse,
     ItemId,
     ItemResponse,
     Layers,
@@ -35,14 +34,13 @@ Asked = TypeVar("Asked", bound=BaseModel)
 
 
 class LocalIndex:
-    """Calls the service of this process; see ``SRCIDClient`` for what each call does."""
+    """Calls the service of this process; see ``SRCIDClient`` for what each call does.
+
+    It has those calls that commands make of both.
+    """
 
     def __init__(self, service: RetrievalService) -> None:
         self._service = service
-
-    def encode(self, source: Source) -> EncodeResponse:
-        """Return the codes of media, a sentence or an item."""
-        return self._service.answer(self._encoded(source))
 
     def search(self, source: Source, **options: Unpack[Options]) -> SearchResponse:
         """Return the streams most like media, a sentence or an item."""

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from app.main import create_app
 from app.settings import Settings
-from model.calibration import Calibration, Logistic, pair, write_calibration
+from model.calibration import WINDOW, Calibration, Logistic, pair, write_calibration
 from model.modality import Modality
 from tests.media_maker import make_sound
 
@@ -126,10 +126,11 @@ def calibrated(settings: Settings, tiny_checkpoint: Any, tmp_path: Any) -> Itera
     folder = tmp_path / "calibrated"
     shutil.copytree(tiny_checkpoint, folder)
     curve = Logistic(slope=20, bias=-18)  # one half at .9
-    key = pair(Modality.TEXT, Modality.TEXT, layers="both", kind="mean")
-    write_calibration(
-        folder, Calibration(matches={key: curve}, agreement={"1": {"audio ~ text": 0.25}})
-    )
+    matches = {
+        pair(Modality.TEXT, Modality.TEXT, layers="both", kind=kind): curve
+        for kind in ("mean", "window")
+    }
+    write_calibration(folder, Calibration(matches=matches, agreement={"1": {"audio ~ text": 0.25}}))
     changed = {"checkpoint": str(folder), "data_dir": tmp_path / "calibrated-data"}
     with TestClient(create_app(settings.model_copy(update=changed))) as opened:
         yield opened
@@ -154,11 +155,14 @@ def test_what_is_not_calibrated_has_no_probability(
         (client, {"text": "a dog"}),
         (calibrated, {"text": "a dog", "layers": "1"}),
         (calibrated, {"text": "a dog", "minus": ["rain"]}),
+        (calibrated, {"text": "a dog", "score": "window", "window": WINDOW + 1}),
     ):
         opened.post("/items", json={"id": "a", "text": "a dog barks"})
         found = opened.post("/search", json=body).json()
         assert found["hits"][0]["probability"] is None
         assert found["nothing_matches"] is None
+    body = {"text": "a dog", "score": "window", "window": WINDOW}
+    assert calibrated.post("/search", json=body).json()["hits"][0]["probability"] is not None
 
 
 def test_an_empty_index_has_nothing_that_matches(client: TestClient) -> None:

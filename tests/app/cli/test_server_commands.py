@@ -1,12 +1,15 @@
 """The same commands on a folder of this machine and on a server."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from app.client import SRCIDClient
 from app.keys import KeyFile, Scope
+from app.schemas import Job
 from app.settings import load_settings
 from tests.app.cli.running import Run
 from tests.app.client.conftest import listening
@@ -50,8 +53,11 @@ def test_a_command_says_the_same_of_both(
         ["items", "list", "--limit", "2", "--json"],
         ["items", "show", "farm:c.mp4"],
         ["items", "duplicates", "farm:c.mp4"],
+        ["items", "duplicates", "farm:c.mp4", "--json"],
         ["codes", "show", "1", first],
+        ["codes", "show", "1", first, "--json"],
         ["codes", "find", f"{first} _", "--target", "video"],
+        ["codes", "find", f"{first} _", "--json"],
         ["codes", "compare", query, "item:a.wav"],
         ["codes", "compare", "a dog", "a dog", "--layers", "2", "--json"],
     ]
@@ -62,6 +68,8 @@ def test_a_command_says_the_same_of_both(
         assert here.code == 0, command
         assert there == here, command
         assert here.out.count("\n") >= 1, command
+        if "--json" in command:
+            assert [json.loads(line) for line in here.out.splitlines()], command
 
 
 def test_wrong_input_is_one_sentence_on_both(run: Run, folder: Path) -> None:
@@ -114,6 +122,14 @@ def test_items_are_added_downloaded_and_deleted(
     assert run("items", "show", "clip", "--url", url).code == 2
 
 
+def test_an_item_of_a_local_index_is_replaced_only_where_that_is_said(run: Run) -> None:
+    assert run("items", "add", "a", "--text", "a dog").code == 0
+    assert run("items", "add", "a", "--text", "rain").code == 2
+    assert run("items", "show", "a", "--json").json()["text"] == "a dog"
+    assert run("items", "add", "a", "--text", "rain", "--replace").code == 0
+    assert run("items", "show", "a", "--json").json()["text"] == "rain"
+
+
 def test_a_server_indexes_a_folder_of_its_own(run: Run, folder: Path, url: str) -> None:
     (folder / "farm" / "broken.mp4").write_bytes(b"\x00" * 100)
     ran = run("jobs", "start", "farm", "--metadata", "by=me", "--watch", "--url", url)
@@ -131,6 +147,38 @@ def test_a_server_indexes_a_folder_of_its_own(run: Run, folder: Path, url: str) 
     assert outside.code == 2
     started = run("jobs", "start", "--url", url)
     assert run("jobs", "watch", started.out.strip(), "--url", url).code == 1
+    again = run("jobs", "start", "farm", "--url", url, "--json").json()
+    assert again["request"]["folder"] == "farm"
+    assert run("jobs", "watch", again["id"], "--url", url).code == 1
+
+
+def test_a_job_goes_on_when_who_watches_it_leaves(
+    run: Run, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def left(client: SRCIDClient, job_id: str) -> Iterator[Job]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SRCIDClient, "watch_job", left)
+    ran = run("jobs", "start", "farm", "--watch", "--url", url)
+    assert ran.code == 130
+    (job,) = run("jobs", "list", "--url", url, "--json").json()
+    assert f"the job goes on; `srcid jobs cancel {job['id']}` ends it" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("search", "a dog", "--item", "a"), "give either a file or a sentence, or an item"),
+        (("search",), "give either a file or a sentence"),
+        (("codes", "find", "12 x"), "a pattern is codes and _"),
+    ],
+)
+def test_a_command_that_cannot_be_meant_is_told_how_it_could(
+    run: Run, words: tuple[str, ...], told: str
+) -> None:
+    ran = run(*words)
+    assert (ran.code, ran.out) == (2, "")
+    assert told in ran.err
 
 
 def test_address_and_key_come_from_options_or_the_environment(

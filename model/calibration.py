@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from model.config import FrozenModel
-from model.errors import CheckpointError
+from model.errors import CheckpointError, reason_of
 from model.modality import Modality
 
 CALIBRATION = "calibration.json"
@@ -87,8 +87,8 @@ def read_calibration(folder: Path) -> Calibration | None:
         return Calibration.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise CheckpointError(
-            f"{path} is not a calibration ({error}): write it again with `srcid calibrate`, or "
-            "remove it"
+            f"{path} is not a calibration ({reason_of(error)}): write it again with "
+            "`srcid calibrate`, or remove it"
         ) from error
 
 

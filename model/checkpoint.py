@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from model.config import SRCIDConfig
-from model.errors import CheckpointError
+from model.errors import CheckpointError, reason_of
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 SHIPPED = Path(__file__).parent / "pretrained"
@@ -53,9 +53,7 @@ def read_checkpoint(folder: Path) -> tuple[SRCIDConfig, dict[str, Tensor]]:
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{folder} is not a readable checkpoint: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise CheckpointError(f"{folder / CONFIG}: {where}: {first['msg']}") from error
+        raise CheckpointError(f"{folder / CONFIG}: {reason_of(error)}") from error
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise CheckpointError(f"{folder / WEIGHTS}: {name} holds NaN or infinity; copy it anew")

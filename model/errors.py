@@ -11,6 +11,8 @@
 The message says what was wrong, with the value, and what to do.
 """
 
+from pydantic import ValidationError
+
 
 class SRCIDError(Exception):
     """Base of every error above."""
@@ -38,3 +40,12 @@ class ShapeError(SRCIDError):
 
 class DataError(SRCIDError):
     """Training or evaluation data is missing or malformed."""
+
+
+def reason_of(error: OSError | ValidationError) -> str:
+    """Return in one sentence why a file cannot be read: the first fault where there are several."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else first["msg"]

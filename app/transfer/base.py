@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, ValidationE
 from app.errors import InvalidRequest
 from app.schemas.fields import ItemId, Metadata
 from app.store.base import Item, Stream
+from model.errors import reason_of
 from model.modality import Modality
 
 Raw = TypeVar("Raw")
@@ -80,8 +81,7 @@ def exported(
     try:
         row = Row.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InvalidRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise InvalidRequest(reason_of(error)) from None
     if not streams or row.duration_seconds.keys() != streams.keys():
         raise InvalidRequest(
             f"duration_seconds is of {sorted(row.duration_seconds)}, but there are codes of "

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from model.config import FrozenModel, SRCIDConfig
-from model.errors import DataError
+from model.errors import DataError, reason_of
 from model.modality import Modality
 
 ABOUT, CLIPS, INDEX, FAILED = "extracted.json", "clips", "clips.csv", "failed.csv"
@@ -78,7 +78,9 @@ def read_about(folder: Path) -> About:
     try:
         return About.model_validate_json((folder / ABOUT).read_bytes())
     except (OSError, ValidationError) as error:
-        raise DataError(f"{folder / ABOUT} is damaged: {error}; extract anew") from error
+        raise DataError(
+            f"{folder / ABOUT} is damaged ({reason_of(error)}): extract anew"
+        ) from error
 
 
 def read_index(folder: Path, model: SRCIDConfig) -> list[ClipRow]:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from model.config import FrozenModel, SRCIDConfig
-from model.errors import DataError
+from model.errors import DataError, reason_of
 from model.modality import Modality
 from training.data.extracted import About, Source
 from training.data.scenes.script import SECONDS, Scene, ScenesConfig
@@ -51,8 +51,8 @@ def read_about(folder: Path) -> ScenesAbout:
         about = ScenesAbout.model_validate_json((folder / ABOUT).read_bytes())
     except (OSError, ValidationError) as error:
         raise DataError(
-            f"{folder / ABOUT} is missing or damaged ({error}): name a folder that `srcid scenes` "
-            "wrote"
+            f"{folder / ABOUT} is missing or damaged ({reason_of(error)}): name a folder that "
+            "`srcid scenes` wrote"
         ) from error
     if about.version != VERSION:
         raise DataError(
@@ -97,7 +97,9 @@ def read_manifest(folder: Path) -> list[Scene]:
         lines = path.read_text(encoding="utf-8").splitlines()
         return [Scene.model_validate_json(line) for line in lines]
     except (OSError, ValidationError) as error:
-        raise DataError(f"{path} is missing or damaged ({error}): compose anew") from error
+        raise DataError(
+            f"{path} is missing or damaged ({reason_of(error)}): compose anew"
+        ) from error
 
 
 def feature_file(folder: Path, name: str, split: str) -> Path:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from model.config import SRCIDConfig
+from model.modality import Modality
 from model.srcid import SRCID
 from tests.app.cli.running import Run
 from tests.media_maker import colours, make_video, tone
@@ -186,6 +187,28 @@ def test_items_without_media_are_named_and_left_out_only_if_that_is_meant(
     assert listed(run) == before
     made = run("store", "rebuild", "--checkpoint", other_checkpoint, "--drop", "--json").json()
     assert (made["items"], sorted(made["left_out"])) == (1, ["clip.mp4", "long.mp4"])
+
+
+def test_items_that_the_new_checkpoint_cannot_take_are_named(
+    run: Run, index: Path, tiny_config: SRCIDConfig, tmp_path: Path
+) -> None:
+    """Sentences where it takes no text, and media where they cannot be read."""
+    seen = {m: own for m, own in tiny_config.modalities.items() if m is not Modality.TEXT}
+    without_text = tmp_path / "without-text"
+    SRCID(tiny_config.model_copy(update={"modalities": seen})).save_pretrained(without_text)
+    for kept in (index / "media").glob("*/*"):
+        kept.write_bytes(b"damaged")
+    before = listed(run)
+    ran = run("store", "rebuild", "--checkpoint", without_text)
+    assert ran.code == 2
+    assert "3 items cannot be encoded anew" in ran.err
+    assert "'rain': nothing to encode: this checkpoint takes audio, video" in ran.err
+    assert "'clip.mp4': not a file that decodes" in ran.err
+    assert listed(run) == before
+    ran = run("store", "rebuild", "--checkpoint", without_text, "--drop")
+    assert ran.code == 0
+    assert [line.split(":")[0] for line in ran.out.splitlines()[:-1]] == ["left out"] * 3
+    assert ran.out.splitlines()[-1].startswith("0 items are of checkpoint ")
 
 
 @pytest.mark.parametrize("command", ["backup", "verify", "rebuild", "compact"])

@@ -17,7 +17,7 @@ from model.modality import Modality
 from tests.media_maker import colours, make_video
 from tests.training.data.own_media import write_media
 from training.data.extract import Report, extract
-from training.data.extracted import ClipRow, read_index
+from training.data.extracted import ABOUT, ClipRow, read_index
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +145,31 @@ def test_a_folder_of_other_features_is_left_alone(
 ) -> None:
     with pytest.raises(ConfigError, match="extracted by another recipe or with other --seconds"):
         extract(media, out, tiny_config, seconds=5)
+
+
+def test_media_with_nothing_that_the_recipe_takes_are_reported(
+    tmp_path: Path, tiny_config: SRCIDConfig
+) -> None:
+    hears = {m: own for m, own in tiny_config.modalities.items() if m is not Modality.VIDEO}
+    write_videos(tmp_path, 1)
+    report = extract(
+        tmp_path, tmp_path / "out", tiny_config.model_copy(update={"modalities": hears})
+    )
+    assert report.clips == []
+    assert report.failed.keys() == {"0.mp4"}
+    assert "neither the sound nor the picture that the recipe takes" in report.failed["0.mp4"]
+
+
+@pytest.mark.parametrize("content", ["{}", "no JSON"])
+def test_a_folder_whose_description_is_damaged_is_told_of(
+    tmp_path: Path, tiny_config: SRCIDConfig, content: str
+) -> None:
+    write_videos(tmp_path, 1)
+    out = tmp_path / "out"
+    extract(tmp_path, out, tiny_config)
+    (out / ABOUT).write_text(content)
+    with pytest.raises(DataError, match=r"is damaged \(.*\): extract anew$"):
+        read_index(out, tiny_config)
 
 
 def test_only_the_first_seconds_are_taken(tmp_path: Path, tiny_config: SRCIDConfig) -> None:

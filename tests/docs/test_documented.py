@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import typer
 
@@ -20,8 +21,10 @@ TEXT = "\n".join(
 )
 
 
-def errors_of(module: object) -> list[str]:
+def errors_of(module: ModuleType) -> list[str]:
+    """The errors that a module defines, not those that it imports."""
     found = [value for value in vars(module).values() if isinstance(value, type)]
+    found = [value for value in found if value.__module__ == module.__name__]
     return [f"`{error.__name__}`" for error in found if issubclass(error, Exception)]
 
 

@@ -111,6 +111,7 @@ demo: $(INSTALLED) ## The shipped checkpoint, a small indexed corpus and the ser
 .PHONY: smoke
 smoke: $(INSTALLED) ## Train the recipe `smoke`, then evaluate it: the whole path in a minute (DATA=folder: a bank)
 	@[ "$(DATA)" != runs/bank ] || $(BIN)/python examples/make_a_bank.py $(DATA)
+	@rm -rf runs/smoke
 	@OMP_NUM_THREADS=1 $(BIN)/srcid train smoke --data $(DATA) --out runs/smoke
 	@OMP_NUM_THREADS=1 $(BIN)/srcid evaluate runs/smoke --data $(DATA)
 

@@ -218,18 +218,25 @@ def load_backbones(config: SRCIDConfig, device: str) -> dict[Modality, Backbone]
         ConfigError: One is not there, or gives features of another shape.
         CheckpointError: The file that the user named for one holds other weights.
     """
-    backbones = {}
-    for m in Modality:
-        if m not in config.modalities:
-            continue
-        own = config.modalities[m]
-        backbones[m] = build_backbone(own.backbone).to(device)
-        if backbones[m].feature_shape != own.feature_shape:
-            raise ConfigError(
-                f"{m}: backbone {own.backbone!r} gives {backbones[m].feature_shape}, but the "
-                f"network takes {own.feature_shape}; name the backbone that it was made for"
-            )
-    return backbones
+    return {m: load_backbone(config, m).to(device) for m in Modality if m in config.modalities}
+
+
+def load_backbone(config: SRCIDConfig, modality: Modality) -> Backbone:
+    """Return the backbone of one modality of ``config``, on the CPU.
+
+    Raises:
+        ConfigError: It is not there, or gives features of another shape.
+        CheckpointError: The file that the user named for it holds other weights.
+    """
+    own = config.modalities[modality]
+    backbone = build_backbone(own.backbone)
+    if backbone.feature_shape != own.feature_shape:
+        raise ConfigError(
+            f"{modality}: backbone {own.backbone!r} gives {backbone.feature_shape}, but the "
+            f"network takes {own.feature_shape}; name the backbone, or the weights, that it was "
+            "made for"
+        )
+    return backbone
 
 
 def _has(item: Clip | str, modality: Modality) -> bool:

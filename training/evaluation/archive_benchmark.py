@@ -5,8 +5,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from model.backbones import build_backbone
 from model.config import SRCIDConfig
+from model.encoder import load_backbone
 from model.errors import DataError
 from model.modality import Modality
 from training.data.archives.ave import ave
@@ -47,7 +47,7 @@ class ArchiveBenchmark:
         self.root = root
         self.missing = _missing(root)  # families, in the order of the tables
         self.suite = _without(PAPER, self.missing)
-        self._backbone = build_backbone(config.modalities[Modality.TEXT].backbone)
+        self._backbone = load_backbone(config, Modality.TEXT)
         self._features: dict[str, Tensor] = {}  # of sentences that were asked for
 
     def labelled(self, side: Side) -> LabelledClips:

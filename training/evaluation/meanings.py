@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from model.backbones import build_backbone
+from model.encoder import load_backbone
 from model.modality import Modality
 from model.srcid import SRCID
 from training.evaluation.encoding import Encoded, decode, encode_features
@@ -87,7 +87,7 @@ def _add_seconds(
 
 
 def _add_words(found: dict[Code, Meaning], model: SRCID, data: EvaluationData) -> None:
-    backbone = build_backbone(model.config.modalities[Modality.TEXT].backbone)
+    backbone = load_backbone(model.config, Modality.TEXT)
     sentences = list(
         dict.fromkeys(
             sentence

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from model.backbones import build_backbone
 from model.config import SRCIDConfig
+from model.encoder import load_backbone
 from model.errors import ConfigError, DataError, MediaError
 from model.modality import Modality
 from training.config import DataConfig, TrainConfig
@@ -185,7 +185,7 @@ def _prompt_features(prompts: Sequence[str], model: SRCIDConfig) -> list[Tensor]
     """Return ``[words, F]`` for each sentence: all its words, where the authors drop many."""
     if Modality.TEXT not in model.modalities:
         return []
-    backbone = build_backbone(model.modalities[Modality.TEXT].backbone)
+    backbone = load_backbone(model, Modality.TEXT)
     try:
         # Cloned, since what inference mode made cannot take part in training.
         return [backbone.extract([backbone.preprocess(own)])[0].clone() for own in prompts]

@@ -184,6 +184,14 @@ def test_a_network_on_features_of_another_shape_is_refused(
         open_vggsound_avel(whole, config(narrow))
 
 
+def test_a_text_backbone_of_another_width_is_refused(whole: Path, network: SRCIDConfig) -> None:
+    """Such as the weights of a larger BERT, which the user names."""
+    words = network.modalities[Modality.TEXT].model_copy(update={"feature_shape": (99,)})
+    wide = network.model_copy(update={"modalities": {**network.modalities, Modality.TEXT: words}})
+    with pytest.raises(ConfigError, match=r"text: backbone 'tiny-text' gives .* takes \(99,\)"):
+        open_vggsound_avel(whole, config(wide))
+
+
 def test_validation_is_refused(whole: Path, network: SRCIDConfig) -> None:
     with pytest.raises(ConfigError, match=r"data\.validation=0\.1: .* compare checkpoints on AVE"):
         open_vggsound_avel(whole, config(network, validation=0.1))

@@ -244,8 +244,10 @@ def _encoded(
         if index.digest(file.item_id) == digest:
             return Done(Outcome(file, "unchanged"))
         encoded = patiently(lambda: index.encode(admitted, digest=digest, stop=stop), stop)
-    except (ServiceError, OSError) as error:
+    except ServiceError as error:
         return Done(Outcome(file, "failed", str(error)))
+    except OSError as error:  # whose own words name the whole path
+        return Done(Outcome(file, "failed", f"it cannot be read: {error.strerror or error}"))
     if encoded is None:
         return None
     return Done(Outcome(file, "indexed", encoded.gaps, encoded.seconds), encoded)

@@ -1,8 +1,11 @@
 """The one folder of the server that requests may name: nothing outside of it is read."""
 
+import logging
 from pathlib import Path
 
 from app.errors import InvalidRequest
+
+logger = logging.getLogger(__name__)
 
 MANIFESTS = {".csv", ".jsonl"}
 
@@ -16,6 +19,8 @@ class MediaRoot:
 
     def __init__(self, root: Path) -> None:
         self.root = root.expanduser().resolve()
+        if not self.root.is_dir():  # which may still be mounted
+            logger.warning("SRCID_MEDIA_ROOT is %s, where no folder is: jobs find nothing", root)
 
     def folder(self, name: str) -> Path:
         """Return the folder of that name, "" being the root itself.

@@ -125,6 +125,10 @@ async def _form(request: Request, *, files: int) -> dict[str, object]:
             else:
                 raise InvalidRequest(f"{name} is a file: name the field file (-F file=@clip.mp4)")
     fields = _fields(texts)
+    if "text" in fields and not uploads:
+        raise InvalidRequest(
+            f"a form is for a file: send a sentence as JSON ({JSON}) with a field named text"
+        )
     if "file" in fields:
         raise InvalidRequest("file is text: upload it as a file (curl: -F file=@clip.mp4)")
     if len(uploads) > files:

@@ -38,7 +38,7 @@ Source = bytes | Path | Passage | Clip | str
 SENTENCES, MEDIA = "sentences", "media files"  # the two kinds that queue up apart
 THUMBNAIL_PIXELS = 240  # the shorter side
 START_SECONDS = 60.0  # for the network's threads to have shown that they work
-END_SECONDS = 5.0  # for what a thread is running when the engine closes
+END_SECONDS = 60.0  # for what a thread is running when the engine closes, on a busy machine too
 
 
 class Engine:
@@ -257,4 +257,5 @@ def _close(
     decoding.close()
     network.close()
     pool.close()
-    network.join(END_SECONDS)
+    for threads in (decoding, network):
+        threads.join(END_SECONDS)

@@ -67,7 +67,7 @@ def test_each_file_is_indexed_or_said_why_not(service: RetrievalService, folder:
         "b:notes.mp4": "failed",
         "b:p.png": "indexed",
     }
-    assert "No such file" in outcomes["broken.wav"].detail
+    assert outcomes["broken.wav"].detail == "it cannot be read: No such file or directory"
     assert service.get("b:p.png").metadata == {"path": "b/p.png"}
 
 

@@ -50,3 +50,12 @@ def test_what_lies_below_is_found(root: MediaRoot) -> None:
     assert root.file(root.root / "near.wav") == root.root / "farm" / "a.wav"
     assert root.name_of(root.root) == ""
     assert root.name_of(root.root / "farm") == "farm"
+
+
+def test_a_root_that_is_not_there_is_told_at_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    MediaRoot(tmp_path)
+    assert not caplog.records
+    MediaRoot(tmp_path / "not-mounted")
+    assert "not-mounted, where no folder is" in caplog.text

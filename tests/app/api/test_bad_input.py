@@ -119,6 +119,14 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int, str, str]] = {
         "invalid-request",
         "fil is a file: name the field file",
     ),
+    "a sentence in a form": (
+        "POST",
+        "/encode",
+        {"files": {"text": (None, "a dog barks")}},
+        422,
+        "invalid-request",
+        "send a sentence as JSON",
+    ),
     "a file as text": (
         "POST",
         "/encode",

@@ -143,13 +143,13 @@ function summary(answer, hits, query) {
     );
   }
   if (answer.nothing_matches) {
-    const said = query.text ? `Nothing matches “${query.text}”` : "Nothing matches";
+    const said = query.text ? `Nothing clearly matches “${query.text}”` : "Nothing clearly matches";
     announce(`${said}. ${count(number, "result")} that come nearest.`);
     return h(
       "div",
       { class: "notice warn" },
       h("h2", {}, said),
-      h("p", {}, "What comes nearest is below, but it is likelier about something else."),
+      h("p", {}, "What comes nearest is below. None of it is likelier than not to be about that."),
     );
   }
   announce(count(number, "result"));

@@ -1,11 +1,14 @@
 """When a call is sent again, and after how long."""
 
+import logging
 import random
 
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
 
 from app.client.errors import Unreachable, error_of, retry_after
+
+logger = logging.getLogger(__name__)
 
 REFUSED = {429, 503}  # nothing was done: the same request may be sent again, whatever it is
 
@@ -62,9 +65,11 @@ class Attempts:
         """
         never_sent = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
         self.is_uncertain = self.is_uncertain or not never_sent
-        if (never_sent or self.is_repeatable) and self._may_go_on():
-            return self._pause()
         where = error.request.url.copy_with(raw_path=b"/")
+        if (never_sent or self.is_repeatable) and self._may_go_on():
+            pause = self._pause()
+            logger.warning("%s does not answer: it is asked again in %.1f s", where, pause)
+            return pause
         raise Unreachable(
             f"{where} does not answer ({type(error).__name__}: {error}): check the address "
             "(SRCID_URL, --url) and that the service runs"

@@ -204,9 +204,14 @@ def test_an_address_or_key_that_cannot_be_is_told_at_once(client_class: type) ->
             client_class(key=key)
 
 
-def test_a_service_that_is_not_there_is_told(client_class: type[SRCIDClient]) -> None:
+def test_a_service_that_is_not_there_is_told(
+    client_class: type[SRCIDClient], caplog: pytest.LogCaptureFixture
+) -> None:
     with (
         client_class("http://127.0.0.1:9", retry=IMPATIENT) as client,
         pytest.raises(Unreachable, match=r"http://127\.0\.0\.1:9/ does not answer"),
     ):
         client.model()
+    said = [record.getMessage() for record in caplog.records if record.name == "app.client.retry"]
+    assert len(said) == IMPATIENT.retries > 0
+    assert said[0].startswith("http://127.0.0.1:9/ does not answer: it is asked again in ")

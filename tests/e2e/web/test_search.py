@@ -159,7 +159,9 @@ def test_a_file_that_is_none_is_refused_in_the_services_words(
 def test_nothing_matches_is_said(server: str, new_page: NewPage) -> None:
     page = new_page(f"{server}/?q=a+spaceship&targets=video")
     expect(page.locator(".notice.warn h2")).to_have_text("Nothing clearly matches “a spaceship”")
-    expect(page.locator("#announce")).to_have_text(re.compile("Nothing clearly matches .* come nearest"))
+    expect(page.locator("#announce")).to_have_text(
+        re.compile("Nothing clearly matches .* come nearest")
+    )
     expect(page.locator(".score").first).to_contain_text("12 % sure")
     page.goto(f"{server}/?q=a+spaceship&targets=text")
     expect(page.locator(".count")).to_have_text("2 results")

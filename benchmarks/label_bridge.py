@@ -118,7 +118,7 @@ def ways(model: SRCID, backbones: Mapping[Modality, Backbone], text: TextVectors
         return represent
 
     def continuous(m: Modality, items: Sequence[torch.Tensor]) -> Vectors:
-        return _by_length(items, lambda batch: model({m: batch}).layers[0].general[m].mean(1))
+        return _by_length(items, lambda batch: model.quantize({m: batch})[0].general[m].mean(1))
 
     def first_step(m: Modality, items: Sequence[torch.Tensor]) -> Vectors:
         return codes(m, [own[:1] for own in items] if m is Modality.VIDEO else items)

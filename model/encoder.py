@@ -172,7 +172,7 @@ class Encoder:
             lengths = torch.tensor([len(row) for row in rows], device=self.device)
             batch = pad_sequence(rows, batch_first=True)
             mask = torch.arange(batch.shape[1], device=self.device) < lengths[:, None]
-            layers = self.model({m: batch}, {m: mask}).layers
+            layers = self.model.quantize({m: batch}, {m: mask})
             # The steps of all items, end to end: N of them.
             codes = torch.cat([out.codes[m] for out in layers], 1).transpose(1, 2)[mask]  # [N, C]
             general = torch.stack([out.general[m] for out in layers], 2)[mask]  # [N, K, D]

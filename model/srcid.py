@@ -5,6 +5,7 @@ Q codes a step and layer, C = sum of Q over the layers: code rows.
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, Self, cast
 
@@ -76,11 +77,7 @@ class SRCID(nn.Module):
         Raises:
             ShapeError: A feature has another shape than the configuration says.
         """
-        inputs = self._inputs(features)
-        masks = masks or _all_true(inputs)
-        for m, stem in self.stems.items():
-            if m in inputs:
-                inputs[Modality(m)] = stem(inputs[Modality(m)], masks[Modality(m)])
+        inputs, masks = self._stemmed(features, masks)
         outputs, targets = [], []
         for layer in self.stages[:num_layers]:
             outputs.append(layer(inputs, masks))
@@ -89,12 +86,26 @@ class SRCID(nn.Module):
             inputs = {m: own.vector for m, own in outputs[-1].specific.items()}
         return SRCIDOutput(outputs, targets)
 
+    def quantize(
+        self, features: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor] | None = None
+    ) -> list[LayerOutput]:
+        """Return each layer's general vectors and codes, as ``forward`` does, and nothing else.
+
+        Decoders, and the specific encoders of the last layer, only serve training.
+        """
+        inputs, masks = self._stemmed(features, masks)
+        outputs = [self.stages[0].quantize(inputs, masks)]
+        for before, layer in pairwise(self.stages):
+            inputs = {m: own.vector for m, own in before.specifics(inputs, masks).items()}
+            outputs.append(layer.quantize(inputs, masks))
+        return outputs
+
     @torch.inference_mode()
     def encode(
         self, features: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor] | None = None
     ) -> dict[Modality, Tensor]:
         """Return the codes ``[B, C, T]`` of each modality, layer 1's rows first."""
-        layers = self.forward(features, masks).layers
+        layers = self.quantize(features, masks)
         return {m: torch.cat([out.codes[m] for out in layers], 1) for m in layers[0].codes}
 
     @classmethod
@@ -138,6 +149,17 @@ class SRCID(nn.Module):
             maps = own.map if depth == 0 else None  # layer 2 gets the pooled vector
             shapes[m] = ModalityShape(own.channels(depth), own.specific_dim, maps)
         return shapes
+
+    def _stemmed(
+        self, features: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor] | None
+    ) -> tuple[dict[Modality, Tensor], Mapping[Modality, Tensor]]:
+        """Return what layer 1 gets, and the masks."""
+        inputs = self._inputs(features)
+        masks = masks or _all_true(inputs)
+        for m, stem in self.stems.items():
+            if m in inputs:
+                inputs[Modality(m)] = stem(inputs[Modality(m)], masks[Modality(m)])
+        return inputs, masks
 
     def _inputs(self, features: Mapping[Modality, Tensor]) -> dict[Modality, Tensor]:
         """Check the features and put them in the order in which MM-EMA visits modalities."""

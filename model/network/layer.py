@@ -59,13 +59,27 @@ class DisentanglingLayer(nn.Module):
         self, inputs: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor]
     ) -> LayerOutput:
         """Encode, quantize and decode ``inputs`` ``[B, T, *F]`` with ``masks`` ``[B, T]``."""
+        out = self.quantize(inputs, masks)
+        out.specific.update(self.specifics(inputs, masks))
+        for m in inputs:
+            out.reconstruction[m] = self.decoder[m](out.quantized[m], out.specific[m])
+        return out
+
+    def quantize(
+        self, inputs: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor]
+    ) -> LayerOutput:
+        """Return the general part and its codes: ``forward`` without what only training needs."""
         out = LayerOutput()
         for m, x in inputs.items():
             out.general[m] = self.general[m](x, masks[m])
             out.quantized[m], out.codes[m] = self.quantizer(out.general[m])
-            out.specific[m] = self.specific[m](x, masks[m])
-            out.reconstruction[m] = self.decoder[m](out.quantized[m], out.specific[m])
         return out
+
+    def specifics(
+        self, inputs: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor]
+    ) -> dict[Modality, Specific]:
+        """Return the specific part, of which the next layer makes codes."""
+        return {m: self.specific[m](x, masks[m]) for m, x in inputs.items()}
 
 
 def _specific(shape: ModalityShape, standardize: bool) -> nn.Module:

@@ -72,27 +72,26 @@ class EMACodebook(nn.Module):
         self.register_buffer("ema_sum", vectors.clone())  # [L, D]
         self.register_buffer("unused_for", torch.zeros(size, dtype=torch.int64))  # [L]
 
-    def nearest(self, z: Tensor, offsets: Tensor | None = None) -> Tensor:
+    def nearest(self, z: Tensor) -> Tensor:
         """Return the index ``[B, T]`` of the vector nearest to each of ``z`` ``[B, T, D]``.
 
         Rare codes are passed over, unless all are rare: before anything was learned.
-
-        Args:
-            z: What is looked up.
-            offsets: Those of this codebook, where it is asked often and does not change.
         """
-        offsets = self.offsets() if offsets is None else offsets
         # float32 even under autocast: ties are decided here.
         with torch.autocast(z.device.type, enabled=False):
-            z = z.detach().to(self.vectors.dtype)
-            # |z|^2 is the same for all vectors.
-            return (offsets - 2 * z @ self.vectors.T).argmin(-1)
+            return self.nearest_by(self.offsets(), z.detach().to(self.vectors.dtype))
+
+    def nearest_by(self, offsets: Tensor, z: Tensor) -> Tensor:
+        """Return ``nearest`` of ``z`` ``[..., D]``, by ``offsets`` that were asked for before.
+
+        For many calls of a few vectors each: it has as few operations as there can be.
+        """
+        return F.linear(-2 * z, self.vectors, offsets).argmin(-1)  # |z|^2 is the same for all
 
     def offsets(self) -> Tensor:
         """Return the squared lengths ``[L]`` of the vectors; infinite of those passed over."""
-        with torch.autocast(self.vectors.device.type, enabled=False):
-            rare = self.ema_count < self.min_share * self.ema_count.sum()
-            return self.vectors.square().sum(-1).masked_fill(rare & ~rare.all(), torch.inf)
+        rare = self.ema_count < self.min_share * self.ema_count.sum()
+        return self.vectors.square().sum(-1).masked_fill(rare & ~rare.all(), torch.inf)
 
     @torch.no_grad()
     def update(

@@ -49,26 +49,28 @@ class ResidualQuantizer(Quantizer):
 
     def encode(self, z: Tensor) -> Tensor:
         """Return the codes ``[B, Q, T]`` of ``z`` ``[B, T, D]``, one row a stage."""
-        offsets = [stage.offsets() for stage in self.stages]
-        if not self.carries:
-            return self._nearest(z, offsets)
-        alike = F.cosine_similarity(z[:, 1:], z[:, :-1], dim=-1).clamp(min=0)  # [B, T - 1]
-        share = F.pad(alike, (1, 0)).unsqueeze(-1)  # [B, T, 1] nothing comes before the first
-        lost = torch.zeros_like(z[:, :1])  # [B, 1, D]
-        codes = []
-        for t in range(z.shape[1]):
-            wanted = z[:, t : t + 1] + share[:, t : t + 1] * lost
-            codes.append(self._nearest(wanted, offsets))
-            lost = wanted - self.decode(codes[-1])
-        return torch.cat(codes, -1)
+        # float32 even under autocast: ties are decided here.
+        with torch.autocast(z.device.type, enabled=False):
+            z = z.detach().to(self.stages[0].vectors.dtype)
+            offsets = [stage.offsets() for stage in self.stages]
+            if not self.carries:
+                return self._nearest(z, offsets)[0]
+            alike = F.cosine_similarity(z[:, 1:], z[:, :-1], dim=-1).clamp(min=0)  # [B, T - 1]
+            share = F.pad(alike, (1, 0)).unsqueeze(-1)  # [B, T, 1] nothing comes before the first
+            lost = torch.zeros_like(z[:, 0])  # [B, D]
+            codes = []
+            for own, kept in zip(z.unbind(1), share.unbind(1), strict=True):
+                chosen, lost = self._nearest(torch.addcmul(own, kept, lost), offsets)
+                codes.append(chosen)
+            return torch.stack(codes, -1)
 
-    def _nearest(self, z: Tensor, offsets: Sequence[Tensor]) -> Tensor:
-        """Return the codes of each step by itself: what is nearest to what is left, by stages."""
+    def _nearest(self, z: Tensor, offsets: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the codes ``[B, Q, ...]`` of ``z`` ``[B, ..., D]``, and what they lose of it."""
         codes = []
         for stage, own in zip(self.stages, offsets, strict=True):
-            codes.append(stage.nearest(z, own))
-            z = z - stage.vectors[codes[-1]]
-        return torch.stack(codes, 1)
+            codes.append(stage.nearest_by(own, z))
+            z = z - F.embedding(codes[-1], stage.vectors)
+        return torch.stack(codes, 1), z
 
     def decode(self, codes: Tensor) -> Tensor:
         """Return the sum ``[B, T, D]`` of the vectors that ``codes`` ``[B, Q, T]`` name."""

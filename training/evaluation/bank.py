@@ -78,7 +78,7 @@ def encode_items(model: SRCID, bank: Bank, modality: Modality, split: str) -> En
     continuous: list[list[NDArray[np.float32]]] = [[] for _ in depths]
     for entry in entries:
         features = bank.features[entry.id][:1].to(device)
-        for depth, out in enumerate(model({modality: features}).layers):
+        for depth, out in enumerate(model.quantize({modality: features})):
             size = model.stages[depth].quantizer.codebook_size
             stages = out.codes[modality][0].cpu().numpy()  # [Q, T]
             codes[depth].append((stages + size * np.arange(len(stages))[:, None]).ravel())

@@ -48,7 +48,7 @@ def _encode_group(model: SRCID, modality: Modality, items: Sequence[Tensor]) -> 
     device = next(model.parameters()).device
     batch = pad_sequence(rows, batch_first=True).to(device)
     mask = (torch.arange(batch.shape[1]) < lengths[:, None]).to(device)
-    layers = model({modality: batch}, {modality: mask}).layers
+    layers = model.quantize({modality: batch}, {modality: mask})
     codes = torch.cat([out.codes[modality] for out in layers], 1).cpu()  # [B, C, T]
     general = torch.stack([out.general[modality] for out in layers], 1).cpu()  # [B, K, T, D]
     found = zip(codes, general, lengths.tolist(), strict=True)

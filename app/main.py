@@ -1,6 +1,7 @@
 """Settings in, the service or the ASGI app out."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -45,6 +46,8 @@ from model.checkpoint import locate
 from model.device import usable_device
 from model.encoder import Encoder
 
+SWITCH_SECONDS = 0.0005
+
 
 def open_engine(settings: Settings, *, observer: EngineObserver | None = None) -> Engine:
     """Load the checkpoint.
@@ -59,6 +62,9 @@ def open_engine(settings: Settings, *, observer: EngineObserver | None = None) -
     """
     # With more threads float32 sums change in the last bits with the load, and so may codes.
     torch.set_num_threads(1)
+    # A thread that comes back from an operation waits for Python's lock as long as another runs
+    # Python: up to 5 ms unless told otherwise, where a whole sentence takes 12.
+    sys.setswitchinterval(SWITCH_SECONDS)
     keep_freed_memory()
     encoder = Encoder.from_pretrained(settings.checkpoint, device=usable_device(settings.device))
     return Engine(encoder, settings, observer=observer)

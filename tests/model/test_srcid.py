@@ -46,6 +46,26 @@ def test_layer_2_reads_the_specific_vectors_of_layer_1(network: SRCID) -> None:
         assert torch.equal(second.general[m], expected)
 
 
+def test_quantizing_gives_what_the_whole_network_gives(network: SRCID) -> None:
+    inputs = features()
+    for whole, own in zip(network(inputs).layers, network.quantize(inputs), strict=True):
+        for m in Modality:
+            assert torch.equal(own.general[m], whole.general[m])
+            assert torch.equal(own.codes[m], whole.codes[m])
+
+
+def test_quantizing_leaves_out_what_only_training_needs(network: SRCID) -> None:
+    run = []
+    for name, module in network.named_modules():
+        module.register_forward_hook(lambda *_, name=name: run.append(name))
+    network.quantize(features())
+    assert run
+    idle = (".decoder.", f"layers.{len(network.stages) - 1}.specific.")
+    assert not [name for name in run if any(part in name for part in idle)]
+    network(features())
+    assert all(any(part in name for name in run) for part in idle)
+
+
 def test_decoders_aim_at_what_the_layer_was_given(network: SRCID) -> None:
     inputs = features()
     output = network(inputs)

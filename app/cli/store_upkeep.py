@@ -1,5 +1,7 @@
 """``srcid store backup``, ``restore``, ``verify``, ``rebuild`` and ``compact``."""
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -94,8 +96,12 @@ def rebuild(
     from app.upkeep.rebuilding import rebuild as encode_anew
 
     settings = load_settings(data_dir=data_dir, checkpoint=checkpoint, device=device)
-    with tqdm(unit="item", disable=as_json) as bar:
-        made = encode_anew(settings, drop=drop, tell=bar.update)
+    with ExitStack() as bars:  # none where the index is refused
+
+        def begin(total: int) -> Callable[[], object]:
+            return bars.enter_context(tqdm(total=total, unit="item", disable=as_json)).update
+
+        made = encode_anew(settings, drop=drop, begin=begin)
     if as_json:
         print_json(made)
         return

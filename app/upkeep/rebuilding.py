@@ -29,6 +29,7 @@ from model.checkpoint import fingerprint, locate
 NAMED = 10  # items that an error names
 
 Tell = Callable[[], object]  # that one more item is done
+Begin = Callable[[int], Tell]  # given how many items there are to encode
 
 
 class Rebuilt(BaseModel):
@@ -47,13 +48,13 @@ class _Sources(NamedTuple):
     missing: dict[str, str]  # id -> why
 
 
-def rebuild(settings: Settings, *, drop: bool, tell: Tell = lambda: None) -> Rebuilt:
+def rebuild(settings: Settings, *, drop: bool, begin: Begin) -> Rebuilt:
     """Encode the items in ``settings.data_dir`` with ``settings.checkpoint``.
 
     Args:
         settings: Which index, and the checkpoint that it is to be of.
         drop: Whether items that cannot be encoded anew may be left out.
-        tell: Called for each item that is done.
+        begin: Called once it is clear that there is something to encode, and nothing in the way.
 
     Raises:
         InvalidRequest: Items cannot be encoded anew, and ``drop`` is false; the index is as it was.
@@ -72,6 +73,7 @@ def rebuild(settings: Settings, *, drop: bool, tell: Tell = lambda: None) -> Reb
         _refuse(left_out, drop=drop)
         service = open_service(settings.model_copy(update={"data_dir": aside, "keep_media": False}))
         with service.store, service.engine:
+            tell = begin(len(sources.texts) + len(sources.files))
             left_out |= _encode(service, sources, tell)
             count = len(service.store)
         _refuse(left_out, drop=drop)

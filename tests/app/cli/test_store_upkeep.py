@@ -183,7 +183,8 @@ def test_items_without_media_are_named_and_left_out_only_if_that_is_meant(
     before = listed(run)
     ran = run("store", "rebuild", "--checkpoint", other_checkpoint)
     assert ran.code == 2
-    assert "2 items cannot be encoded anew ('clip.mp4': its media were not kept" in ran.err
+    because = "2 items cannot be encoded anew ('clip.mp4': its media were not kept"
+    assert ran.err.startswith(f"srcid: {because}")  # and no bar before it
     assert listed(run) == before
     made = run("store", "rebuild", "--checkpoint", other_checkpoint, "--drop", "--json").json()
     assert (made["items"], sorted(made["left_out"])) == (1, ["clip.mp4", "long.mp4"])
@@ -209,6 +210,7 @@ def test_items_that_the_new_checkpoint_cannot_take_are_named(
     assert ran.code == 0
     assert [line.split(":")[0] for line in ran.out.splitlines()[:-1]] == ["left out"] * 3
     assert ran.out.splitlines()[-1].startswith("0 items are of checkpoint ")
+    assert "| 3/3 [" in ran.err  # the bar at its end
 
 
 @pytest.mark.parametrize("command", ["backup", "verify", "rebuild", "compact"])

@@ -19,6 +19,7 @@ from model.errors import CheckpointError, reason_of
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 SHIPPED = Path(__file__).parent / "pretrained"
+NAMED = 3  # tensors of a kind that an error names
 
 
 def shipped() -> list[str]:
@@ -59,6 +60,26 @@ def read_checkpoint(folder: Path) -> tuple[SRCIDConfig, dict[str, Tensor]]:
             raise CheckpointError(f"{folder / WEIGHTS}: {name} holds NaN or infinity; copy it anew")
     floats = {n: t.to(torch.float32) if t.is_floating_point() else t for n, t in tensors.items()}
     return config, floats
+
+
+def misfit(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """Return what keeps the tensors ``given`` from a network's own: "2 missing: a, b"; "" if none.
+
+    Args:
+        wanted: The network's state dict.
+        given: What is to be loaded into it.
+    """
+    shared = wanted.keys() & given.keys()
+    kinds = {
+        "missing": wanted.keys() - given.keys(),
+        "unknown": given.keys() - wanted.keys(),
+        "of another shape": {name for name in shared if wanted[name].shape != given[name].shape},
+    }
+    return "; ".join(
+        f"{len(names)} {kind}: {', '.join(sorted(names)[:NAMED])}{', ...' * (len(names) > NAMED)}"
+        for kind, names in kinds.items()
+        if names
+    )
 
 
 def write_checkpoint(folder: Path, config: SRCIDConfig, tensors: Mapping[str, Tensor]) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple, Self, cast
 import torch
 from torch import Tensor, nn
 
-from model.checkpoint import locate, read_checkpoint, write_checkpoint
+from model.checkpoint import locate, misfit, read_checkpoint, write_checkpoint
 from model.config import SRCIDConfig
 from model.errors import CheckpointError, ShapeError
 from model.modality import Modality
@@ -119,14 +119,9 @@ class SRCID(nn.Module):
         config, tensors = read_checkpoint(folder)
         with torch.device("meta"):  # a config that asks for too much takes no memory
             wanted = cls(config).state_dict()
-        missing, unknown = wanted.keys() - tensors.keys(), tensors.keys() - wanted.keys()
-        misshapen = {
-            n for n in wanted.keys() & tensors.keys() if wanted[n].shape != tensors[n].shape
-        }
-        if missing or unknown or misshapen:
+        if fault := misfit(wanted, tensors):
             raise CheckpointError(
-                f"{folder}: the weights do not fit config.json (missing {sorted(missing)[:3]}, "
-                f"unknown {sorted(unknown)[:3]}, of another shape {sorted(misshapen)[:3]}); "
+                f"{folder}: the weights do not fit config.json ({fault}); "
                 "take both files from the same training run"
             )
         model = cls(config)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from model.backbones.base import Backbone
+from model.checkpoint import misfit
 from model.errors import CheckpointError, MediaError
 from model.media import Clip
 from model.modality import Modality
@@ -196,9 +197,17 @@ class BertNetwork(nn.Module):
             }
             for index in range(len(self.layers.layers)):
                 own |= _layer_weights(published, index)
-            self.load_state_dict(own, assign=True)
-        except (KeyError, RuntimeError) as error:
-            raise CheckpointError(f"the weights are not those of such a BERT: {error}") from error
+            fault = misfit(self.state_dict(), own)
+        except KeyError as error:
+            fault = f"{error} is missing"
+        except RuntimeError as error:  # parts of one tensor that do not go together
+            fault = str(error)
+        if fault:
+            raise CheckpointError(
+                f"the weights are not those of the BERT that config.json describes ({fault}); "
+                "take both files from the same folder"
+            )
+        self.load_state_dict(own, assign=True)
 
 
 def _plain(name: str) -> str:

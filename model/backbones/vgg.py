@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from model.checkpoint import misfit
 from model.errors import CheckpointError
 
 
@@ -23,15 +24,14 @@ def vgg_convolutions(weights: Mapping[str, Tensor], stages: Sequence[int]) -> nn
     """
     prefix = "features."
     own = {n.removeprefix(prefix): x.float() for n, x in weights.items() if n.startswith(prefix)}
-    try:
-        with torch.device("meta"):  # no time spent on random weights
-            network = nn.Sequential(*_layers(own, stages))
-        network.load_state_dict(own, assign=True)
-    except (KeyError, IndexError, RuntimeError) as error:
+    with torch.device("meta"):  # no time spent on random weights
+        network = nn.Sequential(*_layers(own, stages))
+    if fault := misfit(network.state_dict(), own):
         raise CheckpointError(
-            f"not the weights of a network of {sum(stages)} convolutions ({error}); "
+            f"not the weights of a network of {sum(stages)} convolutions ({fault}); "
             "name the file of the right network"
-        ) from error
+        )
+    network.load_state_dict(own, assign=True)
     return network
 
 
@@ -39,7 +39,8 @@ def _layers(weights: Mapping[str, Tensor], stages: Sequence[int]) -> Iterator[nn
     index = 0  # of the layer in the published sequence
     for count in stages:
         for _ in range(count):
-            outputs, inputs = weights[f"{index}.weight"].shape[:2]
+            weight = weights.get(f"{index}.weight", torch.empty(()))
+            outputs, inputs, *_ = (*weight.shape, 1, 1)  # a wrong weight's are of no matter
             yield nn.Conv2d(inputs, outputs, 3, padding=1)
             yield nn.ReLU(inplace=True)
             index += 2

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from model.checkpoint import fingerprint, locate, read_checkpoint, write_checkpoint
+from model.checkpoint import fingerprint, locate, misfit, read_checkpoint, write_checkpoint
 from model.errors import CheckpointError
 
 
@@ -85,3 +85,11 @@ def test_weights_that_are_not_numbers_are_refused(folder: Path) -> None:
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(CheckpointError, match=name):
         read_checkpoint(folder)
+
+
+def test_what_does_not_fit_is_counted_and_the_first_few_are_named() -> None:
+    wanted = {name: torch.zeros(2) for name in "abcdefg"}
+    given = {"e": torch.zeros(1), "f": torch.zeros(2), "g": torch.zeros(2), "z": torch.zeros(2)}
+    told = "4 missing: a, b, c, ...; 1 unknown: z; 1 of another shape: e"
+    assert misfit(wanted, given) == told
+    assert misfit(wanted, wanted) == ""

@@ -185,6 +185,14 @@ def test_weights_that_do_not_fit_are_refused(folder: Path) -> None:
         load_bert(folder)
 
 
+def test_weights_of_another_size_are_counted_and_the_first_few_are_named(folder: Path) -> None:
+    (folder / "config.json").write_text(json.dumps(CONFIG | {"intermediate_size": 32}))
+    told = r"\(6 of another shape: layers\.layers\.0\.linear1\.bias, .*, \.\.\.\); take both"
+    with pytest.raises(CheckpointError, match=told) as refused:
+        load_bert(folder)
+    assert str(refused.value).count("layers.layers.") == 3
+
+
 def test_another_kind_of_network_is_refused(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(CONFIG | {"model_type": "gpt2"}))
     with pytest.raises(CheckpointError, match="gpt2"):

@@ -94,7 +94,14 @@ def test_the_environment_names_its_weights(tmp_path: Path, monkeypatch: pytest.M
 def test_weights_of_another_network_are_refused(model: str) -> None:
     with torch.device("meta"):
         weights = getattr(torchvision.models, model)(weights=None).state_dict()
-    with pytest.raises(CheckpointError, match="of 16 convolutions"):
+    with pytest.raises(CheckpointError, match=r"of 16 convolutions .*, \.\.\."):
+        VGG19(weights)
+
+
+def test_a_convolution_that_is_none_is_refused() -> None:
+    weights = vgg19_weights(narrower=16)
+    weights["features.5.weight"] = torch.ones(8)
+    with pytest.raises(CheckpointError, match=r"1 of another shape: 5\.weight\)"):
         VGG19(weights)
 
 

@@ -85,15 +85,12 @@ def index_on_ray(
         while place in told:
             yield told.pop(place)
             place = next(places)
-    while place in told:
-        yield told.pop(place)
-        place = next(places)
 
 
 def _committed(
     bulk: BulkIndex, files: Sequence[FileToIndex], stretches: Iterator[_Stretch]
 ) -> Iterator[dict[int, Outcome]]:
-    """Yield what became of files, by their number, as they are committed."""
+    """Yield what became of files, by their number, as they are committed; at least once."""
     parts: dict[int, list[_Stretch]] = defaultdict(list)
     ready: dict[int, Done[ReadyFile]] = {}
     since = time.monotonic()

@@ -18,7 +18,7 @@ import pytest
 
 from app import ray_indexing
 from app.bulk import BulkIndex
-from app.indexing import Outcome, files_below, index_files
+from app.indexing import Outcome, files_below, files_of_manifest, index_files
 from app.main import open_service
 from app.ray_indexing import index_on_ray
 from app.settings import Settings
@@ -58,13 +58,14 @@ def without_ray(rows: list[dict[str, Any]], settings: Settings) -> Iterator[ray_
 
 
 def indexed(settings: Settings, folder: Path, *, by: str) -> tuple[list[Outcome], list[Item]]:
-    """Index a folder; return what became of its files, and the items."""
+    """Index a folder, or a manifest; return what became of its files, and the items."""
     own = settings.model_copy(
         update={"max_steps": MAX_STEPS, "data_dir": settings.data_dir.parent / by}
     )
     service = open_service(own)
     with service.store, service.engine:
-        bulk, files = BulkIndex(service), files_below(folder)
+        bulk = BulkIndex(service)
+        files = files_below(folder) if folder.is_dir() else files_of_manifest(folder)
         outcomes = (
             index_files(bulk, files, at_once=2, stop=threading.Event())
             if by == "threads"
@@ -100,6 +101,31 @@ def test_stretches_in_any_order_become_what_this_machine_makes(
     again, _ = indexed(settings, media, by="ray")
     kinds = ["failed", "indexed", "unchanged", "unchanged", "unchanged"]
     assert [outcome.kind for outcome in again] == kinds
+
+
+def test_what_fails_fails_alone_and_for_the_reasons_that_this_machine_gives(
+    settings: Settings, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An id that comes twice, metadata that are too much, and a sound damaged in its middle."""
+    film = bytearray(make_sound(tone(47, 16_000), 16_000, "mp4"))
+    start, end = len(film) * 21 // 47, len(film) * 41 // 47
+    film[start:end] = bytes(end - start)
+    (media / "film.m4a").write_bytes(film)
+    heavy = "x" * settings.max_metadata_bytes
+    manifest = media / "list.csv"
+    manifest.write_text(
+        f"path,id,note\nclip.mp4,same,\nphoto.png,same,\nphoto.png,heavy,{heavy}\nfilm.m4a,film,\n"
+    )
+    monkeypatch.setattr(ray_indexing, "_stretches", without_ray)
+    outcomes, items = indexed(settings, manifest, by="threads")
+    found, found_items = indexed(settings, manifest, by="ray")
+    assert found == outcomes
+    assert flat(found_items) == flat(items)
+    kinds = [outcome.kind for outcome in found]
+    assert kinds == ["indexed", "failed", "failed", "indexed"]
+    details = ["", "another file", "metadata", "without seconds"]
+    for outcome, detail in zip(found, details, strict=True):
+        assert detail in outcome.detail
 
 
 def test_files_are_committed_in_groups_and_told_in_their_order(

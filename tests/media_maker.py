@@ -86,16 +86,17 @@ def make_sound(
     rate: int = 44_100,
     container: str = "wav",
     *,
+    codec: str = "pcm_s16le",
     cover: NDArray[np.uint8] | None = None,
 ) -> bytes:
     """Encode ``audio`` ``[S]`` or ``[channels, S]``, in [-1, 1] at ``rate`` Hz.
 
-    ``container`` is a key of ``SOUND_CODECS``, or another that holds PCM; ``cover``
+    ``container`` is a key of ``SOUND_CODECS``, or another that holds ``codec``; ``cover``
     ``[H, W, 3]`` becomes cover art (mp3).
     """
     file = io.BytesIO()
     with av.open(file, "w", format=container) as output:
-        sound = _add_sound(output, SOUND_CODECS.get(container, "pcm_s16le"), rate, audio)
+        sound = _add_sound(output, SOUND_CODECS.get(container, codec), rate, audio)
         if cover is not None:
             art = output.add_stream("png")
             art.height, art.width = cover.shape[:2]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from model.errors import MediaError, MediaTooLarge
 from model.media import SAMPLE_RATE, Clip, DecodeConfig, num_steps, read_clip
+from model.streams import read_streams
 from tests.media_maker import (
     SOUND_CODECS,
     VIDEO_CODECS,
@@ -77,6 +78,13 @@ def test_a_picture_is_one_step_without_duration(container: str) -> None:
     assert clip.frames.shape == (1, 1, 32, 48, 3)
     assert greys(clip) == [20]
     assert clip.waveform is None
+    assert clip.duration_seconds is None
+
+
+def test_a_picture_in_a_container_of_video_has_no_duration_either() -> None:
+    """As HEIC is read, which Pillow does not know: an AVIF, past Pillow."""
+    clip = read_streams(BytesIO(make_picture(colours(1)[0], "avif")), SMALL)
+    assert greys(clip) == [20]
     assert clip.duration_seconds is None
 
 
@@ -342,6 +350,22 @@ def test_damage_in_the_middle_costs_only_what_it_hits() -> None:
     assert len(clip.waveform) > 3.5 * SAMPLE_RATE
     heard = tone(4, SAMPLE_RATE)[8000:24_000]
     np.testing.assert_allclose(clip.waveform[8000:24_000], heard, atol=0.05)
+
+
+def test_what_comes_before_a_fault_in_the_container_counts() -> None:
+    data = bytearray(make_sound(tone(4), container="adts", codec="aac"))
+    header = data.index(data[:2], len(data) // 2)  # of the frame in the middle
+    data[header + 3 : header + 6] = bytes(3)  # now it has a size of 0
+    clip = read_clip(bytes(data))
+    assert clip.waveform is not None
+    assert clip.duration_seconds == pytest.approx(2, abs=0.1)
+    assert np.abs(clip.waveform[8000:24_000]).max() == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_sound_without_samples_is_refused() -> None:
+    data = make_sound(tone(1))
+    with pytest.raises(MediaError, match="no picture and no sound in it"):
+        read_clip(data[: data.index(b"data") + 8])
 
 
 def test_a_file_of_which_most_is_damaged_is_refused() -> None:

@@ -3,10 +3,14 @@
 import torch
 
 from model.backbones import build_backbone
+from model.calibration import pair
 from model.modality import Modality
+from model.srcid import SRCID
+from tests.training.alignment.sketches import CLASSES, World
 from training.alignment.sentences import TextVectors
-from training.alignment.unseen import FOLDS, SPLIT, asked, folds
+from training.alignment.unseen import FOLDS, SPLIT, asked, calibrate_unseen, folds
 from training.data.bank import Bank, Entry
+from training.evaluation.calibration import fitted, observe
 
 BOTH = ("dog", "cat", "sea", "rain", "train", "crow", "hen", "clock", "saw", "piano", "grand piano")
 SEEN = ("anchor", "ant", "barrel", "bonsai", "crocodile", "crocodile head")
@@ -59,3 +63,26 @@ def test_what_is_left_out_is_asked_for_by_sentences_that_name_it() -> None:
     for entry in sentences:
         assert entry.label in entry.text
         assert torch.equal(found.features[entry.id][0], text.words(entry.text))
+
+
+def test_what_was_not_seen_is_less_sure_than_what_was() -> None:
+    world = World(CLASSES)
+    aligned = world.aligned()
+    found = calibrate_unseen(
+        aligned, world.bank, world.backbones, text=world.text, config=world.config, seed=0
+    )
+    assert found is not None
+    seen = fitted(
+        [observe(aligned, asked(world.bank, own, world.text), SPLIT) for own in folds(world.bank)]
+    )
+    for target in (Modality.AUDIO, Modality.VIDEO):
+        key = pair(Modality.TEXT, target, layers="both", kind="mean")
+        assert 0 < found.matches[key].slope < seen[key].slope
+    assert found.agreement == {}  # the bank has no test split
+
+
+def test_too_few_classes_tell_nothing_of_what_was_not_seen() -> None:
+    world = World()
+    model = SRCID(world.config)
+    options = {"text": world.text, "config": world.config, "seed": 0}
+    assert calibrate_unseen(model, world.bank, world.backbones, **options) is None

@@ -6,7 +6,7 @@ import torch
 from model.errors import DataError
 from model.modality import Modality
 from model.srcid import SRCID
-from tests.training.alignment.sketches import CLASSES, NAMED, SEEN, World
+from tests.training.alignment.sketches import NAMED, SEEN, World
 from training.alignment.align import align
 from training.alignment.sentences import sentences_about
 from training.data.bank import Bank, Entry

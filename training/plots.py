@@ -18,8 +18,13 @@ LOSSES, CODEBOOKS, VALIDATED = "losses.png", "codebooks.png", "validation.png"
 POINTS = 500  # of a curve: a longer one is drawn by means over equal stretches
 NOT_TERMS = ("step", "epoch", "layers")
 COLOURS = {"audio": "tab:orange", "video": "tab:blue", "text": "tab:green"}
+OTHER_COLOURS = ("black", "tab:red", "tab:purple", "tab:brown", "tab:cyan", "tab:olive")
 STYLES = {"layer1": "-", "layer2": "--"}
 UNITS = {
+    "total": "weighted sum of the terms",
+    "reconstruction": "mean squared error",
+    "commitment": "mean squared error, weighted",
+    "specific_variance": "mean over dimensions",
     "mi": "nats a step",
     "club_fit": "nats a step",
     "cpc": "nats",
@@ -28,8 +33,9 @@ UNITS = {
     "codes_used": "codes in a batch",
     "perplexity": "codes in a batch",
     "gradient_norm": "before clipping",
-    "mean": "class mAP",
+    "validation": "class mAP",
 }
+LOGARITHMIC = ("gradient_norm",)  # of modules that differ by orders of magnitude
 
 
 def write_plots(folder: Path) -> list[Path]:
@@ -72,15 +78,17 @@ def _draw(names: Sequence[str], records: Sequence[dict[str, Any]]) -> Figure:
     figure = Figure(figsize=(5 * columns, 3.2 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for axis, (kind, members) in zip(axes, panels.items(), strict=False):
+        axis.set_prop_cycle(color=OTHER_COLOURS)
         for name in members:
             _curve(axis, name, records)
         axis.set_title(kind.replace("_", " "))
         axis.set_xlabel("step")
         axis.set_ylabel(UNITS.get(kind, ""))
+        axis.set_yscale("log" if kind in LOGARITHMIC else "linear")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
         _mark_opening(axis, records)
-        if len(members) > 1:
+        if len(axis.lines) > 1:
             axis.legend(fontsize="x-small")
     for axis in axes[len(panels) :]:
         axis.axis("off")
@@ -93,10 +101,10 @@ def _order(name: str) -> tuple[bool, str]:
 
 
 def _kind(name: str) -> str:
-    """Return the panel of a term: ``mi`` for ``layer1/mi/audio``; all directions are ``mean``."""
+    """Return the panel of a term: ``mi`` for ``layer1/mi/audio``; one for all of validation."""
     parts = name.split("/")
-    if "->" in name:
-        return "mean"
+    if "->" in name or name == "mean":
+        return "validation"
     return parts[1] if parts[0].startswith("layer") else parts[0]
 
 
@@ -105,6 +113,7 @@ def _curve(axis: Axes, name: str, records: Sequence[dict[str, Any]]) -> None:
     steps, values = _thinned(np.array(points, dtype=np.float64))
     parts = name.split("/")
     label = " ".join(part for part in parts if part != _kind(name)) or name
+    label = label.replace("layer", "layer ")
     axis.plot(
         steps,
         values,
@@ -129,4 +138,5 @@ def _mark_opening(axis: Axes, records: Sequence[dict[str, Any]]) -> None:
     layers = [record.get("layers", 1) for record in records]
     for n, (before, now) in enumerate(pairwise(layers), start=1):
         if now > before:
-            axis.axvline(records[n]["step"], color="grey", linestyle=":", linewidth=1)
+            step = records[n]["step"]
+            axis.axvline(step, color="grey", linestyle=":", linewidth=1, label="layer 2 joins")

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+from matplotlib.colors import to_hex
 from PIL import Image
 
-from training.plots import POINTS, _draw, _thinned, write_plots
+from training.plots import COLOURS, POINTS, _draw, _thinned, write_plots
 
 
 def make_log(folder: Path, *, steps: int) -> list[dict[str, float]]:
@@ -46,10 +47,37 @@ def test_each_kind_has_a_panel_and_each_term_a_curve(tmp_path: Path) -> None:
     axes = list(_draw(["total", "layer1/mi/audio", "layer2/mi/audio"], records).axes)
     assert [axis.get_title() for axis in axes] == ["total", "mi"]
     curves = [line for line in axes[1].lines if len(line.get_xdata()) > 2]
-    assert [line.get_label() for line in curves] == ["layer1 audio", "layer2 audio"]
+    assert [line.get_label() for line in curves] == ["layer 1 audio", "layer 2 audio"]
     assert list(curves[1].get_xdata()) == [6, 7, 8, 9, 10, 11]
     joined = [line for line in axes[1].lines if len(line.get_xdata()) == 2]
     assert joined[0].get_xdata()[0] == 6
+    for axis in axes:
+        assert axis.get_ylabel()
+        assert axis.get_legend().get_texts()[-1].get_text() == "layer 2 joins"
+
+
+def test_what_is_of_no_modality_has_no_modalitys_colour(tmp_path: Path) -> None:
+    records = make_log(tmp_path, steps=12)
+    names = ["layer1/perplexity", "layer2/perplexity", "layer1/mi/audio"]
+    layers, by_modality = _draw(names, records).axes
+    colours = {to_hex(line.get_color()) for line in layers.lines[:2]}
+    assert len(colours) == 2
+    assert not colours & set(map(to_hex, COLOURS.values()))
+    assert by_modality.lines[0].get_color() == COLOURS["audio"]
+
+
+def test_small_gradients_are_seen_beside_large_ones() -> None:
+    names = ["gradient_norm/encoders", "gradient_norm/decoders"]
+    records = [dict.fromkeys(names, 1.0) | {"step": step} for step in range(2)]
+    (axis,) = _draw(names, records).axes
+    assert axis.get_yscale() == "log"
+
+
+def test_the_figures_of_validation_share_a_panel() -> None:
+    records = [{"step": step, "text -> audio": 0.4, "mean": 0.4} for step in (6, 12)]
+    (axis,) = _draw(["mean", "text -> audio"], records).axes
+    assert (axis.get_title(), axis.get_ylabel()) == ("validation", "class mAP")
+    assert [line.get_label() for line in axis.lines] == ["mean", "text -> audio"]
 
 
 def test_a_long_curve_is_drawn_by_its_means() -> None:

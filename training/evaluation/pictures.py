@@ -94,11 +94,15 @@ def write_codebooks(
             fontsize="medium",
         )
         pairs = range(len(layer.overlap))
-        shared.barh(pairs, layer.overlap.values(), 0.4, color="0.3", label="one clip")
+        shared.barh(pairs, layer.overlap.values(), 0.4, color="0.3", label="of one clip")
         chance = [place + 0.4 for place in pairs]
-        shared.barh(chance, layer.overlap_unpaired.values(), 0.4, color="0.75", label="two clips")
+        shared.barh(
+            chance, layer.overlap_unpaired.values(), 0.4, color="0.75", label="of two clips"
+        )
         shared.set_yticks(pairs, list(layer.overlap), fontsize="small")
+        shared.invert_yaxis()  # read as the legend is
         shared.set_xlim(0, 1)
+        shared.set_xlabel("shared part, of 1")
         shared.set_title("overlap of code histograms", fontsize="medium")
         shared.legend(fontsize="x-small")
     figure.savefig(path, dpi=110)
@@ -114,7 +118,8 @@ def _draw_usage(axis: Axes, steps: Sequence[Counter[Modality]]) -> None:
         heights = [100 * own[m] for own in shares]
         axis.bar(range(len(shares)), heights, 1.0, bottom=bottom, color=COLOURS[m], label=m)
         bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
-    axis.set_xlabel("code, by how often it is chosen")
+    axis.set_ylim(0, 1.05 * max(bottom, default=1.0))
+    axis.set_xlabel("codes, the most often chosen first")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_ylabel("percent of its modality's steps, stacked")
     axis.legend(fontsize="x-small")

@@ -34,6 +34,7 @@ EXAMPLES = 0.5  # weight of what examples say, beside that of the classes' names
 PENALTY = 2.5  # on weights from pooled vectors: 1280 numbers from some thousand examples
 TEXT_PENALTY = 0.01
 MIXED = 3000  # vectors of two things at once, of each modality, for the codebooks
+TOGETHER = 3  # steps whose codes are fitted to tell one thing: with more, one step tells less
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def align(
         _set(cast("GeneralEncoder", model.stages[0].general[m]), own.scaled(length))
     vectors = F.normalize(torch.cat(shown), dim=-1) * length
     quantizer = cast("ResidualQuantizer", model.stages[0].quantizer)
-    fit_codebooks(quantizer, vectors, generator=draw)
+    fit_codebooks(quantizer, vectors, steps=TOGETHER, generator=draw)
     return model
 
 
@@ -183,11 +184,12 @@ def _from_words(
     space: Space,
 ) -> LinearMap:
     """Return the map of a word: half itself, half what its sentence is about."""
-    words = [(text.words(s), meanings[label]) for label, own in about.items() for s in own]
-    x = torch.cat([own for own, _ in words])
-    y = torch.cat([meaning.expand(len(own), -1) for own, meaning in words])
+    said = [(text.words(s), meanings[label]) for label, own in about.items() for s in own]
+    x = torch.cat([own for own, _ in said])
     itself = LinearMap(space.basis, -x.mean(0) @ space.basis).to_length(1, over=x)
-    topic = ridge(x, y, penalty=TEXT_PENALTY).to_length(1, over=x)
+    sentences = torch.stack([own.mean(0) for own, _ in said])
+    topic = ridge(sentences, torch.stack([y for _, y in said]), penalty=TEXT_PENALTY)
+    topic = topic.to_length(1, over=x)
     return LinearMap(itself.weight + topic.weight, itself.bias + topic.bias)
 
 

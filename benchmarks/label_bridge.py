@@ -11,7 +11,8 @@ of the classifiers' own classes stay, since the bridge is made of them); of the 
 every fourth item of a training bank and the test items of others are tested on.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations, product
 from pathlib import Path
 from typing import Annotated, NamedTuple, cast
 
@@ -21,6 +22,7 @@ import typer
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from benchmarks.label_bridge_table import DIRECTIONS, SPOKEN, Figures, Found, OneList, report
 from benchmarks.said import SAID
 from benchmarks.unseen_classes import FOLDS, held_out, split
 from model.backbones.base import Backbone
@@ -31,6 +33,7 @@ from model.srcid import SRCID
 from training.alignment.align import align, aligned_network
 from training.alignment.sentences import TextVectors
 from training.data.bank import Bank, Entry, load_bank
+from training.evaluation.codebook import agreement, histogram
 from training.evaluation.ranks import rank_figures
 from training.evaluation.retrieval import class_map, cosines
 
@@ -39,8 +42,6 @@ ASKED = {
     Modality.VIDEO: ("an image of a {}", "a {} is shown here", "{}, seen from nearby", "one {}"),
     Modality.AUDIO: ("the noise of a {}", "a {} is heard", "{}, heard from nearby", "one {}"),
 }
-DIRECTIONS = ("text > picture", "text > sound", "picture > sound", "sound > picture")
-SPOKEN = ("said > picture", "said > sound")  # of some classes, in sentences without a template
 Vectors = NDArray[np.float32]
 Represent = Callable[[Modality, Sequence[torch.Tensor]], Vectors]  # items' features to [N, D]
 
@@ -52,28 +53,11 @@ class Way(NamedTuple):
     item: Represent
 
 
-class Figures(NamedTuple):
-    """Of one direction."""
-
-    class_map: float
-    recall_at_1: float
-    recall_at_5: float
-    recall_at_10: float
-    median_rank: float
-
-
-class OneList(NamedTuple):
-    """Of a list of pictures and sounds, asked for classes that are both seen and heard."""
-
-    class_map: float
-    pictures_in_top_10: float  # percent
-    pictures_in_list: float  # percent: what a list in a random order has
-
-
 def main(
     data: Annotated[Path, typer.Option(help="A folder of banks.")],
     cache: Annotated[Path, typer.Option(help="Where features are kept.")] = Path("runs/features"),
     folds: Annotated[int, typer.Option(min=1, max=FOLDS, help="How many of the five.")] = FOLDS,
+    seeds: Annotated[int, typer.Option(min=1, help="How often each fold is aligned.")] = 1,
     codes: Annotated[int, typer.Option(help="Of each of the two codebooks.")] = 400,
     out: Annotated[Path | None, typer.Option(help="Also write the report here.")] = None,
 ) -> None:
@@ -83,20 +67,27 @@ def main(
     bank = load_bank(data, config, views=1, cache=cache)
     backbones = load_backbones(config, "cpu")
     text = TextVectors(backbones[Modality.TEXT])
-    found: dict[tuple[str, str, str], list[Figures]] = {}
-    lists: dict[tuple[str, str], list[OneList]] = {}
-    for fold, unseen in enumerate(held_out(bank)[:folds]):
+    found = Found({}, {}, {})
+    for seed, (fold, unseen) in product(range(seeds), enumerate(held_out(bank)[:folds])):
         training, tested = split(bank, unseen)
         model = align(
-            training, backbones, text=text, config=config, seed=fold, without=sorted(unseen)
+            training,
+            backbones,
+            text=text,
+            config=config,
+            seed=FOLDS * seed + fold,
+            without=sorted(unseen),
         )
         for name, way in ways(model, backbones, text).items():
             for kind, entries in tested.items():
                 for direction, own in evaluate(way, bank, entries, text).items():
-                    found.setdefault((kind, name, direction), []).append(own)
-                lists.setdefault((kind, name), []).append(one_list(way, bank, entries, text))
-        print(f"fold {fold + 1}: without {', '.join(sorted(unseen))}", flush=True)
-    lines = [*report(found, folds, codes), *report_lists(lists)]
+                    found.figures.setdefault((kind, name, direction), []).append(own)
+                found.lists.setdefault((kind, name), []).append(one_list(way, bank, entries, text))
+        for kind, entries in tested.items():
+            for pair, overlap in code_overlaps(model, bank, entries, text).items():
+                found.overlaps.setdefault((kind, pair), []).append(overlap)
+        print(f"seed {seed}, fold {fold + 1}: without {', '.join(sorted(unseen))}", flush=True)
+    lines = list(report(found, seeds=seeds, codes=codes))
     print("\n".join(lines))
     if out:
         out.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -189,6 +180,28 @@ def one_list(way: Way, bank: Bank, entries: Sequence[Entry], text: TextVectors) 
     return OneList(100 * found, 100 * float(first.mean()), 100 * float(is_picture.mean()))
 
 
+@torch.inference_mode()
+def code_overlaps(
+    model: SRCID, bank: Bank, entries: Sequence[Entry], text: TextVectors
+) -> dict[str, float]:
+    """Return how far the codes of what is seen, heard and named are the same, by pair."""
+    size = model.stages[0].quantizer.codebook_size
+    seen_or_heard = (Modality.VIDEO, Modality.AUDIO)
+    labels = {m: {e.label for e in entries if e.modality is m} for m in seen_or_heard}
+    shares: dict[Modality, dict[str, NDArray[np.float64]]] = {m: {} for m in Modality}
+    for label in set.intersection(*labels.values()):
+        shown = {
+            m: [bank.features[e.id][0] for e in entries if e.modality is m and e.label == label]
+            for m in labels
+        }
+        named = [text.words(t.format(label)) for m in ASKED for t in ASKED[m]]
+        for m, items in {**shown, Modality.TEXT: named}.items():
+            codes = [model.encode({m: own[None]})[m][0] for own in items]  # [C, T] each
+            rows = torch.cat(codes, 1) + torch.arange(len(codes[0]))[:, None] * size
+            shares[m][label] = histogram([rows.flatten().numpy()], size * len(codes[0]))
+    return {f"{m} ~ {n}": agreement(shares[m], shares[n]) for m, n in combinations(Modality, 2)}
+
+
 def _figures(
     queries: Vectors, asked: NDArray[np.str_], items: Vectors, labels: NDArray[np.str_]
 ) -> Figures:
@@ -235,67 +248,6 @@ def _by_length(
 
 def _stack(vectors: Sequence[torch.Tensor]) -> Vectors:
     return torch.stack(list(vectors)).numpy()
-
-
-def report(
-    found: Mapping[tuple[str, str, str], Sequence[Figures]], folds: int, codes: int
-) -> Iterator[str]:
-    """Yield the tables, mean and standard error over the folds."""
-    yield "# Open vocabulary: codes beside the label bridge"
-    yield ""
-    yield f"`python -m benchmarks.label_bridge`: {folds} folds of classes, {codes} codes in each of"
-    yield "two codebooks; percent, mean ± standard error over folds; mAP is the mean over classes,"
-    yield "ties against us."
-    names = list(dict.fromkeys(name for _, name, _ in found))
-    for kind in ("unseen", "seen"):
-        yield ""
-        yield f"## {kind.capitalize()} classes, mAP"
-        yield ""
-        yield from _maps(found, kind, DIRECTIONS)
-        yield ""
-        yield f"## {kind.capitalize()} classes, mAP, asked as people would (`benchmarks/said.py`)"
-        yield ""
-        yield from _maps(found, kind, SPOKEN)
-        yield ""
-        yield f"## {kind.capitalize()} classes, R@1 / R@5 / R@10 / median rank"
-        yield ""
-        yield f"| | {' | '.join(DIRECTIONS)} |"
-        yield "|---|" + "---:|" * len(DIRECTIONS)
-        for name in names:
-            means = [np.mean(found[kind, name, d], 0)[1:] for d in DIRECTIONS]
-            cells = [" / ".join(f"{value:.0f}" for value in own) for own in means]
-            yield f"| {name} | {' | '.join(cells)} |"
-
-
-def _maps(
-    found: Mapping[tuple[str, str, str], Sequence[Figures]], kind: str, directions: Sequence[str]
-) -> Iterator[str]:
-    yield f"| | {' | '.join(directions)} | mean |"
-    yield "|---|" + "---:|" * (len(directions) + 1)
-    for name in dict.fromkeys(name for _, name, _ in found):
-        own = np.array([[f.class_map for f in found[kind, name, d]] for d in directions])
-        cells = [_cell(row) for row in own] + [_cell(own.mean(0))]
-        yield f"| {name} | {' | '.join(cells)} |"
-
-
-def report_lists(lists: Mapping[tuple[str, str], Sequence[OneList]]) -> Iterator[str]:
-    """Yield the table of pictures and sounds in one list."""
-    yield ""
-    yield "## Pictures and sounds in one list"
-    yield ""
-    yield "Sentences about classes that are both seen and heard, asked of both kinds at once."
-    for kind in ("unseen", "seen"):
-        yield ""
-        yield f"| {kind} classes | mAP | pictures in the first ten | pictures in the list |"
-        yield "|---|---:|---:|---:|"
-        for (own_kind, name), own in lists.items():
-            if own_kind == kind:
-                yield f"| {name} | {' | '.join(_cell(column) for column in np.array(own).T)} |"
-
-
-def _cell(values: NDArray[np.float64]) -> str:
-    error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    return f"{values.mean():.1f} ± {error:.1f}"
 
 
 if __name__ == "__main__":

@@ -119,7 +119,10 @@ def align(
         beliefs = space(torch.stack([text.meaning(sentences_about(name, m)) for name in names[m]]))
         own = _from_classifier(examples, invented, beliefs, meanings)
         # What all sounds share says nothing of one of them, and sets them apart from pictures.
-        general[m] = own.centred(over=torch.cat([examples.features, of_two]))
+        over = torch.cat([examples.features, of_two])
+        general[m] = own.centred(over=over)
+        if m is Modality.AUDIO:  # sounds differ most in one direction, and sentences hardly there
+            general[m] = general[m].evened(over=over)
         shown += [general[m](x) for x in (examples.features, of_two)]
         if m is Modality.AUDIO:  # real sounds are few and of few kinds
             shown.append(general[m](invented.features))

@@ -1,9 +1,12 @@
-"""Ridge regression. Shape letters: N examples, X inputs, Y outputs."""
+"""Linear maps, and ridge regression. Shape letters: N examples, X inputs, Y outputs."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+FLOOR = 0.01  # of the mean variance, added to each: what hardly varies is noise, and stays small
 
 
 class LinearMap(NamedTuple):
@@ -27,6 +30,18 @@ class LinearMap(NamedTuple):
     def to_length(self, length: float, *, over: Tensor) -> "LinearMap":
         """Return the map scaled so that its outputs over ``[N, X]`` have this mean length."""
         return self.scaled(length / float(self(over).norm(dim=-1).mean()))
+
+    def evened(self, *, over: Tensor) -> "LinearMap":
+        """Return the map whose outputs over ``[N, X]`` vary in all directions more alike.
+
+        Each direction is divided by the root of its standard deviation, halfway to whitening;
+        nothing is turned, so that outputs are still compared with those of other maps.
+        """
+        outputs = F.normalize(self(over), dim=-1)
+        variances, directions = torch.linalg.eigh(outputs.T.cov(correction=0))
+        shares = variances.clamp(min=0) / variances.mean().clamp(min=1e-12) + FLOOR
+        even = (directions * shares**-0.25) @ directions.T
+        return LinearMap(self.weight @ even, self.bias @ even)
 
 
 def ridge(x: Tensor, y: Tensor, *, penalty: float) -> LinearMap:

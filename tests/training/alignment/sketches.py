@@ -89,7 +89,7 @@ class World:
             dim=16,
             feedforward_dim=16,
             transformer_layers=1,
-            quantizer=RVQConfig(codebook_size=40, stages=2),
+            quantizer=RVQConfig(codebook_size=40, stages=2, carry=True),
         )
 
     def sketch(self, modality: Modality) -> Sketch:
@@ -106,16 +106,19 @@ class World:
             **options,
         )
 
-    def vector(self, model: SRCID, modality: Modality, features: Tensor) -> Tensor:
-        """What the codes of an item stand for, ``[D]``."""
-        return model({modality: features[None]}).layers[0].quantized[modality][0].mean(0)
+    def share_found(self, model: SRCID, modality: Modality, names: tuple[str, ...]) -> float:
+        """Return of how many of five examples of each the name is what lies nearest their codes."""
+        draw = torch.Generator().manual_seed(9)
+        examples = [(name, self.sketch(modality).example(name, draw)) for name in names * 5]
+        asked = torch.stack([self._asked(model, name) for name in CLASSES])
+        right = 0
+        for name, example in examples:
+            lasting = example.expand(1, 3, -1)
+            item = model.quantize({modality: lasting})[0].quantized[modality][0].mean(0)
+            right += CLASSES[int((asked @ item).argmax())] == name
+        return right / len(examples)
 
-    def found(self, model: SRCID, modality: Modality, name: str) -> str:
-        """Return the class whose sentence lies nearest to an example of ``name``."""
-        example = self.sketch(modality).example(name, torch.Generator().manual_seed(9))
-        item = self.vector(model, modality, example)
-        asked = {
-            label: self.vector(model, Modality.TEXT, self.text.words(f"one {label} over there"))
-            for label in CLASSES
-        }
-        return max(asked, key=lambda label: float(torch.cosine_similarity(asked[label], item, 0)))
+    def _asked(self, model: SRCID, name: str) -> Tensor:
+        words = self.text.words(f"one {name} over there")
+        general = model.quantize({Modality.TEXT: words[None]})[0].general[Modality.TEXT]
+        return F.normalize(general[0].mean(0), dim=0)

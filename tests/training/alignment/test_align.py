@@ -26,15 +26,14 @@ def model(world: World) -> SRCID:
 def test_sentences_find_what_there_were_examples_of(
     world: World, model: SRCID, modality: Modality
 ) -> None:
-    assert [world.found(model, modality, name) for name in SEEN] == list(SEEN)
+    assert world.share_found(model, modality, SEEN) >= 0.9
 
 
 @pytest.mark.parametrize("modality", [Modality.AUDIO, Modality.VIDEO])
 def test_most_of_what_only_has_a_name_is_found_too(
     world: World, model: SRCID, modality: Modality
 ) -> None:
-    right = [world.found(model, modality, name) == name for name in NAMED]
-    assert sum(right) >= 4
+    assert world.share_found(model, modality, NAMED) >= 0.9
 
 
 def test_examples_of_a_held_out_class_change_nothing(world: World) -> None:
@@ -74,6 +73,18 @@ def test_sentences_are_looked_at_if_they_are_trained_on(
     align(bank, world.backbones, text=world.text, config=world.config)
     assert {comb, *sentences_about("kazoo", dog.modality)} <= looked_at
     assert not {paper, *sentences_about("zither", dog.modality)} & looked_at
+
+
+def test_sounds_are_evened_and_pictures_are_not(world: World, model: SRCID) -> None:
+    """The sketches of both have the same geometry, and as they are .31 in one direction."""
+
+    def leading_share(m: Modality) -> float:
+        shown = torch.cat([world.bank.features[e.id][0] for e in world.bank.select(m, "train")])
+        general = model.quantize({m: shown[None]})[0].general[m][0]
+        variances = torch.linalg.eigvalsh(general.T.cov())
+        return float(variances[-1] / variances.sum())
+
+    assert leading_share(Modality.AUDIO) < 0.9 * leading_share(Modality.VIDEO)
 
 
 def test_a_step_does_not_depend_on_the_steps_beside_it(world: World, model: SRCID) -> None:

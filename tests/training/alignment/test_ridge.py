@@ -1,3 +1,5 @@
+import math
+
 import torch
 
 from training.alignment.ridge import LinearMap, ridge
@@ -41,3 +43,30 @@ def test_a_centred_map_has_mean_zero_and_keeps_all_differences() -> None:
     centred = own.centred(over=x)
     torch.testing.assert_close(centred(x).mean(0), torch.zeros(3), atol=1e-5, rtol=0)
     torch.testing.assert_close(centred(x[0]) - centred(x[1]), own(x[0]) - own(x[1]))
+
+
+def evened_deviations(turn: torch.Tensor) -> torch.Tensor:
+    """Of outputs that differ by ±.8 in one direction and ±.6 in another, evened, turned back."""
+    signs = torch.cartesian_prod(torch.tensor([0.8, -0.8]), torch.tensor([0.6, -0.6]))
+    x = signs.repeat(25, 1)  # all of length 1
+    evened = LinearMap(turn, torch.zeros(2)).evened(over=x)
+    return (evened(x) @ turn.T / x).abs()
+
+
+def test_an_evened_map_takes_the_root_of_each_deviation() -> None:
+    """But for the floor of a hundredth, the two are then as .8 to .6 to the power of a half."""
+    first, second = evened_deviations(torch.eye(2)).mul(torch.tensor([0.8, 0.6])).unbind(1)
+    torch.testing.assert_close(
+        first / second, torch.full((100,), (0.8 / 0.6) ** 0.5), rtol=0.01, atol=0
+    )
+
+
+def test_an_evened_map_turns_nothing() -> None:
+    cos, sin = math.cos(0.7), math.sin(0.7)
+    turn = torch.tensor([[cos, sin], [-sin, cos]])
+    torch.testing.assert_close(evened_deviations(turn), evened_deviations(torch.eye(2)))
+
+
+def test_outputs_that_are_all_the_same_are_evened_without_a_fault() -> None:
+    x = torch.ones(1, 3)
+    assert LinearMap(torch.eye(3), torch.zeros(3)).evened(over=x)(x).isfinite().all()

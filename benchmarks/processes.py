@@ -14,6 +14,7 @@ from typing import NamedTuple
 import httpx2
 
 TICKS = os.sysconf("SC_CLK_TCK")
+LISTEN = "0A"  # state of a socket in /proc/net/tcp
 
 
 class Server(NamedTuple):
@@ -23,6 +24,13 @@ class Server(NamedTuple):
     pid: int
     alive_seconds: float  # until /livez answered
     ready_seconds: float  # until requests were served
+
+    @property
+    def num_listening(self) -> int:
+        """How many processes take connections, each by a socket of its own."""
+        port = f":{httpx2.URL(self.url).port:04X}"
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return sum(row[1].endswith(port) and row[3] == LISTEN for row in rows)
 
     @property
     def processor_seconds(self) -> float:
@@ -48,12 +56,14 @@ def naive() -> Iterator[Server]:
 
 
 @contextmanager
-def served(**settings: object) -> Iterator[Server]:
-    """Run ``srcid serve`` on an index of its own."""
+def served(*, workers: int = 1, **settings: object) -> Iterator[Server]:
+    """Run ``srcid serve`` on an index of its own, once all its processes take connections."""
     with TemporaryDirectory() as folder:
-        given = {"data_dir": folder, "log_format": "text", **settings}
+        given = {"data_dir": folder, "log_format": "text", "workers": workers, **settings}
         environment = {f"SRCID_{name.upper()}": str(value) for name, value in given.items()}
         with _running("app", environment, "serve") as server:
+            while server.num_listening < workers:  # one after the other
+                time.sleep(0.1)
             yield server
 
 

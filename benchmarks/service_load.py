@@ -16,6 +16,9 @@ from benchmarks.service_plan import Plan, call_of, source_of
 from benchmarks.service_table import HEAD, bare_measured, measured, quantile, row
 from benchmarks.wire import Caller
 
+PROCESSES = os.cpu_count() or 1
+OURS = {"ours": 1, f"ours, {PROCESSES} processes": PROCESSES}  # --workers of each
+
 
 class Run(Protocol):
     """Runs a load in the generator's process."""
@@ -30,9 +33,10 @@ def throughput(plan: Plan, what: str, run: Run) -> list[str]:
     bare = Bare(source)
     with ExitStack() as stack:
         servers = {
-            "ours": stack.enter_context(served(max_queue=256)),
-            "naive": stack.enter_context(naive()),
+            name: stack.enter_context(served(workers=workers, max_queue=256))
+            for name, workers in OURS.items()
         }
+        servers["naive"] = stack.enter_context(naive())
         calls = {name: call_of(server, name, source) for name, server in servers.items()}
         for name in servers:
             run(closed_loop, [calls[name]], clients=4, seconds=1)  # warms up
@@ -51,15 +55,17 @@ def throughput(plan: Plan, what: str, run: Run) -> list[str]:
     size = f"{plan.clip_seconds} s, {len(source) // 1024} KiB" if what == "clips" else "6 words"
     lines = ["", f"## {what.capitalize()} ({size})", "", *HEAD, row("bare", 1, own, own)]
     lines += [row(name, clients, one, own) for (name, clients), one in found.items()]
-    ours = {clients: one for (name, clients), one in found.items() if name == "ours"}
-    ratios = [own.processor / one.processor for clients, one in ours.items() if clients >= 16]
-    slowest = max(one.p99 / one.p50 for one in ours.values())
-    return [
-        *lines,
-        "",
-        str(Goal("P1", f"{what}, processor time bare / served", min(ratios), 0.9, True)),
-        str(Goal("P3", f"{what}, p99 / p50 at most", slowest, 3, False)),
-    ]
+    lines.append("")
+    for ours in OURS:
+        told = what + ours.removeprefix("ours")
+        own_loads = {clients: one for (name, clients), one in found.items() if name == ours}
+        ratios = [own.processor / one.processor for n, one in own_loads.items() if n >= 16]
+        slowest = max(one.p99 / one.p50 for one in own_loads.values())
+        lines += [
+            str(Goal("P1", f"{told}, processor time bare / served", min(ratios), 0.9, True)),
+            str(Goal("P3", f"{told}, p99 / p50 at most", slowest, 3, False)),
+        ]
+    return lines
 
 
 def added(plan: Plan) -> list[str]:
@@ -99,9 +105,13 @@ def _timed(call: Callable[[], object]) -> float:
 
 
 def overload(plan: Plan, what: str, run: Run) -> list[str]:
-    """Measure P3 at twice what the service can do."""
-    source = source_of(plan, what)
-    with served(max_queue=16) as server:
+    """Measure P3 at twice what the service can do, with one process and with several."""
+    return [line for ours in OURS for line in _overload(plan, what, run, ours)]
+
+
+def _overload(plan: Plan, what: str, run: Run, ours: str) -> list[str]:
+    source, told = source_of(plan, what), what + ours.removeprefix("ours")
+    with served(workers=OURS[ours], max_queue=16) as server:
         call = call_of(server, "ours", source)
         run(closed_loop, [call], clients=4, seconds=1)
         before = server.processor_seconds
@@ -120,11 +130,11 @@ def overload(plan: Plan, what: str, run: Run) -> list[str]:
     ]
     lines = [
         "",
-        f"## Twice saturation: {what}",
+        f"## Twice saturation: {told}",
         "",
         f"- 8 clients: {peak.per_second:.1f} a second; then {rate:.1f} a second come in, whatever "
         "becomes of them (`SRCID_MAX_QUEUE=16`)",
-        str(Goal("P3", f"{what}, served at twice the load / at the peak", share, 0.95, True)),
+        str(Goal("P3", f"{told}, served at twice the load / at the peak", share, 0.95, True)),
         f"- served while the load lasted: {load.per_second:.1f} a second",
         f"- served a processor second of the server: {costs[0]:.2f} at the peak, {costs[1]:.2f} at "
         f"twice of it; the generator took {peak.processor / peak.seconds:.2f} and "
@@ -133,7 +143,7 @@ def overload(plan: Plan, what: str, run: Run) -> list[str]:
     if refused:
         slowest = 1000 * quantile(refused, 0.99)
         lines += [
-            str(Goal("P3", f"{what}, until a refusal (p99)", slowest, 50, False, "ms")),
+            str(Goal("P3", f"{told}, until a refusal (p99)", slowest, 50, False, "ms")),
             f"- refused: {len(refused)}, in {1000 * quantile(refused, 0.5):.0f} ms (p50), each "
             f"told to come back in {waits[0]} to {waits[-1]} s",
         ]

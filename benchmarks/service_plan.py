@@ -32,7 +32,7 @@ def source_of(plan: Plan, what: str) -> bytes | str:
 
 
 def call_of(server: Server, name: str, source: bytes | str) -> Call:
-    """Return the request for a clip or a sentence, of ours or the naive one."""
+    """Return the request for a clip or a sentence, of the naive server or one of ours."""
     if isinstance(source, bytes):
         return Call(f"{server.url}/encode", file=source)
-    return Call(f"{server.url}/{'encode' if name == 'ours' else 'sentence'}", text=source)
+    return Call(f"{server.url}/{'sentence' if name == 'naive' else 'encode'}", text=source)

@@ -9,7 +9,6 @@ same machine: with as many servers as processors it takes part of what is measur
 import os
 import platform
 import statistics
-import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -22,14 +21,13 @@ import typer
 
 from benchmarks.load import Load, closed_loop
 from benchmarks.media import moving_clip
-from benchmarks.processes import Server, served
+from benchmarks.processes import served
 from benchmarks.wire import Call
 
 CLIENTS = 16
 WORKERS = (1, 2, 4)
 SENTENCES = ("a dog barks", "rain on a roof", "a piano plays", "a train passes by")
 CLIP_SECONDS = 2
-LISTEN = "0A"  # state of a socket in /proc/net/tcp
 
 
 def main(
@@ -76,8 +74,6 @@ def loads(
         for number, sentence in enumerate(SENTENCES):
             body = {"id": f"{number}", "text": sentence}
             httpx2.post(f"{server.url}/items", json=body, timeout=60).raise_for_status()
-        while num_listening(server) < workers:  # one after the other
-            time.sleep(0.1)
         search = [Call(f"{server.url}/search", text=sentence) for sentence in SENTENCES]
         encode = [Call(f"{server.url}/encode", file=moving_clip(CLIP_SECONDS))]
         for name, calls in (("searches", search), (f"clips of {CLIP_SECONDS} s", encode)):
@@ -86,13 +82,6 @@ def loads(
                 name,
                 generator.submit(closed_loop, calls, clients=CLIENTS, seconds=seconds).result(),
             )
-
-
-def num_listening(server: Server) -> int:
-    """Return how many processes take connections, each by a socket of its own."""
-    port = f":{httpx2.URL(server.url).port:04X}"
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return sum(row[1].endswith(port) and row[3] == LISTEN for row in rows)
 
 
 if __name__ == "__main__":

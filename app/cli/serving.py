@@ -1,6 +1,7 @@
 """One process that answers: from its first moment, while the checkpoint is loaded, to its last."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -73,6 +74,8 @@ class Serving:
             async with app.router.lifespan_context(app):
                 service: RetrievalService = app.state.service
                 self._server.drain = service.drain
+                gc.collect()
+                gc.freeze()  # what is loaded stays: the collector need not go through it again
                 self._door.open(app)
                 await self._listen()
                 await then(service)

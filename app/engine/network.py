@@ -1,5 +1,6 @@
 """What the device thread does: the network, on what is decoded and prepared."""
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from model.errors import MediaError, MediaTooLarge
 from model.media import SAMPLE_RATE, Clip
 from model.modality import Modality
 
+TURN_SECONDS = 0.1  # that a thread waits for another one's quantizing, at most
 SHORT_SIDE = 256  # pixels of the frame that the probe looks at
 
 
@@ -48,6 +50,7 @@ class Network:
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
+        self._turn = threading.Lock()
 
     def run(self, batch: Sequence[Work]) -> list[Encoded]:
         """Return the codes of each item.
@@ -61,7 +64,8 @@ class Network:
         with as_service_errors():
             items = [self._items(work) for work in batch]
         features = self._features(batch, items)
-        quantized = iter(self.encoder.quantize(features))
+        with self._alone():
+            quantized = iter(self.encoder.quantize(features))
         found = [{m: next(quantized) for m, _ in own} for own in items]
         return [
             Encoded(
@@ -72,6 +76,20 @@ class Network:
             )
             for work, own in zip(batch, found, strict=True)
         ]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Take a turn at what is many operations of microseconds.
+
+        Threads that do such at once wait for Python's lock after each operation, which costs them
+        more than the operations. Nothing is guarded: behind one that hangs, others go on.
+        """
+        has_turn = self._turn.acquire(timeout=TURN_SECONDS)
+        try:
+            yield
+        finally:
+            if has_turn:
+                self._turn.release()
 
     def probes(self) -> list[Work]:
         """Return an item of each modality, to see that all works and to warm it up."""

@@ -1,13 +1,18 @@
 """Pictures are held for the steps that the checkpoint gives them, clips keep their seconds."""
 
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from app.engine.network import Network, Work
 from model.config import SRCIDConfig
-from model.encoder import Encoder
+from model.encoder import Encoder, Quantized
 from model.media import Clip
 from model.modality import Modality
 from model.srcid import SRCID
@@ -44,3 +49,38 @@ def test_the_encoder_by_itself_holds_pictures_too(
     alone = encoder.encode_clip(clip(seconds))[Modality.VIDEO]
     assert alone.shape == (2, steps)
     assert alone.tolist() == found.codes[Modality.VIDEO].tolist()
+
+
+def quantizing(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch, wait: Callable[[], object]
+) -> list[int]:
+    """Run four sentences in threads; return how many were quantizing whenever one began to."""
+    at_once, counts, quantize = 0, [], encoder.quantize
+
+    def counted(items: Sequence[tuple[Modality, Tensor]]) -> list[Quantized]:
+        nonlocal at_once
+        at_once += 1
+        counts.append(at_once)
+        wait()
+        at_once -= 1
+        return quantize(items)
+
+    monkeypatch.setattr(encoder, "quantize", counted)
+    network = Network(encoder)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(network.run, [[Work("a word")]] * 4))
+    return counts
+
+
+def test_threads_take_turns_at_quantizing(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert quantizing(encoder, monkeypatch, lambda: time.sleep(0.01)) == [1, 1, 1, 1]
+
+
+def test_behind_a_thread_that_hangs_others_quantize(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits until all four are at it: with turns that had to be waited for, for ever."""
+    everyone = threading.Barrier(4)
+    assert quantizing(encoder, monkeypatch, lambda: everyone.wait(30)) == [1, 2, 3, 4]

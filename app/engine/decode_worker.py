@@ -7,6 +7,7 @@ over the socket CHANNEL; media comes in, and what is decoded goes out, through A
 both processes see. It can write no file, and it ends when the parent does.
 """
 
+import gc
 import math
 import mmap
 import os
@@ -32,9 +33,12 @@ def main() -> None:
     channel, arena = Connection(int(sys.argv[1])), int(sys.argv[2])
     limits = DecodeLimits.model_validate_json(channel.recv_bytes())
     restrict(limits)
+    gc.collect()
+    gc.freeze()  # what is loaded stays, so that looking for what a file left takes no time
     answer = Answer()
     while True:
         channel.send_bytes(answer.model_dump_json().encode())
+        gc.collect()  # decoders refer to themselves: else their frames would stay for a while
         if answer.error == "memory":  # what is left of the heap is no good to the next file
             return
         try:

@@ -22,7 +22,7 @@ from app.engine.observer import Unobserved
 from app.errors import EngineFailed
 from model.errors import MediaError, MediaTooLarge
 from model.media import DecodeConfig, read_clip
-from tests.media_maker import colours, make_picture, make_video
+from tests.media_maker import colours, make_picture, make_video, tone
 
 MakePool = Callable[..., DecodePool]
 CONFIG = DecodeConfig(max_steps=4)
@@ -285,6 +285,30 @@ def test_memory_that_a_large_clip_took_is_given_back(make_pool: MakePool) -> Non
 
 def fds() -> list[str]:
     return sorted(path.name for path in Path("/proc/self/fd").iterdir())
+
+
+def test_many_files_leave_a_worker_no_larger(make_pool: MakePool) -> None:
+    """Decoders refer to themselves, so what they hold stays until the collector comes by."""
+    pool = make_pool()
+    video = make_video(colours(1, fps=25, size=(240, 320)), fps=25, audio=tone(1))
+
+    def decode(times: int) -> int:
+        for _ in range(times):
+            with pool.decoded(video):
+                pass
+        return heap_of(pool.pids[0])
+
+    small = decode(10)
+    assert decode(150) - small < 4 * 2**20
+
+
+def heap_of(pid: int) -> int:
+    """Return the bytes of a process's heap that are in memory."""
+    lines = iter(Path(f"/proc/{pid}/smaps").read_text().splitlines())
+    for line in lines:
+        if line.endswith("[heap]"):
+            return next(int(own.split()[1]) * 1024 for own in lines if own.startswith("Rss:"))
+    return 0
 
 
 def test_nothing_is_left_behind(make_pool: MakePool, picture: bytes) -> None:

@@ -152,6 +152,8 @@ def create_app(settings: Settings, *, writer_url: str | None = None) -> FastAPI:
         summary="Video, sound and text as one shared vocabulary of discrete codes, and search",
         version=version("srcid"),
         lifespan=partial(_serving, settings=settings, is_writer=writer_url is None),
+        # FastAPI's own, which looks for an exporter at each request: ours is `trace`.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.live = live.LiveTurns(settings.max_live)
     app.state.metrics = Metrics()

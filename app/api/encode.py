@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 
 from app.api.bodies import body_of, body_schema
 from app.api.deps import About, Encoding, service_of
+from app.api.plain_route import PlainRoute
 from app.api.problems import describe, documents
 from app.errors import InvalidMedia, Overloaded, ServiceError, TooLarge, UnsupportedBody
 from app.schemas import (
@@ -19,7 +20,7 @@ from app.schemas import (
 )
 from app.schemas.sources import Upload
 
-router = APIRouter(tags=["encode"])
+router = APIRouter(tags=["encode"], route_class=PlainRoute)
 SENT: dict[str, type[EncodeSentence | EncodeMedia]] = {
     "text": EncodeSentence,
     "media": EncodeMedia,

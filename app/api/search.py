@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.api.bodies import body_of, body_schema
 from app.api.deps import Encoding, service_of
+from app.api.plain_route import PlainRoute
 from app.api.problems import documents
 from app.errors import InvalidMedia, NotFound, Overloaded, TooLarge, UnsupportedBody
 from app.queries import Query, QueryPart
@@ -21,7 +22,7 @@ from app.schemas import (
 from app.schemas.sources import Part
 from app.service import Encoded
 
-router = APIRouter(tags=["search"])
+router = APIRouter(tags=["search"], route_class=PlainRoute)
 SENT: dict[str, type[SearchSentence | SearchMedia | SearchLike]] = {
     "text": SearchSentence,
     "media": SearchMedia,

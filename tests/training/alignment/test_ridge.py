@@ -48,9 +48,11 @@ def test_a_centred_map_has_mean_zero_and_keeps_all_differences() -> None:
 def evened_deviations(turn: torch.Tensor) -> torch.Tensor:
     """Of outputs that differ by ±.8 in one direction and ±.6 in another, evened, turned back."""
     signs = torch.cartesian_prod(torch.tensor([0.8, -0.8]), torch.tensor([0.6, -0.6]))
-    x = signs.repeat(25, 1)  # all of length 1
-    evened = LinearMap(turn, torch.zeros(2)).evened(over=x)
-    return (evened(x) @ turn.T / x).abs()
+    outputs = signs.repeat(25, 1)  # all of length 1
+    bias = torch.tensor([3.0, -2.0])
+    x = outputs - bias @ turn.T
+    evened = LinearMap(turn, bias).evened(over=x)
+    return (evened(x) @ turn.T / outputs).abs()
 
 
 def test_an_evened_map_takes_the_root_of_each_deviation() -> None:

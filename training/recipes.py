@@ -263,6 +263,10 @@ def recipe(name: str) -> TrainConfig:
         ConfigError: There is no such recipe.
     """
     known = name.replace("-", "_")
+    if known == "default":
+        raise ConfigError(
+            "default is aligned, not trained: `srcid align --data DIR --out OUT` makes it"
+        )
     if known not in RECIPES:
         raise ConfigError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
     return RECIPES[known]()

@@ -46,6 +46,11 @@ def test_dashes_serve_as_underscores_and_an_unknown_name_lists_the_known() -> No
         recipe("x")
 
 
+def test_who_wants_to_train_the_default_is_told_what_makes_it() -> None:
+    with pytest.raises(ConfigError, match="srcid align --data"):
+        recipe("default")
+
+
 def test_a_field_is_set_by_its_path() -> None:
     config = override(recipe("srcid"), {"objective.layers.1.mi": 0, "optim.lr": 1e-3})
     assert config.objective.layers[1].mi == 0

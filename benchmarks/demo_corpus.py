@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from app.demo.corpus import Corpus
 from benchmarks.label_bridge import Way, ways
-from model.encoder import Encoder, load_backbones
+from model.encoder import Encoder
 from model.media import read_clip
 from model.modality import Modality
 from training.alignment.sentences import TextVectors
@@ -37,7 +37,6 @@ def main(
     torch.set_num_threads(1)
     corpus = Corpus.model_validate_json((demo / "corpus.json").read_text(encoding="utf-8"))
     encoder = Encoder.from_pretrained(checkpoint)
-    backbones = load_backbones(encoder.config, "cpu")
     features = _features(encoder, demo, corpus)
     lines = [
         "# The demo corpus, asked by titles",
@@ -48,7 +47,7 @@ def main(
         "| | title > picture | title > sound |",
         "|---|---:|---:|",
     ]
-    own = ways(encoder.model, backbones, TextVectors(backbones[Modality.TEXT]))
+    own = ways(encoder.model, encoder.backbones, TextVectors(encoder.backbones[Modality.TEXT]))
     for name in ("bridge", "ours", "ours, nothing quantized"):
         cells = [_cell(own[name], features, m) for m in (Modality.VIDEO, Modality.AUDIO)]
         lines.append(f"| {name} | {' | '.join(cells)} |")

@@ -17,7 +17,9 @@ from benchmarks.service_table import HEAD, bare_measured, measured, quantile, ro
 from benchmarks.wire import Caller
 
 PROCESSES = os.cpu_count() or 1
-OURS = {"ours": 1, f"ours, {PROCESSES} processes": PROCESSES}  # --workers of each
+OURS = {"ours": 1}  # --workers of each
+if PROCESSES > 1:
+    OURS[f"ours, {PROCESSES} processes"] = PROCESSES
 
 
 class Run(Protocol):

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from app.api.problems import problem
+from app.api.problems import refuse
 from app.errors import ServiceError
 
 
@@ -25,7 +25,7 @@ class PlainRoute(APIRoute):
             try:
                 made = await endpoint(request)
             except ServiceError as error:
-                return problem(error)
+                return await refuse(error)
             return Response(made.model_dump_json(by_alias=True), media_type="application/json")
 
         return answer

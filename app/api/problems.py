@@ -1,5 +1,6 @@
 """Errors as ``application/problem+json`` (RFC 9457): the one place where they become answers."""
 
+import asyncio
 import math
 import re
 import reprlib
@@ -13,7 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app.errors import InvalidRequest, NotFound, ServiceError
+from app.errors import InvalidRequest, NotFound, Overloaded, ServiceError
 from app.request_context import current_request
 from app.schemas import Problem
 
@@ -22,6 +23,10 @@ KIND = "urn:srcid:"
 PROBLEM: dict[str, Any] = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
 # By RFC 9110, as Python calls them from 3.13 on: a kind must not depend on the Python.
 RENAMED = {413: "Content too large", 416: "Range not satisfiable", 422: "Unprocessable content"}
+# Refusals for want of room leave together, as often as this. One by one each would find the caches
+# cold; and at once, where several processes share a port, they would draw what comes next to the
+# one that refuses, away from those that have room.
+REFUSAL_SECONDS = 0.02
 MAX_TOLD = 10  # wrong fields that one answer names
 
 
@@ -59,6 +64,14 @@ def problem(error: ServiceError) -> JSONResponse:
     return _answer(error.status, _title(error), str(error), headers)
 
 
+async def refuse(error: ServiceError) -> JSONResponse:
+    """Return the answer that ``error`` is given as, once it is time for it."""
+    if isinstance(error, Overloaded):
+        now = asyncio.get_running_loop().time()
+        await asyncio.sleep(REFUSAL_SECONDS - now % REFUSAL_SECONDS)
+    return problem(error)
+
+
 def describe(error: ServiceError) -> Problem:
     """Return what is said of ``error`` where it concerns a part of the request only."""
     return _problem(error.status, _title(error), str(error))
@@ -74,7 +87,7 @@ def invalid(errors: list[Any]) -> InvalidRequest:
 
 async def _service_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)
-    return problem(error)
+    return await refuse(error)
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:

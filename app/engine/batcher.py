@@ -35,10 +35,11 @@ class Probe(NamedTuple, Generic[Item]):
 class MicroBatcher(Generic[Item, Result]):
     """Runs items in ``threads`` threads. An idle thread takes an item at once, nothing waits.
 
-    While all threads are busy, items queue up; the next free thread takes up to ``max_batch``
-    of one lane, and the lanes take turns, so that what is quick never waits behind all that is
-    slow. A batch that raises is run again item by item: only the item at fault fails. A future
-    that is cancelled before its turn is never run.
+    While all threads are busy, items queue up; the next free thread takes its share of one lane,
+    and the lanes take turns, so that what is quick never waits behind all that is slow. Results
+    of a batch are told together, which wakes who waits for them once. A batch that raises is run
+    again item by item: only the item at fault fails. A future that is cancelled before its turn
+    is never run.
 
     A thread that dies, or hangs, fails what it was running with ``EngineFailed`` and is replaced.
 
@@ -49,6 +50,8 @@ class MicroBatcher(Generic[Item, Result]):
             without any, no batch counts as late.
         threads: Batches that run at the same time.
         max_batch: Most items in a batch.
+        one_by_one_seconds: Run the items of a batch one by one, and take no more of them than are
+            expected to take so long. By default ``run`` takes all at once.
         max_run_seconds: After which a batch that is late counts as hanging.
         observer: Told of each batch.
         gate: Acquired by a thread before each batch, to be released by who takes the results.
@@ -62,6 +65,7 @@ class MicroBatcher(Generic[Item, Result]):
         threads: int,
         max_run_seconds: float,
         max_batch: int = 1,
+        one_by_one_seconds: float | None = None,
         probes: Sequence[Probe[Item]] = (),
         observer: EngineObserver | None = None,
         gate: threading.Semaphore | None = None,
@@ -71,6 +75,7 @@ class MicroBatcher(Generic[Item, Result]):
         self.probes = probes
         self.num_threads = threads
         self.max_batch = max_batch
+        self.one_by_one_seconds = one_by_one_seconds
         self.max_run_seconds = max_run_seconds
         self.observer = observer or Unobserved()
         self.gate = gate
@@ -195,41 +200,65 @@ class MicroBatcher(Generic[Item, Result]):
         return []
 
     def _taken(self) -> list[Job[Item, Result]]:
-        """Take up to ``max_batch`` items, of the lane whose turn it is."""
+        """Take a batch of the lane whose turn it is; see ``_share``."""
         for name, lane in list(self._lanes.items()):
+            share = self._share(len(lane))
             batch: list[Job[Item, Result]] = []
-            while lane and len(batch) < self.max_batch:
+            cost = 0.0
+            while lane and len(batch) < share:
+                if batch and self._is_long(name, cost + lane[0].cost):
+                    break
                 job = lane.popleft()
                 if job.future.set_running_or_notify_cancel():
                     batch.append(job)
+                    cost += job.cost
             self._lanes[name] = self._lanes.pop(name)  # to the end: the others' turn
             if batch:
                 return batch
         return []
 
+    def _share(self, num_waiting: int) -> int:
+        """Return how many items a thread may take.
+
+        Where they are run one by one, half of its share: as many wait for it until those are
+        answered, and let new ones in.
+        """
+        parts = 1 if self.one_by_one_seconds is None else 2 * self.num_threads
+        return min(self.max_batch, max(1, num_waiting // parts))
+
+    def _is_long(self, lane: str, cost: float) -> bool:
+        expected = self._pace.expected(lane, cost)
+        limit = self.one_by_one_seconds
+        return limit is not None and expected is not None and expected > limit
+
     def _run_batch(self, own: Runner[Item, Result], batch: list[Job[Item, Result]]) -> None:
         for job in batch:
             self.observer.waited(own.since - job.submitted)
-        try:
-            results = self.run([job.item for job in batch])
-        except Exception as error:  # what went wrong is told to who submitted the item
-            if len(batch) == 1:
-                with suppress(InvalidStateError):  # failed meanwhile, for hanging
-                    batch[0].future.set_exception(error)
-            else:
-                for job in batch:
-                    self._run_batch(own, [job])
-        else:
-            seconds = own.seconds
-            for job, result in zip(batch, results, strict=True):
-                with suppress(InvalidStateError):
-                    job.future.set_result(result)
+        outcomes = self._outcomes([job.item for job in batch])
+        seconds = own.seconds
+        for job, outcome in zip(batch, outcomes, strict=True):
+            with suppress(InvalidStateError):  # failed meanwhile, for hanging
+                if isinstance(outcome, Exception):
+                    job.future.set_exception(outcome)
+                else:
+                    job.future.set_result(outcome)
+        if not any(isinstance(outcome, Exception) for outcome in outcomes):
             self.observer.ran(items=len(batch), seconds=seconds)
             if self.probes:
                 with self._lock:
                     self._pace.note(batch[0].lane, sum(job.cost for job in batch), seconds)
         with self._lock:
             own.batch = []
+
+    def _outcomes(self, items: list[Item]) -> list[Result | Exception]:
+        """Return what became of each item: its result, or what was raised for it."""
+        if self.one_by_one_seconds is None or len(items) == 1:
+            try:
+                return list(self.run(items))
+            except Exception as error:  # whatever it is, who submitted the item is told
+                if len(items) == 1:
+                    return [error]
+        return [outcome for item in items for outcome in self._outcomes([item])]
 
     def _supervise(self) -> None:
         while True:

@@ -37,6 +37,9 @@ Source = bytes | Path | Passage | Clip | str
 
 SENTENCES, MEDIA = "sentences", "media files"  # the two kinds that queue up apart
 THUMBNAIL_PIXELS = 240  # the shorter side
+# That what a thread encodes one by one may take until it is answered together: the thread that
+# answers finds its caches cold each time that it is woken.
+TOGETHER_SECONDS = 0.1
 START_SECONDS = 60.0  # for the network's threads to have shown that they work
 END_SECONDS = 60.0  # for what a thread is running when the engine closes, on a busy machine too
 
@@ -70,7 +73,8 @@ class Engine:
             part="device",
             probes=[Probe(work, _lane(work), work.num_steps) for work in network.probes()],
             threads=settings.network_threads if on_cpu else 1,
-            max_batch=1 if on_cpu else settings.max_batch,
+            max_batch=settings.max_batch,
+            one_by_one_seconds=TOGETHER_SECONDS if on_cpu else None,
             max_run_seconds=settings.max_run_seconds,
             observer=observer,
         )

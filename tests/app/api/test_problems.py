@@ -9,6 +9,9 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.types import Message
 
+from app.api.problems import refuse
+from app.errors import NotFound, Overloaded, ServiceError
+
 # name: (method, path, what is sent, status, type, a part of the detail)
 CASES: dict[str, tuple[str, str, dict[str, Any], int, str, str]] = {
     "a path that is not there": ("GET", "/nowhere", {}, 404, "not-found", "no GET /nowhere"),
@@ -52,6 +55,28 @@ def test_a_fault_of_ours_tells_nothing_but_that(
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
     assert "secret" not in json.dumps(answer.json())
+
+
+def test_refusals_for_want_of_room_leave_together_and_others_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    async def leaving(now: float, error: ServiceError) -> float:
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "time", lambda: now, raising=False)
+        waits.append(0)
+        assert (await refuse(error)).status_code == error.status
+        return now + waits.pop()
+
+    monkeypatch.setattr("app.api.problems.asyncio.sleep", sleep)
+    full = Overloaded("3 wait", retry_after_seconds=2)
+    times = [asyncio.run(leaving(now, full)) for now in (7.001, 7.008, 7.019, 7.021)]
+    assert times == pytest.approx([7.02, 7.02, 7.02, 7.04])
+    assert asyncio.run(leaving(7.001, NotFound("nothing"))) == 7.001
 
 
 def test_the_allowed_methods_are_named(kept: TestClient) -> None:

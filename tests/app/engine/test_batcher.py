@@ -10,6 +10,7 @@ import pytest
 from app.engine import batcher
 from app.engine.batcher import MicroBatcher, Probe
 from app.engine.observer import Unobserved
+from app.engine.pace import Pace
 from app.errors import EngineFailed
 
 WAIT = 10  # seconds: far more than anything here takes
@@ -71,6 +72,7 @@ def make(shouting: Shouting, observer: Recording) -> Iterator[Maker]:
         *,
         threads: int = 1,
         max_batch: int = 8,
+        one_by_one_seconds: float | None = None,
         max_run_seconds: float = 60,
         probes: Sequence[Probe[str]] = (),
         gate: threading.Semaphore | None = None,
@@ -81,6 +83,7 @@ def make(shouting: Shouting, observer: Recording) -> Iterator[Maker]:
                 part="device",
                 threads=threads,
                 max_batch=max_batch,
+                one_by_one_seconds=one_by_one_seconds,
                 max_run_seconds=max_run_seconds,
                 probes=probes,
                 observer=observer,
@@ -139,12 +142,70 @@ def test_lanes_take_turns_and_are_never_mixed(make: Maker, shouting: Shouting) -
     ]
 
 
-def test_only_the_item_at_fault_fails(make: Maker, shouting: Shouting) -> None:
+def test_only_the_item_at_fault_fails(make: Maker, shouting: Shouting, observer: Recording) -> None:
     futures = queued(make(), shouting, "b", "fail", "d")
     shouting.may_run.set()
     with pytest.raises(ValueError, match="failed"):
         futures[2].result(WAIT)
     assert [futures[n].result(WAIT) for n in (0, 1, 3)] == ["FIRST", "B", "D"]
+    assert shouting.batches == [["first"], ["b", "fail", "d"], ["b"], ["fail"], ["d"]]
+    assert observer.num_waited == 4
+
+
+def test_one_by_one_a_thread_takes_half_its_share_and_tells_all_at_once(
+    make: Maker, shouting: Shouting, observer: Recording
+) -> None:
+    own = make(one_by_one_seconds=60)
+    futures = queued(own, shouting, *"bcdefg")  # of six it takes three, of three one
+    told: list[int] = []
+    for future in futures:
+        future.add_done_callback(lambda _: told.append(len(shouting.batches)))
+    shouting.may_run.set()
+    assert [future.result(WAIT) for future in futures] == ["FIRST", *"BCDEFG"]
+    assert shouting.batches == [["first"], *([item] for item in "bcdefg")]
+    assert told == [1, 4, 4, 4, 5, 6, 7]
+    assert observer.sizes == [1, 3, 1, 1, 1]
+
+
+def test_threads_that_run_one_by_one_share_what_waits(
+    make: Maker, shouting: Shouting, observer: Recording
+) -> None:
+    own = make(one_by_one_seconds=60, threads=2)
+    shouting.may_run.clear()
+    running = [own.submit(item, lane="a") for item in "ab"]
+    for _ in running:
+        assert shouting.started.acquire(timeout=WAIT)
+    waiting = [own.submit(item, lane="a") for item in "cdefghij"]
+    shouting.may_run.set()
+    wait([*running, *waiting], WAIT)
+    assert max(observer.sizes) == 2
+
+
+def test_one_by_one_no_more_is_taken_than_is_expected_to_take_so_long(
+    make: Maker, shouting: Shouting, observer: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.engine.pace.WEIGHT", 0)  # a step takes what the probe took, for good
+    own = make(one_by_one_seconds=1, probes=[Probe("probe", "a", 1.0)])
+    own.start()
+    assert own.wait_until_ready(WAIT)
+    own._pace = Pace()
+    own._pace.note("a", units=1, seconds=0.5)
+    assert shouting.started.acquire(timeout=WAIT)  # of the probe
+    futures = queued(own, shouting, *"bcdefg")
+    shouting.may_run.set()
+    wait(futures, WAIT)
+    assert max(observer.sizes) == 2
+
+
+def test_one_by_one_an_item_that_fails_costs_the_others_nothing(
+    make: Maker, shouting: Shouting
+) -> None:
+    futures = queued(make(one_by_one_seconds=60), shouting, "b", "fail", *"defg")
+    shouting.may_run.set()
+    with pytest.raises(ValueError, match="failed"):
+        futures[2].result(WAIT)
+    wait(futures, WAIT)
+    assert shouting.batches == [["first"], ["b"], ["fail"], *([item] for item in "defg")]
 
 
 def test_what_is_cancelled_before_its_turn_is_never_run(make: Maker, shouting: Shouting) -> None:

@@ -26,7 +26,7 @@ RENAMED = {413: "Content too large", 416: "Range not satisfiable", 422: "Unproce
 # Refusals for want of room leave together, as often as this. One by one each would find the caches
 # cold; and at once, where several processes share a port, they would draw what comes next to the
 # one that refuses, away from those that have room.
-REFUSAL_SECONDS = 0.02
+REFUSAL_SECONDS = 0.01
 MAX_TOLD = 10  # wrong fields that one answer names
 
 

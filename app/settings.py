@@ -123,7 +123,9 @@ class Settings(BaseSettings):
         "processors by default",
     )
     max_batch: PositiveInt = Field(
-        16, description="Items that the network encodes at the same time on a GPU"
+        16,
+        description="Items that the network encodes at the same time on a GPU; on a CPU, the most "
+        "that a thread encodes one by one and answers together",
     )
     max_run_seconds: PositiveInt = Field(
         60, description="Seconds after which a batch that is late counts as hanging"

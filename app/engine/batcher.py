@@ -236,17 +236,19 @@ class MicroBatcher(Generic[Item, Result]):
             self.observer.waited(own.since - job.submitted)
         outcomes = self._outcomes([job.item for job in batch])
         seconds = own.seconds
+        done: list[Job[Item, Result]] = []
         for job, outcome in zip(batch, outcomes, strict=True):
             with suppress(InvalidStateError):  # failed meanwhile, for hanging
                 if isinstance(outcome, Exception):
                     job.future.set_exception(outcome)
                 else:
+                    done.append(job)
                     job.future.set_result(outcome)
-        if not any(isinstance(outcome, Exception) for outcome in outcomes):
-            self.observer.ran(items=len(batch), seconds=seconds)
+        if done:
+            self.observer.ran(items=len(done), seconds=seconds)
             if self.probes:
                 with self._lock:
-                    self._pace.note(batch[0].lane, sum(job.cost for job in batch), seconds)
+                    self._pace.note(done[0].lane, sum(job.cost for job in done), seconds)
         with self._lock:
             own.batch = []
 

@@ -108,6 +108,12 @@ def queued(
     return [first, *(own.submit(item, lane=lane) for item in items)]
 
 
+def ended(own: MicroBatcher[str, str]) -> None:
+    """Wait until observers have been told of everything, which is after the results are."""
+    own.close()
+    own.join(WAIT)
+
+
 def test_an_idle_thread_takes_an_item_at_once_and_alone(
     make: Maker, shouting: Shouting, observer: Recording
 ) -> None:
@@ -115,6 +121,7 @@ def test_an_idle_thread_takes_an_item_at_once_and_alone(
     for item in ("one", "two"):
         assert own.submit(item, lane="a").result(WAIT) == item.upper()
     assert shouting.batches == [["one"], ["two"]]
+    ended(own)
     assert observer.sizes == [1, 1]
     assert observer.num_waited == 2
 
@@ -164,6 +171,7 @@ def test_one_by_one_a_thread_takes_half_its_share_and_tells_all_at_once(
     assert [future.result(WAIT) for future in futures] == ["FIRST", *"BCDEFG"]
     assert shouting.batches == [["first"], *([item] for item in "bcdefg")]
     assert told == [1, 4, 4, 4, 5, 6, 7]
+    ended(own)
     assert observer.sizes == [1, 3, 1, 1, 1]
 
 
@@ -178,6 +186,7 @@ def test_threads_that_run_one_by_one_share_what_waits(
     waiting = [own.submit(item, lane="a") for item in "cdefghij"]
     shouting.may_run.set()
     wait([*running, *waiting], WAIT)
+    ended(own)
     assert max(observer.sizes) == 2
 
 
@@ -194,18 +203,22 @@ def test_one_by_one_no_more_is_taken_than_is_expected_to_take_so_long(
     futures = queued(own, shouting, *"bcdefg")
     shouting.may_run.set()
     wait(futures, WAIT)
+    ended(own)
     assert max(observer.sizes) == 2
 
 
 def test_one_by_one_an_item_that_fails_costs_the_others_nothing(
-    make: Maker, shouting: Shouting
+    make: Maker, shouting: Shouting, observer: Recording
 ) -> None:
-    futures = queued(make(one_by_one_seconds=60), shouting, "b", "fail", *"defg")
+    own = make(one_by_one_seconds=60)
+    futures = queued(own, shouting, "b", "fail", *"defg")
     shouting.may_run.set()
     with pytest.raises(ValueError, match="failed"):
         futures[2].result(WAIT)
     wait(futures, WAIT)
     assert shouting.batches == [["first"], ["b"], ["fail"], *([item] for item in "defg")]
+    ended(own)
+    assert observer.sizes == [1, 2, 1, 1, 1]  # of three that were taken, two came to something
 
 
 def test_what_is_cancelled_before_its_turn_is_never_run(make: Maker, shouting: Shouting) -> None:

@@ -60,7 +60,7 @@ def test_a_file_is_refused_before_it_is_read_where_no_more_may_wait(
     app = create_app(settings.model_copy(update={"max_queue": 1}))
     kind = {"content-type": "multipart/form-data; boundary=x"}
     with TestClient(app) as client:
-        engine, may_encode = app.state.service.engine, Event()
+        engine, may_encode, has_left = app.state.service.engine, Event(), Event()
         quantize = engine.encoder.quantize
 
         def later(features: Any) -> Any:
@@ -69,11 +69,13 @@ def test_a_file_is_refused_before_it_is_read_where_no_more_may_wait(
 
         monkeypatch.setattr(engine.encoder, "quantize", later)
         waiting = engine.submit(clip)
+        waiting.add_done_callback(lambda _: has_left.set())  # after the engine's own
         refused = client.post("/encode", content=b"no form", headers=kind)
         assert (refused.status_code, refused.headers.get("Retry-After")) == (503, "1")
         assert client.post("/encode", json={"text": ""}).status_code == 422  # sentences are read
         may_encode.set()
-        waiting.result(30)
+        assert has_left.wait(30)
+        waiting.result()
         assert client.post("/encode", content=b"no form", headers=kind).status_code == 400
 
 

@@ -10,7 +10,10 @@ from importlib.metadata import version
 import torch
 from fastapi import FastAPI
 
-from app.api import (
+from app.api import problems
+from app.api.middleware import stack
+from app.api.problems import may_answer
+from app.api.routes import (
     codes,
     embeddings,
     encode,
@@ -19,28 +22,25 @@ from app.api import (
     jobs,
     live,
     metrics,
-    middleware,
     model,
     page,
-    problems,
     search,
 )
-from app.api.problems import may_answer
 from app.engine.allocator import keep_freed_memory
 from app.engine.engine import Engine
 from app.engine.observer import EngineObserver
 from app.errors import Forbidden, RateLimited, Unauthorized
-from app.jobs import IndexJobs
-from app.media_folder import MediaFolder
-from app.media_root import MediaRoot
-from app.metrics import Metrics
-from app.service import RetrievalService
+from app.indexing.jobs import IndexJobs
+from app.indexing.media_root import MediaRoot
+from app.service.media_folder import MediaFolder
+from app.service.service import RetrievalService
 from app.settings import Settings
 from app.store.base import Store
 from app.store.local import LocalStore
 from app.store.milvus.collection import Address
 from app.store.milvus.store import MilvusStore
-from app.tracing import trace
+from app.telemetry.metrics import Metrics
+from app.telemetry.tracing import trace
 from model.calibration import read_calibration
 from model.checkpoint import locate
 from model.device import usable_device
@@ -157,7 +157,7 @@ def create_app(settings: Settings, *, writer_url: str | None = None) -> FastAPI:
     )
     app.state.live = live.LiveTurns(settings.max_live)
     app.state.metrics = Metrics()
-    middleware.install(app, settings, metrics=app.state.metrics, writer_url=writer_url)
+    stack.install(app, settings, metrics=app.state.metrics, writer_url=writer_url)
     app.state.tracer = trace(app) if settings.tracing else None
     problems.install(app)
     # Looked through in this order: what is asked most comes first.

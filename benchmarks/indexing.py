@@ -23,19 +23,19 @@ import numpy as np
 import torch
 import typer
 
-from app.bulk import BulkIndex
-from app.digest import sha256
 from app.engine.observer import Unobserved
-from app.indexing import FileToIndex, files_below, index_files
-from app.item_keeper import Unkept
+from app.indexing.bulk import BulkIndex
+from app.indexing.run import FileToIndex, files_below, index_files
 from app.main import open_service
-from app.service import RetrievalService
+from app.service.items import Unkept
+from app.service.service import RetrievalService
 from app.settings import Settings
 from app.store.base import Item, Stream
 from benchmarks.goals import Goal
 from benchmarks.media import hour_of_video, moving_clip
 from benchmarks.processes import proportional_bytes
 from model.encoder import Encoder
+from model.files import sha256
 from model.media import DecodeConfig, read_clip
 from model.modality import Modality
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from app.bulk import BulkIndex
-from app.indexing import files_below, index_files
+from app.indexing.bulk import BulkIndex
+from app.indexing.run import files_below, index_files
 from app.main import open_service
 from app.settings import load_settings
 

@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect
 
 from app.errors import ServiceError
 from app.schemas.sources import ItemReference
-from app.service import Encoded, RetrievalService, Source
+from app.service.service import Encoded, RetrievalService, Source
 from model.modality import Modality
 
 AT_ONCE = 8  # parts of one request that are encoded at the same time: others want their turn

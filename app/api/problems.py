@@ -15,8 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app.errors import InvalidRequest, NotFound, Overloaded, ServiceError
-from app.request_context import current_request
 from app.schemas import Problem
+from app.telemetry.request_context import current_request
 
 MEDIA_TYPE = "application/problem+json"
 KIND = "urn:srcid:"

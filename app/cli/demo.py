@@ -13,13 +13,12 @@ import typer
 from pydantic import JsonValue
 
 from app.cli.options import CheckpointOption
-from app.cli.serve import listen, run
 from app.settings import load_settings
 from model.errors import ConfigError
 
 if TYPE_CHECKING:  # loads torch, which `srcid --help` should not
     from app.demo.corpus import Corpus
-    from app.service import RetrievalService
+    from app.service.service import RetrievalService
 
 PORTS_TRIED = 20
 
@@ -33,6 +32,7 @@ def demo(
 ) -> None:
     """Index a small corpus, serve it on this machine, and print what to try. Ctrl-C ends it."""
     from app.demo.corpus import prepare
+    from app.server.process import run
     from model.checkpoint import fingerprint, locate
 
     settings = load_settings(host="127.0.0.1", checkpoint=checkpoint)
@@ -57,6 +57,8 @@ def demo(
 
 def _listen_from(host: str, first: int) -> socket.socket:
     """Return a socket that listens on ``first``, or on the next port that is free."""
+    from app.server.process import listen
+
     for port in range(first, first + PORTS_TRIED):
         try:
             return listen(host, port)

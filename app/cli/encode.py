@@ -26,7 +26,7 @@ def encode(
         from contextlib import closing
 
         from app.main import open_engine
-        from app.service import encode_response
+        from app.service.service import encode_response
 
         with closing(open_engine(target.settings())) as engine:
             encoded = encode_response(engine, source)

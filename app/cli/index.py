@@ -16,8 +16,8 @@ from model.errors import ConfigError
 
 if TYPE_CHECKING:  # `srcid --help` answers without them
     from app.client import SRCIDClient
-    from app.index_progress import Progress
-    from app.indexing import FileToIndex, Outcome
+    from app.indexing.progress import Progress
+    from app.indexing.run import FileToIndex, Outcome
 
     Run = Callable[[Iterable[FileToIndex]], Generator[Outcome, None, None]]
 
@@ -67,7 +67,7 @@ def index(
     """
     from tqdm import tqdm
 
-    from app.index_progress import FailureReport, Progress
+    from app.indexing.progress import FailureReport, Progress
 
     report, progress = Report(), Progress(sum(1 for _ in _files(source)))
     failures = FailureReport(report_file) if report_file else nullcontext()
@@ -93,7 +93,7 @@ def index(
 
 
 def _files(source: Path) -> "Iterator[FileToIndex]":
-    from app.indexing import files_below, files_of_manifest
+    from app.indexing.run import files_below, files_of_manifest
 
     return files_below(source) if source.is_dir() else files_of_manifest(source)
 
@@ -105,7 +105,7 @@ def _opened(target: Target, engine: Literal["local", "ray"]) -> "Iterator[Run]":
     Raises:
         ConfigError: A server and a cluster are both named.
     """
-    from app.indexing import index_files
+    from app.indexing.run import index_files
 
     if target.url is not None:
         if engine != "local":
@@ -116,7 +116,7 @@ def _opened(target: Target, engine: Literal["local", "ray"]) -> "Iterator[Run]":
             server = _Server(client)
             yield partial(index_files, server, at_once=UPLOADS, stop=threading.Event())
         return
-    from app.bulk import BulkIndex
+    from app.indexing.bulk import BulkIndex
     from app.main import open_service
 
     settings = target.settings()
@@ -126,7 +126,7 @@ def _opened(target: Target, engine: Literal["local", "ray"]) -> "Iterator[Run]":
         if engine == "local":
             yield partial(index_files, bulk, at_once=bulk.num_at_once, stop=threading.Event())
         else:
-            from app.ray_indexing import index_on_ray
+            from app.indexing.on_ray import index_on_ray
 
             yield partial(index_on_ray, bulk, settings=settings)
 

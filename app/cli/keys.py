@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
+from app.auth.keys import KeyFile, Scope
 from app.cli.options import DataDirOption, JsonOption
 from app.cli.tables import print_table
-from app.keys import KeyFile, Scope
 from app.settings import load_settings
 
 keys = typer.Typer(

@@ -10,7 +10,6 @@ from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 from app.client.calls import Media, Source
 from app.client.calls import SearchOptions as Options
 from app.errors import InvalidRequest
-from app.queries import Query, QueryPart
 from app.schemas import (
     MAX_PAGE,
     CodeResponse,
@@ -25,8 +24,10 @@ from app.schemas import (
     SearchOptions,
     SearchResponse,
 )
-from app.schemas.sources import ItemReference, LikePart, Part
-from app.service import Encoded, RetrievalService
+from app.schemas.sources import ItemReference, LikePart
+from app.schemas.sources import QueryPart as WirePart
+from app.service.query_arithmetic import Query, QueryPart
+from app.service.service import Encoded, RetrievalService
 from model.modality import Modality
 
 ID = TypeAdapter(ItemId)
@@ -141,7 +142,7 @@ class LocalIndex:
             return self._service.items.codes(source.item_id, modality)
         return self._service.engine.encode(source, modality)
 
-    def _parts(self, parts: Sequence[Part]) -> list[QueryPart]:
+    def _parts(self, parts: Sequence[WirePart]) -> list[QueryPart]:
         return [
             QueryPart(
                 self._encoded(

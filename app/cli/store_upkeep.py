@@ -59,7 +59,7 @@ def verify(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
 
     Nothing is changed, and a server may write meanwhile.
     """
-    from app.upkeep.verification import verify as read_all
+    from app.upkeep.verify import verify as read_all
 
     found = read_all(load_settings(data_dir=data_dir).data_dir)
     if as_json:
@@ -93,7 +93,7 @@ def rebuild(
     """
     from tqdm import tqdm
 
-    from app.upkeep.rebuilding import rebuild as encode_anew
+    from app.upkeep.rebuild import rebuild as encode_anew
 
     settings = load_settings(data_dir=data_dir, checkpoint=checkpoint, device=device)
     with ExitStack() as bars:  # none where the index is refused
@@ -118,7 +118,7 @@ def compact(
     """Write the database anew without gaps, and a snapshot from which the index opens at once."""
     from app.store.folder import existing_database
     from app.store.local import LocalStore
-    from app.upkeep.compaction import compact as write_anew
+    from app.upkeep.compact import compact as write_anew
     from model.checkpoint import fingerprint, locate
     from model.encoder import vocabulary_of
     from model.srcid import SRCID

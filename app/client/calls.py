@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, JsonValue
 
-from app.digest import sha256
 from app.schemas import (
     BatchResponse,
     CodeResponse,
@@ -31,6 +30,7 @@ from app.schemas import (
     SearchResponse,
 )
 from app.schemas.sources import ItemReference
+from model.files import sha256
 from model.modality import Modality
 
 Answer = TypeVar("Answer", bound=BaseModel)

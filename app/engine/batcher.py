@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import Generic, Literal, NamedTuple, TypeVar
 
 from app.engine.observer import EngineObserver, Unobserved
-from app.engine.pace import Pace
 from app.engine.runner import Job, Runner, fail
+from app.engine.throughput import Pace
 from app.errors import EngineFailed
 
 logger = logging.getLogger(__name__)

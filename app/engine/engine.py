@@ -16,6 +16,7 @@ from typing import Self
 
 from app.admission import Admission
 from app.engine.batcher import MicroBatcher, Probe
+from app.engine.chained_future import then
 from app.engine.decode_messages import DecodeLimits
 from app.engine.decode_pool import DecodePool
 from app.engine.decoding import Decoding, Upload
@@ -23,7 +24,6 @@ from app.engine.decoding import Passage as Passage
 from app.engine.network import Encoded as Encoded
 from app.engine.network import Network, Work, as_service_errors
 from app.engine.observer import EngineObserver, Unobserved
-from app.engine.then import then
 from app.errors import EngineFailed, InvalidMedia, TooLarge
 from app.settings import Settings
 from model.encoder import Encoder

@@ -45,7 +45,7 @@ from app.schemas.items import (
 )
 from app.schemas.jobs import FailedFile, IndexRequest, Job, JobList, JobState
 from app.schemas.live import LivePiece, LiveProblem, LiveSecond, LiveStart
-from app.schemas.searching import (
+from app.schemas.search import (
     SearchHit,
     SearchLike,
     SearchMedia,

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.schemas.fields import MAX_HITS, MAX_PATTERN, Body, ItemId, Layers, Targets
-from app.schemas.sources import Subject
+from app.schemas.sources import SubjectField
 from model.modality import Modality
 
 Code = Annotated[int, Field(ge=0, lt=2**15)]
@@ -89,8 +89,8 @@ class CompareRequest(Body):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"a": {"text": "a dog barks"}, "b": "rain on a roof"}]}
     )
-    a: Subject
-    b: Subject
+    a: SubjectField
+    b: SubjectField
     layers: Layers = Field("both", description="Layers of the codes that are compared")
 
 

@@ -3,7 +3,8 @@
 import base64
 import binascii
 from functools import partial
-from typing import Annotated, NamedTuple
+from pathlib import Path
+from typing import Annotated, NamedTuple, Protocol
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
@@ -18,6 +19,29 @@ class ItemReference(NamedTuple):
     """An item of the index, whose codes are there already."""
 
     item_id: str
+
+
+# Media or features as bytes or a file, a sentence as text, or a stored item.
+Source = bytes | Path | str | ItemReference
+
+
+class HasSource(Protocol):
+    """Something to encode: a request, or a part of one."""
+
+    @property
+    def source(self) -> Source:
+        """The media, sentence or item."""
+
+    @property
+    def modality(self) -> Modality | None:
+        """The only stream to use."""
+
+
+class Subject(NamedTuple):
+    """Something to encode, named in Python."""
+
+    source: Source
+    modality: Modality | None = None
 
 
 class Sentence(Body):
@@ -149,14 +173,14 @@ class LikePart(_Weighted, Like):
 
 
 _Plain = BeforeValidator(_as_sentence, json_schema_input_type=str)
-Part = Annotated[
+QueryPart = Annotated[
     Annotated[SentencePart, _Plain, Tag("plain")]
     | Annotated[SentencePart, Tag("text")]
     | Annotated[MediaPart, Tag("media")]
     | Annotated[LikePart, Tag("item")],
     Discriminator(kind_of_source),
 ]
-Subject = Annotated[
+SubjectField = Annotated[
     Annotated[Sentence, _Plain, Tag("plain")]
     | Annotated[Sentence, Tag("text")]
     | Annotated[Media, Tag("media")]

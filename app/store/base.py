@@ -4,7 +4,7 @@ Shape letters: C code rows, T steps, N query vectors, D hidden dim, K layers tha
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from app.filters import Where
+from app.schemas.filters import Where
 from model.modality import Modality
 
 Score = Literal["mean", "max", "window"]
+PAGE = 500  # items that ``Store.items`` reads at once
 ANY_CODE = -1  # in a pattern: whatever code stands there
 PLACES = {modality: place for place, modality in enumerate(Modality)}  # what orders equal scores
 
@@ -125,6 +126,12 @@ class Store(ABC):
     @abstractmethod
     def page(self, *, after: str, limit: int) -> list[Item]:
         """Return at most ``limit`` items, by id, from the first whose id is above ``after``."""
+
+    def items(self, *, after: str = "") -> Iterator[Item]:
+        """Yield all items by id, starting behind ``after``, each as it is when its page is read."""
+        while page := self.page(after=after, limit=PAGE):
+            yield from page
+            after = page[-1].id
 
     @abstractmethod
     def delete(self, item_id: str) -> bool:

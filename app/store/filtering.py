@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.filters import Where
-from app.store.views import View
+from app.schemas.filters import Where
+from app.store.sqlite.views import View
 
 REMEMBERED = 8  # filters: eight bytes for each item that passes
 

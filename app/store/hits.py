@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.store.base import PLACES, Hit, Item, Score
-from app.store.likeness import best_second, cosines
+from app.store.cosine import best_second, cosines
 from model.encoder import Vocabulary
 from model.modality import Modality
 

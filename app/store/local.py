@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.filters import Where
+from app.schemas.filters import Where
 from app.settings import IndexKind
 from app.store.base import (
     PLACES,
@@ -22,15 +22,15 @@ from app.store.base import (
 from app.store.checks import check_code, check_pattern, check_streams
 from app.store.filtering import Filtering
 from app.store.folder import become_writer, database_path, existing_database
-from app.store.following import FollowingIndexes, Indexes
 from app.store.hits import HitMaker, compared_width, in_order
-from app.store.indexes import make_index, warm_up
-from app.store.items import ItemDatabase
+from app.store.index.kinds import make_index, warm_up
+from app.store.index.patterns import companions, equals, findings, longest_run, places
+from app.store.index.snapshots import Snapshots
+from app.store.index.sync import FollowingIndexes, Indexes
 from app.store.nearest import Nearest, joined
-from app.store.patterns import companions, equals, findings, longest_run, places
-from app.store.schema import STREAMS_EACH
-from app.store.snapshots import Snapshots
-from app.store.views import View
+from app.store.sqlite.database import ItemDatabase
+from app.store.sqlite.schema import STREAMS_EACH
+from app.store.sqlite.views import View
 from model.encoder import Vocabulary
 from model.modality import Modality
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from app.store.base import Item, Store
 from app.store.folder import existing_database
-from app.store.items import ItemDatabase
+from app.store.sqlite.database import ItemDatabase
 
 
 class Reading(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-from app.filters import AnyOf, Condition, Prefix, Range, Scalar, Where
+from app.schemas.filters import AnyOf, Condition, Prefix, Range, Scalar, Where
 
 
 def passes(where: Where, metadata: Mapping[str, JsonValue]) -> bool:

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from app.durable import written_aside
 from app.errors import IndexMismatch, InvalidRequest
 from app.store.base import Item
 from app.transfer.base import Exported, Format
 from app.transfer.jsonl import Jsonl
 from app.transfer.parquet import Parquet
 from model.encoder import Vocabulary
+from model.files import PRIVATE, atomic_write
 
 FORMATS: dict[str, type[Format[Any]]] = {".jsonl": Jsonl, ".parquet": Parquet}
 
@@ -29,7 +29,7 @@ def export_items(items: Iterable[Item], path: Path, *, fingerprint: str) -> None
     """
     file_format = _format_of(path)
     try:
-        with written_aside(path) as file:
+        with atomic_write(path, mode=PRIVATE) as file:
             file_format.write(items, file, fingerprint=fingerprint)
     except OSError as error:
         raise InvalidRequest(

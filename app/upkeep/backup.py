@@ -14,12 +14,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from app.digest import sha256
-from app.durable import synchronise, written_aside
 from app.errors import InvalidRequest, StoreUnavailable
-from app.store.copies import copy_database, faults, replace_database, set_aside
 from app.store.folder import become_writer, database_path, existing_database
 from app.store.reading import reading
+from app.store.sqlite.database_copy import copy_database, faults, replace_database, set_aside
+from model.files import PRIVATE, atomic_write, sha256, sync_folder
 
 MEDIA, KEYS, MANIFEST = "media", "keys.json", "backup.json"
 
@@ -66,10 +65,10 @@ def back_up(folder: Path, to: Path) -> Backup:
                     has_keys=has_keys,
                     sha256=sha256(database_path(aside)),
                 )
-            with written_aside(aside / MANIFEST) as file:
+            with atomic_write(aside / MANIFEST, mode=PRIVATE) as file:
                 file.write(made.model_dump_json(indent=1).encode())
             aside.rename(to)
-            synchronise(to.parent)
+            sync_folder(to.parent)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
@@ -153,7 +152,7 @@ def _copy_media(source: Path, to: Path) -> Iterator[int]:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             if not target.exists():
-                with path.open("rb") as file, written_aside(target) as written:
+                with path.open("rb") as file, atomic_write(target, mode=PRIVATE) as written:
                     shutil.copyfileobj(file, written)
         except FileNotFoundError:
             continue  # its item was deleted meanwhile

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import JsonValue
 
-from app.filters import Where
+from app.schemas.filters import Where
 from app.store.base import Item, Score, Store, Stream
 from model.encoder import Vocabulary
 from model.modality import Modality

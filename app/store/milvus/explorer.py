@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from app.errors import StoreLimit
 from app.store.base import PLACES, CodeCard, Duplicate, Item, Occurrence
+from app.store.index.patterns import codes_beside, companions, fits, longest_run
 from app.store.milvus.collection import Collection
 from app.store.milvus.expressions import either, has_all, has_any
-from app.store.milvus.marks import Marks
-from app.store.milvus.nearest import MOST_ROWS, Seeker
+from app.store.milvus.index_terms import Marks
 from app.store.milvus.rows import item_of
-from app.store.patterns import codes_beside, companions, fits, longest_run
+from app.store.milvus.search import MOST_ROWS, Seeker
 from model.modality import Modality
 
 

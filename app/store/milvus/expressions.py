@@ -7,7 +7,7 @@ filter does, never less: whoever uses one asks ``where_plain.passes`` of what co
 import json
 from collections.abc import Iterable
 
-from app.filters import AnyOf, Condition, Prefix, Range, Scalar, Where
+from app.schemas.filters import AnyOf, Condition, Prefix, Range, Scalar, Where
 
 OPERATORS = {"gte": ">=", "gt": ">", "lte": "<=", "lt": "<"}
 LARGEST_EXACT = 2**53  # beyond it a float64 is not the whole number that was written

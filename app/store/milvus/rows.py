@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from app.errors import TooLarge
 from app.store.base import Item, Stream
-from app.store.milvus.marks import Marks
+from app.store.milvus.index_terms import Marks
 from app.store.milvus.vectors import SparseSpace
 from model.modality import Modality
 

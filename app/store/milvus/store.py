@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ItemExists
-from app.filters import Where
+from app.schemas.filters import Where
 from app.store.base import (
     PLACES,
     CodeCard,
@@ -20,12 +20,12 @@ from app.store.base import (
 )
 from app.store.checks import check_code, check_pattern, check_streams
 from app.store.hits import HitMaker, compared_width
-from app.store.indexes import warm_up
+from app.store.index.kinds import warm_up
 from app.store.milvus.collection import Address, Collection
 from app.store.milvus.explorer import Explorer
-from app.store.milvus.marks import Marks
-from app.store.milvus.nearest import Scored, Seeker
+from app.store.milvus.index_terms import Marks
 from app.store.milvus.rows import item_of, key_of, row_of
+from app.store.milvus.search import Scored, Seeker
 from app.store.milvus.vectors import SparseSpace
 from model.encoder import Vocabulary
 from model.modality import Modality

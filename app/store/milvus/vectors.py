@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.store.base import Stream
-from app.store.blocks import Layers
-from app.store.comparison import LARGEST_NORM, Comparison
-from app.store.kernels import load_kernels
-from app.store.lookups import Doubles
-from app.store.shortlist import ROUNDING
+from app.store.index.blocks import Layers
+from app.store.index.comparison import LARGEST_NORM, Comparison
+from app.store.index.kernels import load_kernels
+from app.store.index.lookups import Doubles
+from app.store.index.shortlist import ROUNDING
 from model.encoder import Vocabulary
 from model.modality import Modality
 

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 import httpx2
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api.forward import Forward
+from app.api.middleware.forward import Forward
 
 WAIT = 20  # seconds: far more than anything takes
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

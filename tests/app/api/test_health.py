@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app.api import health
+from app.api.routes import health
 from app.settings import Settings
 
 

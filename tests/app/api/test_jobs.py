@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from app.api.jobs import _events
-from app.bulk import BulkIndex
-from app.indexing import FileToIndex
-from app.jobs import IndexJobs
+from app.api.routes.jobs import _events
+from app.indexing.bulk import BulkIndex
+from app.indexing.jobs import IndexJobs
+from app.indexing.run import FileToIndex
 from app.main import create_app
 from app.schemas import IndexRequest
 from app.settings import Settings
@@ -228,7 +228,7 @@ def test_a_job_that_breaks_down_does_not_end_the_others(
 
 
 def test_only_so_many_jobs_wait(jobs: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.jobs.MAX_WAITING", 2)
+    monkeypatch.setattr("app.indexing.jobs.MAX_WAITING", 2)
     reached, go_on = hold(monkeypatch)
     first, second = (jobs.post("/jobs/index", json={}).json()["id"] for _ in range(2))
     assert reached.wait(30)
@@ -243,7 +243,7 @@ def test_only_so_many_jobs_wait(jobs: TestClient, monkeypatch: pytest.MonkeyPatc
 def test_who_follows_a_job_hears_that_it_is_there_and_no_more_when_it_is_forgotten(
     jobs: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.api.jobs.HEARTBEAT_SECONDS", 0)
+    monkeypatch.setattr("app.api.routes.jobs.HEARTBEAT_SECONDS", 0)
     reached, go_on = hold(monkeypatch)
     job_id = jobs.post("/jobs/index", json={"folder": "farm"}).json()["id"]
     assert reached.wait(30)

@@ -110,7 +110,7 @@ def test_what_is_wrong_is_said_before_the_connection_closes(client: TestClient) 
 def test_who_says_nothing_is_not_waited_for(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.api.live.IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("app.api.routes.live.IDLE_SECONDS", 0.01)
     code, detail = problem(client)
     assert code == 1008
     assert "send silence too" in detail

@@ -8,17 +8,17 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api.observe import Observe
-from app.keys import KeyFile
-from app.keys import Scope as KeyScope
+from app.api.middleware.observe import Observe
+from app.auth.keys import KeyFile
+from app.auth.keys import Scope as KeyScope
 from app.main import create_app
-from app.metrics import Metrics
-from app.request_context import RequestContext, current_request
 from app.settings import Settings
+from app.telemetry.metrics import Metrics
+from app.telemetry.request_context import RequestContext, current_request
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
-    return [r.__dict__["fields"] for r in caplog.records if r.name == "app.api.observe"]
+    return [r.__dict__["fields"] for r in caplog.records if r.name == "app.api.middleware.observe"]
 
 
 @pytest.fixture

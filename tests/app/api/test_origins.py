@@ -3,7 +3,7 @@
 import pytest
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from app.keys import KeyFile, Scope
+from app.auth.keys import KeyFile, Scope
 from app.main import create_app
 from app.settings import Settings
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from starlette.testclient import TestClient
 
-from app.api.page import FOLDER
+from app.api.routes.page import FOLDER
 from app.main import create_app
 from app.settings import Settings
 

@@ -50,7 +50,7 @@ def test_a_fault_of_ours_tells_nothing_but_that(
     def broken(*args: object, **kwargs: object) -> None:
         raise RuntimeError("the secret")
 
-    monkeypatch.setattr("app.service.RetrievalService.get", broken)
+    monkeypatch.setattr("app.service.service.RetrievalService.get", broken)
     answer = kept.get("/items/kept")
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"

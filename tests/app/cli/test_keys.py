@@ -1,6 +1,6 @@
 """``srcid keys``."""
 
-from app.keys import KeyFile
+from app.auth.keys import KeyFile
 from app.settings import load_settings
 from tests.app.cli.running import Run
 

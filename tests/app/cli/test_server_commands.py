@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from app.auth.keys import KeyFile, Scope
 from app.client import SRCIDClient
-from app.keys import KeyFile, Scope
 from app.schemas import Job
 from app.settings import load_settings
 from tests.app.cli.running import Run

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.auth.keys import KeyFile, Scope
 from app.client import AsyncSRCIDClient, SRCIDClient, Unreachable
 from app.errors import (
     Forbidden,
@@ -17,7 +18,6 @@ from app.errors import (
     TooLarge,
     Unauthorized,
 )
-from app.keys import KeyFile, Scope
 from app.schemas.sources import ItemReference
 from app.settings import Settings
 from model.errors import ConfigError

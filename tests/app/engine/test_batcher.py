@@ -10,7 +10,7 @@ import pytest
 from app.engine import batcher
 from app.engine.batcher import MicroBatcher, Probe
 from app.engine.observer import Unobserved
-from app.engine.pace import Pace
+from app.engine.throughput import Pace
 from app.errors import EngineFailed
 
 WAIT = 10  # seconds: far more than anything here takes
@@ -193,7 +193,9 @@ def test_threads_that_run_one_by_one_share_what_waits(
 def test_one_by_one_no_more_is_taken_than_is_expected_to_take_so_long(
     make: Maker, shouting: Shouting, observer: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.engine.pace.WEIGHT", 0)  # a step takes what the probe took, for good
+    monkeypatch.setattr(
+        "app.engine.throughput.WEIGHT", 0
+    )  # a step takes what the probe took, for good
     own = make(one_by_one_seconds=1, probes=[Probe("probe", "a", 1.0)])
     own.start()
     assert own.wait_until_ready(WAIT)
@@ -284,7 +286,7 @@ def test_a_thread_that_hangs_fails_its_batch_and_is_replaced(
 def test_a_batch_that_takes_far_longer_than_usual_is_trouble(
     make: Maker, shouting: Shouting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.engine.pace.LATE_SECONDS", 0)
+    monkeypatch.setattr("app.engine.throughput.LATE_SECONDS", 0)
     own = make(probes=[Probe("probe", "a", 1.0)])
     own.start()
     assert own.wait_until_ready(WAIT)

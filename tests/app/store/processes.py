@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from app.store import following, local
+from app.store import local
 from app.store.base import Item, Stream
-from app.store.indexes import warm_up
+from app.store.index import sync
+from app.store.index.kinds import warm_up
 from app.store.local import LocalStore
 from model.encoder import Vocabulary
 from model.modality import Modality
@@ -49,7 +50,7 @@ def open_store(folder: Path, *, read_only: bool = False) -> LocalStore:
 
 def write_until_killed(folder: Path, told: Connection, seed: int) -> None:
     """Change items in three threads, each its own, and tell of each change before and after."""
-    following.UNSAVED = 20  # so that snapshots are written all the time
+    sync.UNSAVED = 20  # so that snapshots are written all the time
     local.FOLLOW_AFTER = 10
     with open_store(folder) as store:
         threads = [

@@ -3,12 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.store import lookups
-from app.store.code_index import CodeIndex
-from app.store.kernels import Kernels, kernels_of, load_kernels
-from app.store.postings import note_likely
-from app.store.scan import Search
-from app.store.shortlist import Candidates
+from app.store.index import lookups
+from app.store.index.code_index import CodeIndex
+from app.store.index.kernels import Kernels, kernels_of, load_kernels
+from app.store.index.postings import note_likely
+from app.store.index.scan import Search
+from app.store.index.shortlist import Candidates
 from model.encoder import Vocabulary
 from tests.app.store.index_cases import cosine, expected, make_vocabulary, random_streams
 

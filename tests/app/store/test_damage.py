@@ -10,7 +10,7 @@ import pytest
 from app.errors import StoreUnavailable
 from app.store.folder import database_path
 from app.store.local import LocalStore
-from app.upkeep.verification import verify
+from app.upkeep.verify import verify
 from tests.app.store.processes import AUDIO, QUERY, SIZE, VIDEO, make_item, open_store
 
 OF_B = "WHERE key = 4 * (SELECT key FROM items WHERE id = 'b')"  # its sound

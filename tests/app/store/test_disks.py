@@ -12,7 +12,7 @@ from app.errors import StoreUnavailable
 from app.store.base import Item
 from app.store.folder import database_path
 from app.store.local import LocalStore
-from app.store.log_room import log_of
+from app.store.sqlite.wal_preallocation import log_of
 from tests.app.store.processes import AUDIO, QUERY, VIDEO, make_item, open_store
 
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.filters import Where
+from app.schemas.filters import Where
 from app.store import filtering
-from app.store.copies import replace_database
 from app.store.folder import database_path
 from app.store.local import LocalStore
-from app.store.views import View
+from app.store.sqlite.database_copy import replace_database
+from app.store.sqlite.views import View
 from tests.app.store.processes import AUDIO, QUERY, VIDEO, make_item, open_store
 
 PUT, DELETE, SEARCH, RESTORE = "put", "delete", "search", "restore"

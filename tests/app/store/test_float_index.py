@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from app.store.float_index import FloatIndex
-from app.store.kernels import load_kernels
-from app.store.vector_index import VectorKind
+from app.store.index.float_index import FloatIndex
+from app.store.index.kernels import load_kernels
+from app.store.index.vector_index import VectorKind
 from tests.app.store.index_cases import make_vocabulary, random_streams
 
 

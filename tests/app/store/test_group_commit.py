@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import pytest
 
 from app.errors import StoreUnavailable
-from app.store.group_commit import GroupCommit
+from app.store.sqlite.group_commit import GroupCommit
 
 SECONDS = 10  # that a thread may take on a busy machine
 

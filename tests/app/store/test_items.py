@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from app.store.base import Item, Stream
-from app.store.items import ItemDatabase
-from app.store.views import Position, View
+from app.store.sqlite.database import ItemDatabase
+from app.store.sqlite.views import Position, View
 from model.modality import Modality
 
 AUDIO, VIDEO = Modality.AUDIO, Modality.VIDEO

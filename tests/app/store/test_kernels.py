@@ -5,15 +5,15 @@ import numba
 import numpy as np
 import pytest
 
-from app.store import lookups
-from app.store.kernels import Kernels, kernels_of, load_kernels
-from app.store.loops.compiled import compiled
+from app.store.index import lookups
+from app.store.index.kernels import Kernels, kernels_of, load_kernels
+from app.store.index.loops.compiled import compiled
 
 WITHOUT_NUMBA = """
 import sys
 sys.modules["numba"] = None
-from app.store import lookups
-from app.store.kernels import kernels_of, load_kernels
+from app.store.index import lookups
+from app.store.index.kernels import kernels_of, load_kernels
 assert load_kernels() == kernels_of(lookups)
 """
 

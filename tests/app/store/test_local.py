@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from app.errors import IndexMismatch, StoreUnavailable
-from app.store import following, items, local
+from app.store import local
 from app.store.base import Item, Stream
+from app.store.index import sync
 from app.store.local import LocalStore
+from app.store.sqlite import database
 from model.encoder import Vocabulary
 from model.modality import Modality
 
@@ -156,7 +158,7 @@ def test_much_that_is_added_is_saved_before_the_store_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "FOLLOW_AFTER", 10)
-    monkeypatch.setattr(following, "UNSAVED", 40)
+    monkeypatch.setattr(sync, "UNSAVED", 40)
     with open_store(tmp_path) as store:
         for number in range(19):
             store.add(make_item(f"{number}"), replace=False)
@@ -244,8 +246,8 @@ def test_a_full_disk_refuses_the_item_and_loses_nothing(
         connection.execute("PRAGMA max_page_count = 13")
         return connection
 
-    connect = items.connect
-    monkeypatch.setattr(items, "connect", connect_to_a_full_disk)
+    connect = database.connect
+    monkeypatch.setattr(database, "connect", connect_to_a_full_disk)
     with open_store(tmp_path) as store:
         store.add(make_item("a"), replace=False)
         heavy = replace(make_item("a"), metadata={"x": "y" * 100_000})

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from app.store.folder import database_path
-from app.store.log_room import log_of
-from app.store.schema import LOG_BYTES
+from app.store.sqlite.schema import LOG_BYTES
+from app.store.sqlite.wal_preallocation import log_of
 from tests.app.store.processes import make_item, open_store
 
 

@@ -2,9 +2,9 @@ import faiss
 import numpy as np
 import pytest
 
-from app.store.code_index import CodeIndex
-from app.store.kernels import load_kernels
-from app.store.pq import pq_index, pq_query
+from app.store.index.code_index import CodeIndex
+from app.store.index.kernels import load_kernels
+from app.store.index.pq import pq_index, pq_query
 from tests.app.store.index_cases import make_vocabulary, random_streams
 
 

@@ -5,9 +5,9 @@ import pytest
 
 from app.errors import StoreUnavailable
 from app.store.base import Item, Stream
-from app.store.items import ItemDatabase
 from app.store.local import LocalStore
 from app.store.reading import pages, reading
+from app.store.sqlite.database import ItemDatabase
 from model.encoder import Vocabulary
 from model.modality import Modality
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from app.errors import IndexMismatch, StoreUnavailable
-from app.store import items as items_module
-from app.store.items import ItemDatabase
-from app.store.schema import SCHEMA_VERSION, connect
+from app.store.sqlite import database as items_module
+from app.store.sqlite.database import ItemDatabase
+from app.store.sqlite.schema import SCHEMA_VERSION, connect
 from model.modality import Modality
 
 AUDIO, VIDEO = Modality.AUDIO, Modality.VIDEO

@@ -1,6 +1,6 @@
 import threading
 
-from app.store.shared_lock import SharedLock
+from app.store.index.read_write_lock import SharedLock
 
 SECONDS = 10  # that a thread may take on a busy machine
 

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.store import snapshots as snapshots_module
 from app.store.base import Item, Stream
-from app.store.code_index import CodeIndex
-from app.store.following import FollowingIndexes
-from app.store.items import ItemDatabase
-from app.store.kernels import load_kernels
-from app.store.snapshots import Snapshots
+from app.store.index import snapshots as snapshots_module
+from app.store.index.code_index import CodeIndex
+from app.store.index.kernels import load_kernels
+from app.store.index.snapshots import Snapshots
+from app.store.index.sync import FollowingIndexes
+from app.store.sqlite.database import ItemDatabase
 from model.modality import Modality
 from tests.app.store.index_cases import make_vocabulary
 

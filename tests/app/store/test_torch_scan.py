@@ -6,12 +6,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.store import blocks
-from app.store.code_index import CodeIndex
-from app.store.indexes import make_index
-from app.store.kernels import load_kernels
-from app.store.shortlist import Candidates
-from app.store.torch_scan import TorchScan
+from app.store.index import blocks
+from app.store.index.code_index import CodeIndex
+from app.store.index.kernels import load_kernels
+from app.store.index.kinds import make_index
+from app.store.index.shortlist import Candidates
+from app.store.index.torch_scan import TorchScan
 from model.encoder import Vocabulary
 from tests.app.store.index_cases import make_vocabulary, random_streams
 

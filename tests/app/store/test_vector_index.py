@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.store.likeness import unit
-from app.store.vector_index import VectorIndex, VectorKind
+from app.store.cosine import unit
+from app.store.index.vector_index import VectorIndex, VectorKind
 
 
 @given(st.integers(1, 60), st.integers(1, 70), st.integers(1, 6), st.integers(0, 2**32 - 1))

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.store import views
 from app.store.base import Item, Stream
-from app.store.items import ItemDatabase
+from app.store.sqlite import views
+from app.store.sqlite.database import ItemDatabase
 from model.modality import Modality
 
 CODES = np.zeros((2, 3), np.int16)

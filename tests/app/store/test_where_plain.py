@@ -6,9 +6,9 @@ import sqlite3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.filters import Where
+from app.schemas.filters import Where
+from app.store.sqlite.where_sql import compiled
 from app.store.where_plain import passes
-from app.store.where_sql import compiled
 
 FIELDS = st.sampled_from(["a", "b", "a.b", "b.a.b"])
 NUMBERS = st.one_of(

@@ -5,7 +5,7 @@ import pytest
 
 from app.errors import TooLarge
 from app.store.base import Item, Stream
-from app.store.milvus.marks import Marks
+from app.store.milvus.index_terms import Marks
 from app.store.milvus.rows import key_of, row_of
 from app.store.milvus.vectors import SparseSpace
 from model.encoder import Vocabulary

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from app.errors import StoreLimit, StoreUnavailable, TooLarge
-from app.filters import Where
+from app.schemas.filters import Where
 from app.store.base import Hit, Item, Score, Store, Stream
 from app.store.local import LocalStore
 from app.store.milvus import explorer, nearest

@@ -1,0 +1,1 @@
+"""The HTTP routes: each translates one request into one call of the service."""

@@ -1,0 +1,1 @@
+"""Indexing many files: one run, background jobs, Ray."""

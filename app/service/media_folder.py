@@ -1,0 +1,95 @@
+"""The media of items, kept as files: found by id and digest, erased with their item.
+
+A file is written aside, synchronised and renamed, before its item is committed; it is erased
+after its item is gone. What a crash leaves in between belongs to no item, and ``sweep`` removes
+it at the next start.
+"""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from app.errors import StoreUnavailable
+from model.files import PRIVATE, atomic_write
+
+MEDIA, THUMBNAIL = ".media", ".jpg"
+
+
+class MediaFolder:
+    """Media and thumbnails below ``folder``, which is made when the first is kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def keep(
+        self, item_id: str, digest: str, media: bytes | Path, *, thumbnail: bytes | None
+    ) -> None:
+        """Write the media of an item, and its thumbnail where it has one.
+
+        Raises:
+            StoreUnavailable: The disk does not take it; nothing is left of it.
+        """
+        path = self._path(item_id, digest, MEDIA)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if thumbnail is not None:
+                _write(path.with_suffix(THUMBNAIL), thumbnail)
+            _write(path, media)
+        except OSError as error:
+            with suppress(OSError):
+                self.erase(item_id, digest)
+            raise StoreUnavailable(
+                f"{self.folder} does not take the media ({error.strerror}): free its disk, or "
+                "keep no media (SRCID_KEEP_MEDIA=false)"
+            ) from error
+
+    def media(self, item_id: str, digest: str) -> Path | None:
+        """Return the file of an item's media, or None where none was kept."""
+        return _if_there(self._path(item_id, digest, MEDIA))
+
+    def thumbnail(self, item_id: str, digest: str) -> Path | None:
+        """Return the JPEG of an item's picture, or None where there is none."""
+        return _if_there(self._path(item_id, digest, THUMBNAIL))
+
+    def erase(self, item_id: str, digest: str) -> None:
+        """Remove what was kept of an item, if anything was."""
+        for ending in (MEDIA, THUMBNAIL):
+            self._path(item_id, digest, ending).unlink(missing_ok=True)
+
+    def sweep(self, items: Iterable[tuple[str, str]]) -> int:
+        """Remove the files that belong to none of ``items``, by id and digest; count them.
+
+        Files that are written meanwhile stay: their item may be about to be committed.
+        """
+        if not self.folder.is_dir():
+            return 0
+        begun = time.time()
+        wanted = {self._path(*item, MEDIA).stem for item in items}
+        orphans = [
+            path
+            for path in self.folder.glob("*/*")
+            if path.stem not in wanted and path.stat().st_mtime < begun
+        ]
+        for path in orphans:
+            path.unlink(missing_ok=True)
+        return len(orphans)
+
+    def _path(self, item_id: str, digest: str, ending: str) -> Path:
+        name = hashlib.sha256(f"{item_id}\0{digest}".encode()).hexdigest()
+        return self.folder / name[:2] / f"{name}{ending}"
+
+
+def _if_there(path: Path) -> Path | None:
+    return path if path.is_file() else None
+
+
+def _write(path: Path, content: bytes | Path) -> None:
+    with atomic_write(path, mode=PRIVATE) as file:
+        if isinstance(content, Path):
+            with content.open("rb") as source:
+                shutil.copyfileobj(source, file)
+        else:
+            file.write(content)

@@ -1,0 +1,121 @@
+"""What of the codes a search compares, and with what: the rows of some layers, and a query.
+
+Shape letters: C code rows, L codebook size, D hidden dim, K layers that are compared, Q rows of
+these, P pairs of these that belong to one layer, S columns of a block.
+"""
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.store.cosine import unit
+from app.store.index.blocks import Layers, Packing
+from app.store.index.lookups import Doubles, Floats, Ints
+from model.encoder import Vocabulary
+
+LARGEST_NORM = 65_000  # of a mean, as it is kept: the longest that the vocabulary allows
+
+
+class Comparison:
+    """The rows of a selection of layers and all that follows from their codebooks."""
+
+    def __init__(self, vocabulary: Vocabulary, layers: Layers) -> None:
+        self.layers = layers
+        self.tables: Floats = vocabulary.tables  # [C, L, D]
+        place = {layer: part for part, layer in enumerate(layers)}
+        self.parts: Ints = np.array(  # [C] which of the layers a row belongs to, or -1
+            [place.get(layer, -1) for layer in vocabulary.layers.tolist()], np.int64
+        )
+        self.rows: Ints = np.flatnonzero(self.parts >= 0)  # [Q]
+
+    @cached_property
+    def norm_unit(self) -> float:
+        """What a length of a mean is counted in."""
+        longest = np.linalg.norm(self._exact, axis=-1).max(1)  # [Q]
+        layers = [longest[self.parts[self.rows] == part].sum() for part in range(len(self.layers))]
+        return float(np.linalg.norm(layers)) / LARGEST_NORM or 1.0
+
+    @cached_property
+    def pairs(self) -> Ints:
+        """``[P, 2]`` the pairs of compared rows, by their place, that are of one layer."""
+        own = self.parts[self.rows]
+        return np.argwhere(own[:, None] == own)
+
+    @cached_property
+    def grams(self) -> Floats:
+        """``[P, L, L]`` the dot products of two rows' codes."""
+        found = [self._exact[one] @ self._exact[other].T for one, other in self.pairs]
+        return np.ascontiguousarray(np.stack(found), np.float32)
+
+    def towards(self, query: NDArray[np.float32]) -> Doubles:
+        """Return ``query`` ``[K * D]`` scaled to length 1; zeros stay zeros."""
+        return unit(query.astype(np.float64))
+
+    def lut(self, towards: Doubles) -> Doubles:
+        """Return the dot product of each compared code with the query, ``[Q, L]``."""
+        own = towards.reshape(len(self.layers), -1)  # [K, D]
+        return np.stack(
+            [
+                table @ own[part]
+                for table, part in zip(self._exact, self.parts[self.rows], strict=True)
+            ]
+        )
+
+    @property
+    def num_symbols(self) -> int:
+        """M: how many different steps there can be, as far as the compared rows tell."""
+        return int(self.tables.shape[1] ** len(self.rows))
+
+    def symbols(self, codes: NDArray[np.uint16]) -> NDArray[np.int32]:
+        """Return each step of codes ``[R, C, T]`` as one number, ``[R, T]``."""
+        found = np.zeros((len(codes), codes.shape[2]), np.int32)
+        for row in self.rows:
+            found = found * self.tables.shape[1] + codes[:, row]
+        return found
+
+    def dots(self, lut: Floats) -> Floats:
+        """Return the dot product of every symbol with a query, ``[M]``."""
+        found = lut[0]
+        for row in lut[1:]:
+            found = (found[:, None] + row).ravel()
+        return found
+
+    @cached_property
+    def inverse_norms(self) -> Floats:
+        """One over the length of every symbol's vector, ``[M]``; 0 where it has none."""
+        norms = self._norms
+        return np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0).astype(np.float32)
+
+    def exact_cosines(self, symbols: NDArray[np.int64], lut: Doubles) -> Doubles:
+        """Return the cosines of some symbols with the query of ``lut``, in float64."""
+        norms = self._norms[symbols]
+        dots = sum(row[code] for row, code in zip(lut, self._codes(symbols), strict=True))
+        return np.divide(dots, norms, out=np.zeros_like(norms), where=norms > 0)
+
+    def columns(self, packing: Packing) -> Ints:
+        """Return ``[S]`` the place of each column's row, Q where it is not compared."""
+        places = np.full(packing.columns, len(self.rows), np.int64)
+        for place, row in enumerate(self.rows):
+            places[row * packing.steps : (row + 1) * packing.steps] = place
+        return places
+
+    def _codes(self, symbols: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Return the code of each compared row."""
+        size = self.tables.shape[1]
+        powers = size ** np.arange(len(self.rows))[::-1]
+        return [symbols // power % size for power in powers]
+
+    @cached_property
+    def _norms(self) -> Doubles:
+        """The length of every symbol's vector, ``[M]``."""
+        codes, squares = self._codes(np.arange(self.num_symbols)), np.zeros(self.num_symbols)
+        for one, other in self.pairs:
+            gram = self._exact[one] @ self._exact[other].T
+            squares += gram[codes[one], codes[other]]
+        return np.sqrt(np.maximum(squares, 0))
+
+    @cached_property
+    def _exact(self) -> Doubles:
+        """The codebooks of the compared rows in float64, ``[Q, L, D]``."""
+        return self.tables[self.rows].astype(np.float64)

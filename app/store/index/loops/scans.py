@@ -1,0 +1,154 @@
+"""Sums of look-ups, and which of them are high enough.
+
+A column is one code of every stream: S of them, of which four are looked up at a time.
+Shape letters: R streams, S columns (C * T, rounded up to fours), H planes of ninth bits, L
+codebook size, N queries, Q rows that are compared.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.store.index.lookups import Bytes, Floats, Ints, Packed
+from app.store.index.loops.compiled import compiled
+
+TILE = 2048  # sums of so many streams stay in the first-level cache
+ROWS_OF_MANY = 256  # and the codes of so many
+NINTH = np.uint32(256)  # a code's ninth bit
+
+
+@compiled
+def _code(low: np.unsignedinteger, plane: np.unsignedinteger, place: int) -> np.uint32:
+    """Return a code from its low bits and the plane's byte, in which it is at ``place``."""
+    return np.uint32(low) | (np.uint32(plane) << np.uint32(8) >> np.uint32(place) & NINTH)
+
+
+@compiled
+def _look_up_eight(low: Packed, plane: Bytes, tables: Ints, lut: Floats, out: Floats) -> None:
+    """Add to ``out`` ``[R]`` the look-ups of eight columns ``[8, R]``."""
+    l0, l1, l2, l3, l4, l5, l6, l7 = (
+        low[0], low[1], low[2], low[3], low[4], low[5], low[6], low[7]
+    )  # fmt: skip
+    t0, t1, t2, t3 = lut[tables[0]], lut[tables[1]], lut[tables[2]], lut[tables[3]]
+    t4, t5, t6, t7 = lut[tables[4]], lut[tables[5]], lut[tables[6]], lut[tables[7]]
+    for i in range(len(out)):
+        bits = plane[i]
+        out[i] += (
+            (t0[_code(l0[i], bits, 0)] + t1[_code(l1[i], bits, 1)])
+            + (t2[_code(l2[i], bits, 2)] + t3[_code(l3[i], bits, 3)])
+        ) + (
+            (t4[_code(l4[i], bits, 4)] + t5[_code(l5[i], bits, 5)])
+            + (t6[_code(l6[i], bits, 6)] + t7[_code(l7[i], bits, 7)])
+        )
+
+
+@compiled
+def _look_up_four(low: Packed, plane: Bytes, tables: Ints, lut: Floats, out: Floats) -> None:
+    """Add to ``out`` ``[R]`` the look-ups of four columns ``[4, R]``, the first of a plane."""
+    l0, l1, l2, l3 = low[0], low[1], low[2], low[3]
+    t0, t1, t2, t3 = lut[tables[0]], lut[tables[1]], lut[tables[2]], lut[tables[3]]
+    for i in range(len(out)):
+        bits = plane[i]
+        out[i] += (t0[_code(l0[i], bits, 0)] + t1[_code(l1[i], bits, 1)]) + (
+            t2[_code(l2[i], bits, 2)] + t3[_code(l3[i], bits, 3)]
+        )
+
+
+@compiled
+def sums(low: Packed, high: Bytes, tables: Ints, lut: Floats, out: Floats) -> None:
+    """Write to ``out`` ``[R]`` the sum of each stream's look-ups in one query's table.
+
+    Args:
+        low: ``[S, R]`` the codes; their low eight bits where there are planes in ``high``.
+        high: ``[H, R]`` bit j % 8 of plane j // 8 is the ninth bit of column j; or no planes.
+        tables: ``[S]`` which table a column is looked up in.
+        lut: ``[Q + 1, L]``; the last one is zero, for columns that are not compared.
+        out: Where to.
+    """
+    no_plane = np.zeros(TILE, np.uint8)
+    for start in range(0, len(out), TILE):
+        end = min(start + TILE, len(out))
+        part = out[start:end]
+        part[:] = 0
+        for g in range(0, len(tables), 8):
+            own = tables[g : g + 8]
+            if own.min() == len(lut) - 1:
+                continue
+            plane = high[g >> 3, start:end] if len(high) else no_plane
+            if len(own) == 8:
+                _look_up_eight(low[g : g + 8, start:end], plane, own, lut, part)
+            else:
+                _look_up_four(low[g : g + 4, start:end], plane, own, lut, part)
+
+
+@compiled
+def sums_of_many(low: Packed, high: Bytes, tables: Ints, lut: Floats, out: Floats) -> None:
+    """Write to ``out`` ``[R, N]`` what ``sums`` would for each query; ``lut`` ``[Q + 1, L, N]``."""
+    num_columns, num_queries = len(tables), out.shape[1]
+    codes = np.empty((ROWS_OF_MANY, num_columns), np.uint32)  # unsigned: no index wraps around
+    for start in range(0, len(out), ROWS_OF_MANY):
+        size = min(ROWS_OF_MANY, len(out) - start)
+        for j in range(num_columns):
+            for i in range(size):
+                bits = high[j >> 3, start + i] if len(high) else np.uint8(0)
+                codes[i, j] = _code(low[j, start + i], bits, j & 7)
+        for i in range(size):
+            own, at = out[start + i], codes[i]
+            own[:] = 0
+            for g in range(0, num_columns, 4):
+                x0, x1 = lut[tables[g], at[g]], lut[tables[g + 1], at[g + 1]]
+                x2, x3 = lut[tables[g + 2], at[g + 2]], lut[tables[g + 3], at[g + 3]]
+                for n in range(num_queries):
+                    own[n] += (x0[n] + x1[n]) + (x2[n] + x3[n])
+
+
+@compiled
+def passing(
+    found: Floats, norms: NDArray[np.uint16], least: float, error: float, rows: NDArray[np.int32]
+) -> int:
+    """Write to ``rows`` which streams may score ``least`` or more; return how many.
+
+    Args:
+        found: ``[R]`` what ``sums`` found.
+        norms: ``[R]`` lengths of the means, rounded up; 0 where a stream has been removed.
+        least: The score.
+        error: Of a sum, at most.
+        rows: ``[R]``, where to.
+    """
+    rounded = np.float32(1 if least > 0 else 0)  # the norm may be so much smaller
+    bound, slack = np.float32(least), np.float32(error)
+    count = 0
+    for i in range(len(found)):
+        norm = np.float32(norms[i])
+        if found[i] >= bound * (norm - rounded) - slack and norm > 0:
+            rows[count] = i
+            count += 1
+    return count
+
+
+@compiled
+def passing_of_many(
+    found: Floats,
+    norms: NDArray[np.uint16],
+    least: Floats,
+    errors: Floats,
+    rows: NDArray[np.int32],
+    queries: NDArray[np.int32],
+) -> int:
+    """Write to ``rows`` and ``queries`` which streams may score ``least`` ``[N]`` with which."""
+    num_queries = found.shape[1]
+    count = 0
+    for i in range(len(found)):
+        norm, own = np.float32(norms[i]), found[i]
+        if norm == 0:
+            continue
+        good = 0
+        for n in range(num_queries):
+            good += own[n] >= min(least[n] * norm, least[n] * (norm - np.float32(1))) - errors[n]
+        if good == 0:
+            continue
+        for n in range(num_queries):
+            if own[n] >= min(least[n] * norm, least[n] * (norm - np.float32(1))) - errors[n]:
+                rows[count] = i
+                queries[count] = n
+                count += 1
+    return count

@@ -1,0 +1,62 @@
+"""How the log is written to stderr: text for people, or a JSON object a line for programs.
+
+A record carries named values in ``extra={"fields": {...}}``; both formats show them. What is
+logged while a request is answered carries the id of that request.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Literal
+
+from app.telemetry.request_context import current_request
+
+LogFormat = Literal["text", "json"]
+
+
+def configure(log_format: LogFormat, *, level: str = "info") -> None:
+    """Send every log of the process, uvicorn's too, to stderr in this format."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+
+
+class JsonLines(logging.Formatter):
+    """A JSON object a line: time, level, logger, message, request_id and what else is known."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line: dict[str, object] = {
+            "time": _time(record).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)  # ASCII: whatever is in it stays on one line
+
+
+class TextLines(logging.Formatter):
+    """Time, level, message, then the named values as ``name=value``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; of an error with its traceback, several."""
+        values = " ".join(f"{name}={value}" for name, value in _fields(record).items())
+        words = [f"{_time(record):%H:%M:%S}", record.levelname.lower(), record.getMessage(), values]
+        line = " ".join(word for word in words if word)
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+def _time(record: logging.LogRecord) -> datetime:
+    return datetime.fromtimestamp(record.created, UTC)
+
+
+def _fields(record: logging.LogRecord) -> Mapping[str, object]:
+    request = current_request.get()
+    fields = {"request_id": request.id} if request and not request.is_over else {}
+    return fields | getattr(record, "fields", {})

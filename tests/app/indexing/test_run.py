@@ -1,0 +1,174 @@
+"""Files into the index: which, under which id, several at once."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.errors import InvalidRequest, Overloaded, StoreUnavailable
+from app.indexing.bulk import BulkIndex
+from app.indexing.run import Outcome, files_below, files_of_manifest, index_files
+from app.main import open_service
+from app.service.service import RetrievalService
+from app.settings import Settings
+
+
+@pytest.fixture
+def service(settings: Settings) -> Iterator[RetrievalService]:
+    opened = open_service(settings)
+    with opened.store, opened.engine:
+        yield opened
+
+
+@pytest.fixture
+def folder(tmp_path: Path, sound: bytes, picture: bytes) -> Path:
+    root = tmp_path / "media"
+    (root / "b" / ".hidden").mkdir(parents=True)
+    for name in ("z.wav", "b/a.wav", "b/.hidden/x.wav", ".y.wav"):
+        (root / name).write_bytes(sound)
+    (root / "b" / "p.png").write_bytes(picture)
+    (root / "b" / "notes.mp4").write_text("no media")
+    (root / "b" / "notes.txt").write_text("not even by its name")
+    (root / "b" / "nameless").write_bytes(sound)
+    (root / "broken.wav").symlink_to(root / "ghost.wav")
+    return root
+
+
+def run(
+    service: RetrievalService, folder: Path, stop: threading.Event | None = None
+) -> list[Outcome]:
+    files = files_below(folder)
+    return list(index_files(BulkIndex(service), files, at_once=3, stop=stop or threading.Event()))
+
+
+def test_files_are_named_by_their_path_in_a_fixed_order(folder: Path) -> None:
+    assert [file.item_id for file in files_below(folder)] == [
+        "broken.wav",
+        "z.wav",
+        "b:a.wav",
+        "b:nameless",
+        "b:notes.mp4",
+        "b:p.png",
+    ]
+    assert next(files_below(folder / "b", prefix="b")).item_id == "b:a.wav"
+    assert next(files_below(folder / "b", prefix="b")).metadata == {"path": "b/a.wav"}
+
+
+def test_each_file_is_indexed_or_said_why_not(service: RetrievalService, folder: Path) -> None:
+    outcomes = {outcome.file.item_id: outcome for outcome in run(service, folder)}
+    assert list(outcomes) == [file.item_id for file in files_below(folder)]
+    kinds = {name: outcome.kind for name, outcome in outcomes.items()}
+    assert kinds == {
+        "broken.wav": "failed",
+        "z.wav": "indexed",
+        "b:a.wav": "indexed",
+        "b:nameless": "indexed",
+        "b:notes.mp4": "failed",
+        "b:p.png": "indexed",
+    }
+    assert outcomes["broken.wav"].detail == "it cannot be read: No such file or directory"
+    assert service.get("b:p.png").metadata == {"path": "b/p.png"}
+
+
+def test_what_has_not_changed_is_passed_over(
+    service: RetrievalService, folder: Path, picture: bytes
+) -> None:
+    run(service, folder)
+    (folder / "z.wav").write_bytes(picture)
+    kinds = {outcome.file.item_id: outcome.kind for outcome in run(service, folder)}
+    assert kinds["z.wav"] == "indexed"
+    assert kinds["b:a.wav"] == kinds["b:p.png"] == "unchanged"
+    assert service.get("z.wav").streams.keys() == {"video"}
+
+
+def test_nothing_more_is_begun_once_stopped(service: RetrievalService, folder: Path) -> None:
+    stop = threading.Event()
+    outcomes = index_files(BulkIndex(service), files_below(folder), at_once=1, stop=stop)
+    first = [next(outcomes), next(outcomes)]
+    stop.set()
+    rest = list(outcomes)
+    assert [outcome.file.item_id for outcome in first] == ["broken.wav", "z.wav"]
+    assert len(first) + len(rest) < 6 or all(outcome.kind for outcome in rest)
+    indexed = [outcome for outcome in first + rest if outcome.kind == "indexed"]
+    assert len(service.store) == len(indexed)
+
+
+def test_a_file_waits_while_the_service_is_overloaded(
+    service: RetrievalService, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[object] = []
+    submit = service.engine.submit
+
+    def overloaded(source: object, *args: object) -> object:
+        tried.append(source)
+        if tried.count(source) == 1:
+            error = Overloaded("too much waits", retry_after_seconds=1)
+            error.retry_after_seconds = 0.001
+            raise error
+        return submit(source, *args)
+
+    monkeypatch.setattr(service.engine, "submit", overloaded)
+    kinds = {outcome.file.item_id: outcome.kind for outcome in run(service, folder)}
+    assert kinds["z.wav"] == "indexed"
+    assert tried.count(folder / "z.wav") == 2
+
+
+def test_files_that_cannot_be_written_are_said_to_have_failed(
+    service: RetrievalService, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(service.store, "add_many", full)
+    details = {outcome.file.item_id: outcome.detail for outcome in run(service, folder)}
+    assert details["z.wav"] == details["b:a.wav"] == "the disk is full"
+    assert len(service.store) == 0
+
+
+@pytest.mark.parametrize("name", ["list.csv", "list.jsonl"])
+def test_a_manifest_names_files_ids_and_metadata(
+    service: RetrievalService, folder: Path, name: str
+) -> None:
+    manifest = folder / name
+    manifest.write_text(
+        "path,id,album\nz.wav,my-sound,farm\nb/p.png,,zoo\n"
+        if name == "list.csv"
+        else '{"path": "z.wav", "id": "my-sound", "album": "farm"}\n\n'
+        '{"path": "b/p.png", "album": "zoo"}\n'
+    )
+    stop = threading.Event()
+    outcomes = list(
+        index_files(BulkIndex(service), files_of_manifest(manifest), at_once=2, stop=stop)
+    )
+    assert [outcome.kind for outcome in outcomes] == ["indexed", "indexed"]
+    assert service.get("my-sound").metadata == {"path": "z.wav", "album": "farm"}
+    assert service.get("b:p.png").metadata == {"path": "b/p.png", "album": "zoo"}
+
+
+def test_an_id_that_comes_again_is_said(service: RetrievalService, folder: Path) -> None:
+    manifest = folder / "twice.csv"
+    manifest.write_text("path,id\nz.wav,same\nb/a.wav,same\n")
+    stop = threading.Event()
+    outcomes = list(
+        index_files(BulkIndex(service), files_of_manifest(manifest), at_once=2, stop=stop)
+    )
+    assert [outcome.kind for outcome in outcomes] == ["indexed", "failed"]
+    assert "has its id 'same'" in outcomes[1].detail
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "id\nx\n"),
+        ("b.csv", "path,id\na,b,c\n"),
+        ("c.jsonl", "[]\n"),
+        ("d.jsonl", "{\n"),
+        ("e.jsonl", '{"path": 3}\n'),
+        ("f.jsonl", "\xff\xfe"),
+    ],
+)
+def test_what_is_no_manifest_is_said(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_bytes(text.encode("latin-1"))
+    with pytest.raises(InvalidRequest, match=name):
+        list(files_of_manifest(tmp_path / name))

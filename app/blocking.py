@@ -8,16 +8,10 @@ its end without an event loop.
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
-
-
-class HasCore(Protocol):
-    """An object whose calls are carried out by another one, which never suspends."""
-
-    _core: Any
 
 
 def blocking(
@@ -26,7 +20,7 @@ def blocking(
     """Return ``method`` as a plain method that runs it on ``self._core``."""
 
     @wraps(method)
-    def call(self: HasCore, *args: Params.args, **kwargs: Params.kwargs) -> Result:
+    def call(self: Any, /, *args: Params.args, **kwargs: Params.kwargs) -> Result:
         return finish(method(self._core, *args, **kwargs))
 
     return call
@@ -38,7 +32,7 @@ def blocking_iterator(
     """Return an asynchronous generator method as a plain one that runs it on ``self._core``."""
 
     @wraps(method)
-    def iterate(self: HasCore, *args: Params.args, **kwargs: Params.kwargs) -> Iterator[Result]:
+    def iterate(self: Any, /, *args: Params.args, **kwargs: Params.kwargs) -> Iterator[Result]:
         steps: Any = method(self._core, *args, **kwargs)
         try:
             while True:
@@ -54,7 +48,11 @@ def blocking_iterator(
 
 
 def finish(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine that never suspends; return its result."""
+    """Run a coroutine that never suspends; return its result.
+
+    Raises:
+        RuntimeError: It does suspend.
+    """
     try:
         coroutine.send(None)
     except StopIteration as end:

@@ -1,19 +1,19 @@
-"""Every error the service answers with, and the status it is answered by.
+"""Every error of the service, and the HTTP status that it becomes.
 
 * ServiceError            500
-  + Unauthorized          401  no API key, or one that is not known here
+  + Unauthorized          401  no API key, or an unknown one
   + Forbidden             403  the API key may not do this
   + InvalidRequest        422  a field is missing, unknown or out of range
   + InvalidMedia          422  the upload is not a decodable clip or sentence
-  + StoreLimit            422  more than the store in use can go through for one answer
+  + StoreLimit            422  more than this kind of store can scan for one answer
   + TooLarge              413  longer or heavier than Settings allows
-  + UnsupportedBody       415  a body of a media type that the call does not take
+  + UnsupportedBody       415  the call does not take bodies of this media type
   + NotFound              404  no such item or path
-  + ItemExists            409  an item of that id is already there
+  + ItemExists            409  an item with that id exists
   + IndexMismatch         409  the index was built with another checkpoint
-  + RateLimited           429  the API key asks more often than it may
+  + RateLimited           429  the API key is over its rate limit
   + StoreUnavailable      503  the data directory is in use, damaged or not writable
-  + Overloaded            503  as much waits as may wait; Retry-After says when to come back
+  + Overloaded            503  the queue is full; Retry-After says when to try again
   + EngineFailed          503  decoding or encoding broke down; it is being repaired
   + Starting              503  the checkpoint is being loaded
   + Stopping              503  the service is being stopped
@@ -21,7 +21,11 @@
 The message says what was wrong, with the value, and what to do.
 """
 
-from typing import ClassVar
+import reprlib
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+MAX_NAMED = 10  # invalid fields that one error names
 
 
 class ServiceError(Exception):
@@ -32,7 +36,7 @@ class ServiceError(Exception):
 
 
 class Unauthorized(ServiceError):
-    """There is no API key with the request, or one that is not known here."""
+    """The request has no API key, or an unknown one."""
 
     status = 401
 
@@ -48,6 +52,14 @@ class InvalidRequest(ServiceError):
 
     status = 422
 
+    @classmethod
+    def of_fields(cls, errors: Sequence[Mapping[str, Any]]) -> Self:
+        """Return the error that names each invalid field, from pydantic's list of errors."""
+        sentences = [_field_error(error) for error in errors[:MAX_NAMED]]
+        if len(errors) > MAX_NAMED:
+            sentences.append(f"and {len(errors) - MAX_NAMED} more")
+        return cls("; ".join(sentences))
+
 
 class InvalidMedia(ServiceError):
     """The upload is not a decodable clip, sound, picture or sentence."""
@@ -56,7 +68,7 @@ class InvalidMedia(ServiceError):
 
 
 class StoreLimit(ServiceError):
-    """The store in use would have to go through more than it can for one answer."""
+    """The store in use would have to scan more than it can for one answer."""
 
     status = 422
 
@@ -68,7 +80,7 @@ class TooLarge(ServiceError):
 
 
 class UnsupportedBody(ServiceError):
-    """The body has a media type that the call does not take."""
+    """The call does not take bodies of this media type."""
 
     status = 415
 
@@ -80,7 +92,7 @@ class NotFound(ServiceError):
 
 
 class ItemExists(ServiceError):
-    """An item of that id is already there."""
+    """An item with that id exists."""
 
     status = 409
 
@@ -98,7 +110,7 @@ class IndexMismatch(ServiceError):
 
 
 class RateLimited(ServiceError):
-    """The API key asks more often than it may."""
+    """The API key is over its rate limit."""
 
     status = 429
 
@@ -114,7 +126,7 @@ class StoreUnavailable(ServiceError):
 
 
 class Overloaded(ServiceError):
-    """As much waits as may wait; the same request succeeds later."""
+    """The queue is full; the same request succeeds later."""
 
     status = 503
 
@@ -124,21 +136,29 @@ class Overloaded(ServiceError):
 
 
 class EngineFailed(ServiceError):
-    """Decoding or encoding broke down, not by the fault of the request, and is being repaired."""
+    """Decoding or encoding broke down through no fault of the request, and is being repaired."""
 
     status = 503
     retry_after_seconds = 2
 
 
 class Starting(ServiceError):
-    """The service has been started and loads its checkpoint: it is alive, and not yet ready."""
+    """The service is loading its checkpoint: it is alive, but not yet ready."""
 
     status = 503
     retry_after_seconds = 1
 
 
 class Stopping(ServiceError):
-    """The service is being stopped: it answers what it has, and is to be given no more."""
+    """The service is being stopped: it finishes what it has, and should get no new requests."""
 
     status = 503
     retry_after_seconds = 10
+
+
+def _field_error(error: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in error["loc"] if part not in {"body", "query", "path"})
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] in {"missing", "extra_forbidden"}:
+        return f"{where}: {message}"
+    return f"{where} is {reprlib.repr(error['input'])}: {message}"

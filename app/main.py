@@ -1,9 +1,9 @@
-"""Settings in, the service or the ASGI app out."""
+"""Builds the service and the ASGI app from settings."""
 
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from importlib.metadata import version
 
@@ -30,8 +30,11 @@ from app.engine.allocator import keep_freed_memory
 from app.engine.engine import Engine
 from app.engine.observer import EngineObserver
 from app.errors import Forbidden, RateLimited, Unauthorized
+from app.indexing.bulk import BulkIndex
 from app.indexing.jobs import IndexJobs
 from app.indexing.media_root import MediaRoot
+from app.service.async_service import AsyncRetrievalService
+from app.service.items import Items
 from app.service.media_folder import MediaFolder
 from app.service.service import RetrievalService
 from app.settings import Settings
@@ -41,11 +44,13 @@ from app.store.milvus.collection import Address
 from app.store.milvus.store import MilvusStore
 from app.telemetry.metrics import Metrics
 from app.telemetry.tracing import trace
-from model.calibration import read_calibration
+from model.calibration import Calibration, read_calibration
 from model.checkpoint import locate
 from model.device import usable_device
 from model.encoder import Encoder
 
+# A thread that returns from an operation waits for the GIL while another runs Python: up to 5 ms
+# by default, where a whole sentence takes 12.
 SWITCH_SECONDS = 0.0005
 
 
@@ -53,59 +58,31 @@ def open_engine(settings: Settings, *, observer: EngineObserver | None = None) -
     """Load the checkpoint.
 
     Args:
-        settings: Which one, and where it runs.
-        observer: Told how the engine works.
+        settings: Which checkpoint, and the device it runs on.
+        observer: Receives events of the engine.
 
     Raises:
         CheckpointError: It is missing, damaged or does not fit.
-        ConfigError: The device is not there.
+        ConfigError: The device does not exist.
     """
     # With more threads float32 sums change in the last bits with the load, and so may codes.
     torch.set_num_threads(1)
-    # A thread that comes back from an operation waits for Python's lock as long as another runs
-    # Python: up to 5 ms unless told otherwise, where a whole sentence takes 12.
     sys.setswitchinterval(SWITCH_SECONDS)
     keep_freed_memory()
     encoder = Encoder.from_pretrained(settings.checkpoint, device=usable_device(settings.device))
     return Engine(encoder, settings, observer=observer)
 
 
-def open_service(
-    settings: Settings, *, read_only: bool = False, observer: EngineObserver | None = None
-) -> RetrievalService:
-    """Load the checkpoint and open the index.
-
-    Args:
-        settings: Which ones.
-        observer: Told how the engine works.
-        read_only: Only search, beside another process that may write.
-
-    Raises:
-        CheckpointError: The checkpoint is missing, damaged or does not fit.
-        ConfigError: The device is not there.
-        IndexMismatch: The index was built with another checkpoint.
-        StoreUnavailable: Another process writes to the data directory, or the index cannot be
-            opened.
-    """
-    engine = open_engine(settings, observer=observer)
-    return RetrievalService(
-        engine,
-        open_store(settings, engine.encoder, read_only=read_only),
-        media=MediaFolder(settings.data_dir / "media"),
-        calibration=read_calibration(locate(settings.checkpoint)),
-    )
-
-
 def open_store(settings: Settings, encoder: Encoder, *, read_only: bool = False) -> Store:
-    """Open the index: in Milvus where its address is set, else in the data directory.
+    """Open the index: in Milvus if its address is set, else in the data directory.
 
     Args:
-        settings: Which one.
+        settings: Which index.
         encoder: The checkpoint whose codes it holds.
         read_only: Only search, beside another process that may write.
 
     Raises:
-        ConfigError: Milvus is wanted and ``pymilvus`` is not installed.
+        ConfigError: Milvus is configured and ``pymilvus`` is not installed.
         IndexMismatch: The index was built with another checkpoint.
         StoreUnavailable: Another process writes to the data directory, or the index cannot be
             opened.
@@ -126,13 +103,22 @@ def open_store(settings: Settings, encoder: Encoder, *, read_only: bool = False)
     )
 
 
-def open_jobs(service: RetrievalService, settings: Settings) -> IndexJobs:
-    """Return the jobs of a service, to be entered."""
-    return IndexJobs(
-        service,
-        settings.data_dir / "jobs",
-        root=MediaRoot(settings.media_root) if settings.media_root else None,
-    )
+def open_items(settings: Settings, engine: Engine, *, read_only: bool = False) -> Items:
+    """Open the stored items and their media; see ``open_store``."""
+    store = open_store(settings, engine.encoder, read_only=read_only)
+    return Items(engine, store, MediaFolder(settings.data_dir / "media"))
+
+
+def open_service(settings: Settings, *, read_only: bool = False) -> RetrievalService:
+    """Load the checkpoint and open the index, for use in Python; see ``open_store``.
+
+    Raises:
+        CheckpointError: The checkpoint is missing, damaged or does not fit.
+        ConfigError: The device does not exist.
+    """
+    engine = open_engine(settings)
+    items = open_items(settings, engine, read_only=read_only)
+    return RetrievalService(engine, items, _calibration(settings))
 
 
 def create_app(settings: Settings, *, writer_url: str | None = None) -> FastAPI:
@@ -140,11 +126,11 @@ def create_app(settings: Settings, *, writer_url: str | None = None) -> FastAPI:
 
     Args:
         settings: Of the service.
-        writer_url: Where another process serves the same data directory and writes to it. This
-            one then only reads, and passes on what would change something.
+        writer_url: The address of another process that serves the same data directory and writes
+            to it. This one then only reads, and forwards requests that change something.
 
     Raises:
-        ConfigError: The address is public, but there is no API key; or tracing is wanted and its
+        ConfigError: The address is public and there is no API key; or tracing is enabled and its
             packages are missing.
     """
     app = FastAPI(
@@ -152,15 +138,16 @@ def create_app(settings: Settings, *, writer_url: str | None = None) -> FastAPI:
         summary="Video, sound and text as one shared vocabulary of discrete codes, and search",
         version=version("srcid"),
         lifespan=partial(_serving, settings=settings, is_writer=writer_url is None),
-        # FastAPI's own, which looks for an exporter at each request: ours is `trace`.
+        # FastAPI's own telemetry looks for an exporter at each request; ours is `trace`.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.state.live = live.LiveTurns(settings.max_live)
+    app.state.settings = settings
+    app.state.live_limit = live.LiveLimit(settings.max_live)
     app.state.metrics = Metrics()
     stack.install(app, settings, metrics=app.state.metrics, writer_url=writer_url)
     app.state.tracer = trace(app) if settings.tracing else None
     problems.install(app)
-    # Looked through in this order: what is asked most comes first.
+    # Matched in this order: the most frequent first.
     for part in (encode, search, items, codes, jobs, embeddings, live, model, metrics):
         app.include_router(part.router, responses=may_answer(Unauthorized, Forbidden, RateLimited))
     app.include_router(health.router)
@@ -170,23 +157,32 @@ def create_app(settings: Settings, *, writer_url: str | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _serving(app: FastAPI, *, settings: Settings, is_writer: bool) -> AsyncIterator[None]:
-    """Open the service while the app runs; who writes also sweeps up and works off jobs."""
+    """Open the service while the app runs. The process that writes also runs jobs."""
     measured: Metrics = app.state.metrics
-    # In a thread: the loop answers meanwhile that the process is alive.
-    service = await asyncio.to_thread(
-        open_service, settings, observer=measured, read_only=not is_writer
-    )
-    app.state.service = service
-    measured.describe(version=app.version, fingerprint=service.engine.encoder.fingerprint)
-    measured.items.set_function(lambda: len(service.store))
-    measured.queue_length.set_function(lambda: service.engine.num_waiting)
-    with service.store, service.engine:
+
+    def open_parts() -> tuple[Engine, Items]:
+        engine = open_engine(settings, observer=measured)
+        return engine, open_items(settings, engine, read_only=not is_writer)
+
+    # In a thread: meanwhile the event loop answers that the process is alive.
+    engine, stored = await asyncio.to_thread(open_parts)
+    app.state.service = AsyncRetrievalService(engine, stored, _calibration(settings))
+    measured.describe(version=app.version, fingerprint=engine.encoder.fingerprint)
+    measured.items.set_function(lambda: len(stored.store))
+    measured.queue_length.set_function(lambda: engine.num_waiting)
+    with closing(stored), engine:
         if not is_writer:
             yield
         else:
-            sweeping = asyncio.create_task(asyncio.to_thread(service.items.sweep))
-            with open_jobs(service, settings) as app.state.jobs:
+            sweeping = asyncio.create_task(asyncio.to_thread(stored.sweep))
+            root = MediaRoot(settings.media_root) if settings.media_root else None
+            index = BulkIndex(engine, stored)
+            with IndexJobs(index, settings.data_dir / "jobs", root=root) as app.state.jobs:
                 yield
             await sweeping
     if app.state.tracer:
         app.state.tracer.shutdown()
+
+
+def _calibration(settings: Settings) -> Calibration | None:
+    return read_calibration(locate(settings.checkpoint))

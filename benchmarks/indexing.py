@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,12 +24,12 @@ import numpy as np
 import torch
 import typer
 
+from app.engine.engine import Engine
 from app.engine.observer import Unobserved
 from app.indexing.bulk import BulkIndex
 from app.indexing.run import FileToIndex, files_below, index_files
-from app.main import open_service
-from app.service.items import Unkept
-from app.service.service import RetrievalService
+from app.main import open_engine, open_items, open_store
+from app.service.items import Items, PreparedItem
 from app.settings import Settings
 from app.store.base import Item, Stream
 from benchmarks.goals import Goal
@@ -154,16 +155,17 @@ def throughput(plan: Plan, folder: Path) -> list[str]:
 def indexed(media: Path, data_dir: Path) -> Run:
     """Index as ``srcid index`` does."""
     busy = Busy()
-    service = open_service(Settings(data_dir=data_dir), observer=busy)
-    with service.store, service.engine:
-        index = BulkIndex(service)
-        warm_up(service, next(files_below(media)).path)
-        before, started = processor_seconds(service), time.monotonic()
+    settings = Settings(data_dir=data_dir)
+    engine = open_engine(settings, observer=busy)
+    with closing(open_items(settings, engine)) as items, engine:
+        index = BulkIndex(engine, items)
+        warm_up(engine, next(files_below(media)).path)
+        before, started = processor_seconds(engine), time.monotonic()
         files = list(files_below(media))
         stop = threading.Event()
-        outcomes = list(index_files(index, files, at_once=index.num_at_once, stop=stop))
+        outcomes = list(index_files(index, files, workers=index.num_workers, stop=stop))
         ended = time.monotonic()
-        spent = processor_seconds(service) - before
+        spent = processor_seconds(engine) - before
     assert all(outcome.kind == "indexed" for outcome in outcomes)
     union, total = busy.seconds(started, ended)
     passed = ended - started
@@ -172,17 +174,17 @@ def indexed(media: Path, data_dir: Path) -> Run:
 
 def looped(media: Path, data_dir: Path) -> Run:
     """Index file after file, in one thread."""
-    service = open_service(Settings(data_dir=data_dir))
-    encoder = service.engine.encoder
+    settings = Settings(data_dir=data_dir)
+    encoder = Encoder.from_pretrained(settings.checkpoint)
     config = DecodeConfig(max_steps=60)
-    with service.store:
+    with open_store(settings, encoder) as store:
         encode(encoder, next(files_below(media)), config)
         before, started, inside = time.process_time(), time.monotonic(), 0.0
         files = list(files_below(media))
         for file in files:
             item, seconds = encode(encoder, file, config)
             inside += seconds
-            service.store.add(item, replace=True)
+            store.add(item, replace=True)
         passed = time.monotonic() - started
         spent = time.process_time() - before
     return Run(len(files) / passed, spent / len(files), inside / passed, inside / passed)
@@ -200,18 +202,18 @@ def encode(encoder: Encoder, file: FileToIndex, config: DecodeConfig) -> tuple[I
     return Item(file.item_id, streams, file.metadata, None, digest), seconds
 
 
-def warm_up(service: RetrievalService, path: Path) -> None:
+def warm_up(engine: Engine, path: Path) -> None:
     """Have every decode worker and thread do something."""
-    jobs = [service.engine.submit(path) for _ in range(4)]
+    jobs = [engine.submit(path) for _ in range(4)]
     for job in jobs:
         job.result()
 
 
-def processor_seconds(service: RetrievalService) -> float:
+def processor_seconds(engine: Engine) -> float:
     """Return what this process and its decode workers have spent."""
     ticks = os.sysconf("SC_CLK_TCK")
     spent = time.process_time()
-    for pid in service.engine._pool.pids:
+    for pid in engine._pool.pids:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         spent += (int(fields[11]) + int(fields[12])) / ticks
     return spent
@@ -274,9 +276,11 @@ def peak_of_indexing(media: Path, data_dir: Path) -> tuple[int, float]:
 
 def growth(plan: Plan, folder: Path) -> list[str]:
     """Measure what passing over, and committing, a group of files takes in a large index."""
-    service = open_service(Settings(data_dir=folder / "growth"))
+    settings = Settings(data_dir=folder / "growth")
+    engine = open_engine(settings)
+    stored = open_items(settings, engine)
     rng = np.random.default_rng(0)
-    rows, size = service.engine.encoder.vocabulary.tables.shape[:2]
+    rows, size = engine.encoder.vocabulary.tables.shape[:2]
 
     def items(first: int, count: int) -> list[Item]:
         return [
@@ -295,19 +299,19 @@ def growth(plan: Plan, folder: Path) -> list[str]:
 
     lines = ["", "## A large index", ""]
     lines += [f"| items | commit of {GROUP} files | passing over a file |", "|---|---|---|"]
-    with service.store:
+    with closing(stored):
         for wanted in plan.sizes:
-            while len(service.store) < wanted:
-                add(service, items(len(service.store), min(20_000, wanted - len(service.store))))
+            while len(stored.store) < wanted:
+                add(stored, items(len(stored.store), min(20_000, wanted - len(stored.store))))
             commits, looks = [], []
             for _ in range(15):
-                group = items(len(service.store), GROUP)
+                group = items(len(stored.store), GROUP)
                 started = time.perf_counter()
-                add(service, group)
+                add(stored, group)
                 commits.append(time.perf_counter() - started)
                 started = time.perf_counter()
                 for item in islice(group, 10):
-                    assert BulkIndex(service).digest(item.id) == item.sha256
+                    assert stored.digest(item.id) == item.sha256
                 looks.append((time.perf_counter() - started) / 10)
             lines.append(
                 f"| {wanted:,} | {1000 * statistics.median(commits):.1f} ms "
@@ -316,9 +320,9 @@ def growth(plan: Plan, folder: Path) -> list[str]:
     return lines
 
 
-def add(service: RetrievalService, items: Sequence[Item]) -> None:
+def add(stored: Items, items: Sequence[Item]) -> None:
     """Commit items as a group of files that are indexed."""
-    service.items.keep_all([Unkept(item, None, None) for item in items])
+    stored.keep_all([PreparedItem(item) for item in items])
 
 
 if __name__ == "__main__":

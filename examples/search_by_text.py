@@ -1,4 +1,4 @@
-"""Search an index by a sentence, then by the best hit: what is like that, but not what it is of?
+"""Search an index by a sentence.
 
     python examples/search_by_text.py "a dog barks" my-index
 
@@ -14,15 +14,14 @@ from model.modality import Modality
 
 def main(sentence: str, data_dir: str) -> None:
     # Only reads: a server may have the same folder open.
-    service = open_service(load_settings(data_dir=data_dir), read_only=True)
-    with service.store, service.engine:
+    with open_service(load_settings(data_dir=data_dir), read_only=True) as service:
         found = service.search(sentence, targets=[Modality.VIDEO, Modality.AUDIO], k=5, curves=True)
         for hit in found.hits:
             print(f"{hit.score:+.3f}  {hit.modality:5}  {hit.id}  second {hit.best_second}")
             bars = "".join("▁▂▃▄▅▆▇█"[round(7 * max(0.0, value))] for value in hit.curve or [])
             print(f"        by the second: {bars}")
         if found.nothing_matches:
-            print("no hit is likelier than not to be about that")
+            print("No confident match; showing the closest results.")
 
 
 if __name__ == "__main__":

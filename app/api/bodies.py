@@ -1,4 +1,4 @@
-"""The body of a request as one of several models: JSON, a form, or media as they are."""
+"""Request bodies as one of several models: JSON, a form, or raw media."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar, cast
@@ -9,70 +9,69 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 
 from app.api.deps import service_of
-from app.api.problems import invalid
 from app.errors import InvalidRequest, UnsupportedBody
 
 JSON, FORM = "application/json", "multipart/form-data"
 RAW = ("audio/*", "video/*", "image/*", "application/octet-stream")
-LISTS = {"targets"}  # fields of a form that may be given several times
-OBJECTS = {"metadata", "where", "plus", "minus", "exclude"}  # that are JSON themselves
+LISTS = {"targets"}  # form fields that may be repeated
+OBJECTS = {"metadata", "where", "plus", "minus", "exclude"}  # form fields that hold JSON
 
-Sent = TypeVar("Sent", bound=BaseModel)
-Uploaded = TypeVar("Uploaded", bound=BaseModel)
+JsonBody = TypeVar("JsonBody", bound=BaseModel)
+UploadBody = TypeVar("UploadBody", bound=BaseModel)
 
 
 def body_of(
-    sent: Mapping[str, type[Sent]], uploaded: type[Uploaded], *, files: int = 1
-) -> Callable[[Request], Awaitable[Sent | Uploaded]]:
-    """Return what reads JSON, a multipart form, or media as they are.
+    models: Mapping[str, type[JsonBody]], upload: type[UploadBody], *, files: int = 1
+) -> Callable[[Request], Awaitable[JsonBody | UploadBody]]:
+    """Return a reader of JSON, multipart forms and raw media.
 
-    What the query string names are fields too: of media as they are, all but the file. While no
-    more media can be taken, a file is refused before it is read.
+    Query parameters are fields too; with raw media they are every field except the file. A file
+    is rejected before it is read if the queue is full.
 
     Args:
-        sent: The model of a JSON body, by the field that tells it from the others.
-        uploaded: The model of a form, and of a body that is the file itself.
-        files: How many fields named file a form may have; one file comes as bytes, not a list.
+        models: The models of a JSON body, by the field that distinguishes each.
+        upload: The model of a form, and of a raw body.
+        files: The most fields named file of a form; a single file is bytes, not a list.
 
     Raises:
         InvalidRequest: The body does not fit the model; the message names the field.
-        Overloaded: It is a file, and as many wait as may.
+        Overloaded: It is a file, and the queue is full.
         UnsupportedBody: The body has another media type.
     """
 
-    async def read(request: Request) -> Sent | Uploaded:
+    async def read(request: Request) -> JsonBody | UploadBody:
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        given = _fields(request.query_params.multi_items())
+        params = _fields(request.query_params.multi_items())
         try:
             if media_type == JSON:
-                return _sent(_parsed(await request.body(), "the body"), sent, given)
+                return _json_body(_parsed(await request.body(), "the body"), models, params)
             if (media_type == FORM or _is_raw(media_type)) and files == 1:
-                service_of(request).engine.check_room()
+                service_of(request).check_room()
             if media_type == FORM:
                 form = await _form(request, files=files)
-                return uploaded.model_validate(_merged(given, form))
+                return upload.model_validate(_merged(params, form))
             if _is_raw(media_type):
                 data = await request.body()
                 file = data if files == 1 else [data]
-                return uploaded.model_validate(_merged(given, {"file": file}))
+                return upload.model_validate(_merged(params, {"file": file}))
         except ValidationError as error:
-            raise invalid(list(error.errors())) from None
+            raise InvalidRequest.of_fields(error.errors()) from None
         raise UnsupportedBody(
             f"the body has content type {media_type or 'none'!r}: send media as {FORM} with a "
-            "field named file, or as they are under their own type (audio/wav, video/mp4, "
-            f"image/png, application/octet-stream), or a sentence as {JSON} with a field named text"
+            "field named file, or raw under their own type (audio/wav, video/mp4, image/png, "
+            f"application/octet-stream), or a sentence as {JSON} with a field named text"
         )
 
     return read
 
 
-def body_schema(sent: Mapping[str, type[BaseModel]], uploaded: type[BaseModel]) -> dict[str, Any]:
+def body_schema(models: Mapping[str, type[BaseModel]], upload: type[BaseModel]) -> dict[str, Any]:
     """Return the ``openapi_extra`` of a route whose body ``body_of`` reads."""
-    models = [_inlined(model) for model in sent.values()]
-    form = _inlined(uploaded)
+    schemas = [_inlined(model) for model in models.values()]
+    form = _inlined(upload)
     raw = {"type": "string", "format": "binary", "title": "Media"}
     content = {
-        JSON: {"schema": models[0] if len(models) == 1 else {"anyOf": models}},
+        JSON: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}},
         FORM: {"schema": form},
         **{kind: {"schema": raw} for kind in RAW},
     }
@@ -92,13 +91,15 @@ def body_schema(sent: Mapping[str, type[BaseModel]], uploaded: type[BaseModel]) 
     }
 
 
-def _sent(body: object, sent: Mapping[str, type[Sent]], given: Mapping[str, object]) -> Sent:
-    """Return a JSON body as the model whose field it has; as the first where it has none."""
-    first = next(iter(sent))
+def _json_body(
+    body: object, models: Mapping[str, type[JsonBody]], params: Mapping[str, object]
+) -> JsonBody:
+    """Return a JSON body as the model whose field it has, or else as the first model."""
+    first = next(iter(models))
     if not isinstance(body, dict):
-        return sent[first].model_validate(body)
-    name = next((name for name in sent if name in body), first)
-    return sent[name].model_validate(_merged(given, body))
+        return models[first].model_validate(body)
+    name = next((name for name in models if name in body), first)
+    return models[name].model_validate(_merged(params, body))
 
 
 def _is_raw(media_type: str) -> bool:
@@ -106,14 +107,14 @@ def _is_raw(media_type: str) -> bool:
     return media_type in RAW or (f"{kind}/*" in RAW and media_type != f"{kind}/")
 
 
-def _merged(given: Mapping[str, object], body: Mapping[str, object]) -> dict[str, object]:
-    for name in given.keys() & body.keys():
-        raise InvalidRequest(f"{name} stands in the query string and in the body: give it once")
-    return {**given, **body}
+def _merged(params: Mapping[str, object], body: Mapping[str, object]) -> dict[str, object]:
+    for name in params.keys() & body.keys():
+        raise InvalidRequest(f"{name} is in the query string and in the body: give it once")
+    return {**params, **body}
 
 
 async def _form(request: Request, *, files: int) -> dict[str, object]:
-    """Read a form: files as bytes, everything else as text or the JSON that it holds."""
+    """Read a form: files as bytes, other fields as text or the JSON that they hold."""
     uploads: list[bytes] = []
     texts: list[tuple[str, str]] = []
     async with request.form(max_files=max(files, 8), max_fields=64) as form:
@@ -139,7 +140,7 @@ async def _form(request: Request, *, files: int) -> dict[str, object]:
 
 
 def _fields(pairs: list[tuple[str, str]]) -> dict[str, object]:
-    """Return fields by name: JSON where they hold it, lists where they may be given again."""
+    """Return fields by name: those of ``OBJECTS`` as JSON, those of ``LISTS`` as lists."""
     fields: dict[str, object] = {}
     for name, value in pairs:
         if name in LISTS:
@@ -152,7 +153,7 @@ def _fields(pairs: list[tuple[str, str]]) -> dict[str, object]:
 
 
 def _parsed(data: bytes, what: str) -> object:
-    """Read JSON, refusing what has no exact meaning: NaN, unpaired surrogates, endless nesting."""
+    """Parse JSON, rejecting what has no exact meaning: NaN, lone surrogates, endless nesting."""
     try:
         return pydantic_core.from_json(data, allow_inf_nan=False)
     except ValueError as error:
@@ -160,7 +161,7 @@ def _parsed(data: bytes, what: str) -> object:
 
 
 def _inlined(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the JSON schema of ``model`` without references, as it stands inside a document."""
+    """Return the JSON schema of ``model`` without references, for use inside a document."""
     schema = model.model_json_schema()
     definitions = schema.pop("$defs", {})
 

@@ -1,9 +1,8 @@
-"""Errors as ``application/problem+json`` (RFC 9457): the one place where they become answers."""
+"""Errors as ``application/problem+json`` (RFC 9457): the one place where they become responses."""
 
 import asyncio
 import math
 import re
-import reprlib
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -15,28 +14,27 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app.errors import InvalidRequest, NotFound, Overloaded, ServiceError
-from app.schemas import Problem
+from app.schemas.service import Problem
 from app.telemetry.request_context import current_request
 
 MEDIA_TYPE = "application/problem+json"
 KIND = "urn:srcid:"
 PROBLEM: dict[str, Any] = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
-# By RFC 9110, as Python calls them from 3.13 on: a kind must not depend on the Python.
+# The phrases of RFC 9110, as in Python 3.13: a problem's type must not depend on the Python.
 RENAMED = {413: "Content too large", 416: "Range not satisfiable", 422: "Unprocessable content"}
-# Refusals for want of room leave together, as often as this. One by one each would find the caches
-# cold; and at once, where several processes share a port, they would draw what comes next to the
-# one that refuses, away from those that have room.
-REFUSAL_SECONDS = 0.01
-MAX_TOLD = 10  # wrong fields that one answer names
+# Rejections of an overloaded server leave together, this often. One by one, each would find cold
+# caches; and where several processes share a port, a process that rejects at once would attract
+# the next requests, away from processes that have room (decision 26).
+REJECTION_SECONDS = 0.01
 
 
 def documents(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
-    """Return the ``responses`` of a route that may refuse a field, or answer with these errors."""
+    """Return the ``responses`` of a route that may reject a field or fail with these errors."""
     return may_answer(InvalidRequest, *errors)
 
 
 def may_answer(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
-    """Return the ``responses`` of routes that may answer with these errors."""
+    """Return the ``responses`` of routes that may fail with these errors."""
     by_status: dict[int | str, list[str]] = {}
     for error in errors:
         by_status.setdefault(error.status, []).append((error.__doc__ or "").rstrip("."))
@@ -52,51 +50,43 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(Exception, _our_mistake)
+    app.add_exception_handler(Exception, _internal_error)
 
 
 def problem(error: ServiceError) -> JSONResponse:
-    """Return the answer that ``error`` is given as."""
+    """Return the response for ``error``."""
     wait = error.retry_after_seconds
     headers = {} if wait is None else {"Retry-After": str(math.ceil(wait))}
     if error.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 wants it said how
+        headers["WWW-Authenticate"] = "Bearer"  # required by RFC 9110
     return _answer(error.status, _title(error), str(error), headers)
 
 
-async def refuse(error: ServiceError) -> JSONResponse:
-    """Return the answer that ``error`` is given as, once it is time for it."""
+async def reject(error: ServiceError) -> JSONResponse:
+    """Return the response for ``error``; rejections of an overloaded server wait for their time."""
     if isinstance(error, Overloaded):
         now = asyncio.get_running_loop().time()
-        await asyncio.sleep(REFUSAL_SECONDS - now % REFUSAL_SECONDS)
+        await asyncio.sleep(REJECTION_SECONDS - now % REJECTION_SECONDS)
     return problem(error)
 
 
 def describe(error: ServiceError) -> Problem:
-    """Return what is said of ``error`` where it concerns a part of the request only."""
+    """Return the problem of one part of a request, such as an item of a batch."""
     return _problem(error.status, _title(error), str(error))
-
-
-def invalid(errors: list[Any]) -> InvalidRequest:
-    """Say which fields of a request were wrong, from pydantic's list of errors."""
-    told = [_sentence(error) for error in errors[:MAX_TOLD]]
-    if len(errors) > MAX_TOLD:
-        told.append(f"and {len(errors) - MAX_TOLD} more")
-    return InvalidRequest("; ".join(told))
 
 
 async def _service_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)
-    return await refuse(error)
+    return await reject(error)
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return problem(invalid(list(error.errors())))
+    return problem(InvalidRequest.of_fields(list(error.errors())))
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer what the framework itself refuses: unknown paths, methods, malformed bodies."""
+    """Answer the framework's own errors: unknown paths, methods, malformed bodies."""
     assert isinstance(error, HTTPException)
     here = f"{request.method} {request.url.path}"
     if error.status_code == HTTPStatus.NOT_FOUND:
@@ -110,11 +100,11 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _gone(request: Request, error: Exception) -> JSONResponse:
-    """Answer nobody: without this, each upload that is broken off would be logged as our fault."""
+    """Keep broken uploads out of the log of our own failures; nobody reads this response."""
     return _answer(400, "Client disconnected", "the connection closed before the body was whole")
 
 
-async def _our_mistake(request: Request, error: Exception) -> JSONResponse:
+async def _internal_error(request: Request, error: Exception) -> JSONResponse:
     return _answer(
         500, "Internal error", "the service failed; its log says why. Nothing of this was kept"
     )
@@ -127,7 +117,7 @@ def _answer(
     headers = dict(headers or {})
     if (request := current_request.get()) is not None:
         body.request_id, request.problem = request.id, body.type.removeprefix(KIND)
-        headers["X-Request-ID"] = request.id  # which no middleware adds to a 500
+        headers["X-Request-ID"] = request.id  # no middleware adds it to a 500
     return JSONResponse(body.model_dump(), status, headers, media_type=MEDIA_TYPE)
 
 
@@ -138,11 +128,3 @@ def _problem(status: int, title: str, detail: str) -> Problem:
 
 def _title(error: ServiceError) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).capitalize()
-
-
-def _sentence(error: Mapping[str, Any]) -> str:
-    where = ".".join(str(part) for part in error["loc"] if part not in {"body", "query", "path"})
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] in {"missing", "extra_forbidden"}:
-        return f"{where}: {message}"
-    return f"{where} is {reprlib.repr(error['input'])}: {message}"

@@ -8,7 +8,7 @@ import typer
 from app.cli.options import JsonOption
 from app.cli.tables import print_json, print_table
 from app.cli.target import Target, on_target
-from app.schemas import MAX_HITS
+from app.schemas.fields import MAX_HITS
 from app.schemas.sources import ItemReference
 from model.modality import Modality
 

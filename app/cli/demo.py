@@ -1,11 +1,11 @@
-"""``srcid demo``: a small corpus, indexed and served, to see the whole thing work."""
+"""``srcid demo``: a small corpus, indexed and served, to try everything out."""
 
-import asyncio
 import shlex
 import shutil
 import socket
 import sys
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +18,7 @@ from model.errors import ConfigError
 
 if TYPE_CHECKING:  # loads torch, which `srcid --help` should not
     from app.demo.corpus import Corpus
-    from app.service.service import RetrievalService
+    from app.service.async_service import AsyncRetrievalService
 
 PORTS_TRIED = 20
 
@@ -45,12 +45,12 @@ def demo(
     with _listen_from(settings.host, port) as listener:
         _say("loading the checkpoint")
 
-        async def index_and_tell(service: "RetrievalService") -> None:
+        async def index_and_print(service: "AsyncRetrievalService") -> None:
             await _index(service, corpus, folder)
-            _tell(listener, corpus, folder)
+            _print_commands(listener, corpus, folder)
 
         try:
-            run(settings, listener, then=index_and_tell, log_level="warning")
+            run(settings, listener, then=index_and_print, log_level="warning")
         except KeyboardInterrupt:
             _say("stopped; what was indexed is kept")
 
@@ -68,18 +68,21 @@ def _listen_from(host: str, first: int) -> socket.socket:
     raise taken
 
 
-async def _index(service: "RetrievalService", corpus: "Corpus", folder: Path) -> None:
-    """Index the clips that are not there yet. Ctrl-C is heard after each."""
+async def _index(service: "AsyncRetrievalService", corpus: "Corpus", folder: Path) -> None:
+    """Index the clips that are missing. Ctrl-C takes effect after each."""
     from tqdm import tqdm
 
-    missing = [clip for clip in corpus.clips if service.store.get(clip.id) is None]
-    for clip in tqdm(missing, desc="indexing", unit="clip", leave=False, disable=not missing):
+    from app.errors import ItemExists
+    from app.schemas.sources import Subject
+
+    for clip in tqdm(corpus.clips, desc="indexing", unit="clip", leave=False):
         metadata: dict[str, JsonValue] = {"title": clip.title, "source": clip.source}
         path = folder / "clips" / f"{clip.id}.mp4"
-        await asyncio.to_thread(service.add, clip.id, path, metadata=metadata, replace=False)
+        with suppress(ItemExists):
+            await service.add(clip.id, Subject(path), metadata=metadata)
 
 
-def _tell(listener: socket.socket, corpus: "Corpus", folder: Path) -> None:
+def _print_commands(listener: socket.socket, corpus: "Corpus", folder: Path) -> None:
     host, port = listener.getsockname()[:2]
     address = f"http://{host}:{port}"
     clip = folder / "clips" / f"{corpus.example.clip}.mp4"

@@ -17,19 +17,19 @@ def encode(
     text: TextOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the codes of a file or a sentence: a row a layer, a column a second (or word)."""
+    """Print the codes of a file or a sentence: one row per layer, one column per second or word."""
     source = one_source(file, text)
     if target.url is not None:
         with target.server() as client:
             encoded, layers = client.encode(source), client.model().code_layers
-    else:  # without an index, which need not be there
+    else:  # no index is opened: there may be none
         from contextlib import closing
 
         from app.main import open_engine
-        from app.service.service import encode_response
+        from app.service.async_service import encode_response
 
         with closing(open_engine(target.settings())) as engine:
-            encoded = encode_response(engine, source)
+            encoded = encode_response(engine.encoder, engine.encode(source))
             layers = engine.encoder.vocabulary.layers.tolist()
     if as_json:
         print_json(encoded)

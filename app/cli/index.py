@@ -22,12 +22,12 @@ if TYPE_CHECKING:  # `srcid --help` answers without them
     Run = Callable[[Iterable[FileToIndex]], Generator[Outcome, None, None]]
 
 SOME_FAILED = 1  # exit code: the rest is indexed
-UPLOADS = 4  # files that are sent to a server at the same time
+UPLOADS = 4  # files sent to a server at the same time
 
 
 @dataclass
-class Report:
-    """What became of the files of a folder, by id."""
+class IndexReport:
+    """What became of each file."""
 
     indexed: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
@@ -43,12 +43,12 @@ def index(
         typer.Argument(
             exists=True,
             metavar="FOLDER|MANIFEST",
-            help="Videos, sounds and pictures, or a .csv or .jsonl that names some.",
+            help="Videos, sounds and pictures, or a .csv or .jsonl manifest that lists them.",
         ),
     ],
     report_file: Annotated[
         Path | None,
-        typer.Option("--report", help="Write each failure here as it happens, JSON a line."),
+        typer.Option("--report", help="Write failures to this file as they happen, as JSON lines."),
     ] = None,
     engine: Annotated[
         Literal["local", "ray"],
@@ -58,23 +58,22 @@ def index(
 ) -> None:
     """Index every video, sound and picture in a folder and the folders in it.
 
-    A file's id is its path in the folder with : for each /; a manifest names path, id where it
-    is to differ, and metadata. Files that are indexed already and have not changed are passed
-    over, so that a run which was interrupted goes on where it was. Media longer than
-    SRCID_MAX_STEPS become several items. Files that do not decode are listed at the end, and the
-    exit code is then 1. With --url, files are sent to the server; with --engine ray, a cluster
-    decodes and encodes them.
+    A file's id is its path in the folder with : for each /; a manifest gives path, optionally id,
+    and metadata. Unchanged files that are indexed already are skipped, so an interrupted run
+    resumes where it was. Media longer than SRCID_MAX_STEPS become several items. Files that fail
+    are listed at the end, and the exit code is then 1. With --url, files are sent to the server;
+    with --engine ray, a cluster decodes and encodes them.
     """
     from tqdm import tqdm
 
     from app.indexing.progress import FailureReport, Progress
 
-    report, progress = Report(), Progress(sum(1 for _ in _files(source)))
+    report, progress = IndexReport(), Progress(sum(1 for _ in _files(source)))
     failures = FailureReport(report_file) if report_file else nullcontext()
     with _opened(target, engine) as outcomes_of, failures as written:
         outcomes = outcomes_of(_files(source))
         bar = tqdm(total=progress.total, unit="file", disable=as_json)
-        with closing(outcomes), bar:  # before the index is: nothing may go on with it
+        with closing(outcomes), bar:  # closed before the index: nothing may use it afterwards
             for outcome in outcomes:
                 _count(outcome, report)
                 progress.note(outcome)
@@ -100,10 +99,10 @@ def _files(source: Path) -> "Iterator[FileToIndex]":
 
 @contextmanager
 def _opened(target: Target, engine: Literal["local", "ray"]) -> "Iterator[Run]":
-    """Yield what indexes files.
+    """Yield the function that indexes files.
 
     Raises:
-        ConfigError: A server and a cluster are both named.
+        ConfigError: A server and a cluster are both given.
     """
     from app.indexing.run import index_files
 
@@ -114,24 +113,23 @@ def _opened(target: Target, engine: Literal["local", "ray"]) -> "Iterator[Run]":
             )
         with target.server() as client:
             server = _Server(client)
-            yield partial(index_files, server, at_once=UPLOADS, stop=threading.Event())
+            yield partial(index_files, server, workers=UPLOADS, stop=threading.Event())
         return
     from app.indexing.bulk import BulkIndex
-    from app.main import open_service
+    from app.main import open_engine, open_items
 
     settings = target.settings()
-    service = open_service(settings)
-    with service.store, closing(service.engine):
-        bulk = BulkIndex(service)
+    with closing(open_engine(settings)) as local, closing(open_items(settings, local)) as items:
+        bulk = BulkIndex(local, items)
         if engine == "local":
-            yield partial(index_files, bulk, at_once=bulk.num_at_once, stop=threading.Event())
+            yield partial(index_files, bulk, workers=bulk.num_workers, stop=threading.Event())
         else:
             from app.indexing.on_ray import index_on_ray
 
             yield partial(index_on_ray, bulk, settings=settings)
 
 
-class _Sent(NamedTuple):
+class _SentFile(NamedTuple):
     """A file that a server has indexed."""
 
     seconds: float
@@ -139,7 +137,7 @@ class _Sent(NamedTuple):
 
 
 class _Server:
-    """A server as a place where files are indexed."""
+    """Indexes files by sending them to a server."""
 
     def __init__(self, client: "SRCIDClient") -> None:
         self._client = client
@@ -152,15 +150,15 @@ class _Server:
         except NotFound:
             return None
 
-    def encode(self, file: "FileToIndex", *, digest: str, stop: threading.Event) -> _Sent:
+    def encode(self, file: "FileToIndex", *, digest: str, stop: threading.Event) -> _SentFile:
         item = self._client.put(file.item_id, file.path, metadata=file.metadata)
-        return _Sent(item.duration_seconds or 0.0)
+        return _SentFile(item.duration_seconds or 0.0)
 
-    def keep(self, encoded: Sequence[_Sent]) -> None:
-        """The server has done so."""
+    def keep(self, files: Sequence[_SentFile]) -> None:
+        """Do nothing: the server has stored them."""
 
 
-def _count(outcome: "Outcome", report: Report) -> None:
+def _count(outcome: "Outcome", report: IndexReport) -> None:
     label, item_id = outcome.file.label, outcome.file.item_id
     if outcome.kind == "failed":
         report.failed[label] = outcome.detail
@@ -171,12 +169,12 @@ def _count(outcome: "Outcome", report: Report) -> None:
 
 
 def _rates(progress: "Progress") -> str:
-    told = f"{progress.media_per_second or 0:.1f} s of media a second"
+    rate = f"{progress.media_per_second or 0:.1f} s of media a second"
     failed = progress.counts["failed"]
-    return f"{told}, {failed} failed" if failed else told
+    return f"{rate}, {failed} failed" if failed else rate
 
 
-def _print(report: Report) -> None:
+def _print(report: IndexReport) -> None:
     for path, why in report.failed.items():
         print(f"not indexed: {path}: {why}")
     for path, what in report.incomplete.items():

@@ -12,7 +12,7 @@ from app.cli.tables import print_json, print_table
 from app.cli.target import Target, on_target
 
 if TYPE_CHECKING:  # `srcid --help` answers without it
-    from app.schemas import ItemResponse
+    from app.schemas.items import ItemResponse
 
 items = typer.Typer(
     name="items", help="List, show, add and delete the items of an index.", no_args_is_help=True

@@ -13,7 +13,7 @@ from app.cli.target import Target, on_target
 
 if TYPE_CHECKING:  # `srcid --help` answers without them
     from app.client import SRCIDClient
-    from app.schemas import Job
+    from app.schemas.jobs import Job
 
 jobs = typer.Typer(
     name="jobs",

@@ -9,7 +9,8 @@ from app.cli.options import JsonOption, one_source
 from app.cli.settings_pairs import parse_pairs
 from app.cli.tables import print_json, print_table
 from app.cli.target import Target, on_target
-from app.schemas import MAX_HITS, SearchHit, SearchResponse
+from app.schemas.fields import MAX_HITS
+from app.schemas.search import SearchHit, SearchResponse
 from app.schemas.sources import ItemReference
 from model.modality import Modality
 

@@ -8,7 +8,7 @@ from app.cli.options import CheckpointOption, DataDirOption, DeviceOption
 from app.settings import load_settings
 
 if TYPE_CHECKING:  # loads torch, which `srcid --help` should not
-    from app.service.service import RetrievalService
+    from app.service.async_service import AsyncRetrievalService
 
 
 def serve(
@@ -43,7 +43,7 @@ def serve(
     # Bound before the checkpoint is loaded: a port that is taken shows at once.
     with listen(settings.host, settings.port) as listener:
 
-        async def announce_it(service: "RetrievalService") -> None:
+        async def announce_it(service: "AsyncRetrievalService") -> None:
             announce(listener)
 
         run(settings, listener, then=announce_it)

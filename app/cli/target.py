@@ -1,9 +1,9 @@
-"""What commands speak to: a server, or the index in a folder of this machine."""
+"""What commands work on: a server, or the index in a folder of this machine."""
 
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -15,21 +15,21 @@ from app.settings import Settings, load_settings
 from model.errors import ConfigError
 
 if TYPE_CHECKING:  # `srcid --help` answers without them
-    from app.cli.local_index import LocalIndex
     from app.client import SRCIDClient
+    from app.service.service import RetrievalService
 
-    Index = LocalIndex | SRCIDClient  # with the same calls
+    Index = RetrievalService | SRCIDClient  # with the same calls
 
 URL, KEY = "SRCID_URL", "SRCID_API_KEY"
 DEFAULT_URL = "http://127.0.0.1:8000"
 OPTIONS: Mapping[str, object] = {
     "url": Annotated[
         str | None,
-        typer.Option("--url", envvar=URL, help="Ask the server there, in place of a local index."),
+        typer.Option("--url", envvar=URL, help="Server URL (default: local index)."),
     ],
     "key": Annotated[
         str | None,
-        typer.Option("--key", envvar=KEY, help="API key for the server; better set there."),
+        typer.Option("--key", envvar=KEY, help="API key of the server; better set there."),
     ],
     "data_dir": DataDirOption,
     "checkpoint": CheckpointOption,
@@ -38,7 +38,7 @@ OPTIONS: Mapping[str, object] = {
 
 
 class Target(NamedTuple):
-    """Where the index is, as the options say."""
+    """Where the index is, from the command's options."""
 
     url: str | None
     key: str | None
@@ -55,7 +55,7 @@ class Target(NamedTuple):
         """Yield the index.
 
         Args:
-            writes: Whether it is to be changed: one process at a time can do that locally.
+            writes: Whether the command changes it; of a local index, one process at a time can.
 
         Raises:
             ConfigError: Options of a server and of a local index were given.
@@ -64,45 +64,43 @@ class Target(NamedTuple):
             with self.server() as client:
                 yield client
             return
-        from app.cli.local_index import LocalIndex
         from app.main import open_service
 
-        service = open_service(self.settings(), read_only=not writes)
-        with service.store, closing(service.engine):
-            yield LocalIndex(service)
+        with open_service(self.settings(), read_only=not writes) as service:
+            yield service
 
     def server(self) -> "SRCIDClient":
-        """Return a client of the server; of the one on this machine where none is named.
+        """Return a client of the server; by default of the one on this machine.
 
         Raises:
-            ConfigError: Options of a local index were given, or the address is none.
+            ConfigError: Options of a local index were given, or the URL is invalid.
         """
         from app.client import SRCIDClient
 
         if local := [n for n in ("data_dir", "checkpoint", "device") if getattr(self, n)]:
             names = ", ".join(f"--{name.replace('_', '-')}" for name in local)
             raise ConfigError(
-                f"{names} is the server's own matter: leave it out, or leave out --url "
-                f"({URL}={os.environ.get(URL, '')!r}) for a local index"
+                f"{names} cannot be set for a server: leave it out, or leave out --url "
+                f"({URL}={os.environ.get(URL, '')!r}) to use a local index"
             )
         return SRCIDClient(self.url or DEFAULT_URL, key=self.key)
 
 
 def on_target(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say where the index is; it gets them as ``target``."""
+    """Add the options that say where the index is; the command gets them as ``target``."""
     signature = inspect.signature(command)
-    own = [each for name, each in signature.parameters.items() if name != "target"]
+    parameters = [each for name, each in signature.parameters.items() if name != "target"]
     shared = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
         for name, option in OPTIONS.items()
     ]
 
     @wraps(command)
-    def run(**given: object) -> None:
-        target = Target(**{name: given.pop(name) for name in OPTIONS})  # type: ignore[arg-type]  # as parsed
-        command(target=target, **given)
+    def run(**options: object) -> None:
+        target = Target(**{name: options.pop(name) for name in OPTIONS})  # type: ignore[arg-type]  # as parsed
+        command(target=target, **options)
 
-    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own] + shared
+    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters] + shared
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # for inspect
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     return run

@@ -15,22 +15,13 @@ from app.client.calls import Answer, Call, Media, SearchOptions, Source
 from app.client.connection import DEFAULT_URL, Connection
 from app.client.retry import Attempts, RetryPolicy
 from app.errors import ItemExists, ServiceError
-from app.schemas import (
-    MAX_PAGE,
-    BatchResponse,
-    CodeResponse,
-    CompareResponse,
-    DuplicatesResponse,
-    EmbeddingsResponse,
-    EncodeResponse,
-    ItemPage,
-    ItemResponse,
-    Job,
-    Layers,
-    ModelInfo,
-    PatternResponse,
-    SearchResponse,
-)
+from app.schemas.codes import CodeResponse, CompareResponse, PatternResponse
+from app.schemas.encoding import BatchResponse, EmbeddingsResponse, EncodeResponse
+from app.schemas.fields import MAX_PAGE, Layers
+from app.schemas.items import DuplicatesResponse, ItemPage, ItemResponse
+from app.schemas.jobs import Job
+from app.schemas.search import SearchResponse
+from app.schemas.service import ModelInfo
 from model.modality import Modality
 
 

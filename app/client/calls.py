@@ -11,24 +11,13 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, JsonValue
 
-from app.schemas import (
-    BatchResponse,
-    CodeResponse,
-    CompareResponse,
-    DuplicatesResponse,
-    EmbeddingsResponse,
-    EncodeResponse,
-    Health,
-    ItemPage,
-    ItemResponse,
-    Job,
-    JobList,
-    Layers,
-    ModelInfo,
-    PatternResponse,
-    Score,
-    SearchResponse,
-)
+from app.schemas.codes import CodeResponse, CompareResponse, PatternResponse
+from app.schemas.encoding import BatchResponse, EmbeddingsResponse, EncodeResponse
+from app.schemas.fields import Layers, Score
+from app.schemas.items import DuplicatesResponse, ItemPage, ItemResponse
+from app.schemas.jobs import Job, JobList
+from app.schemas.search import SearchResponse
+from app.schemas.service import Health, ModelInfo
 from app.schemas.sources import ItemReference
 from model.files import sha256
 from model.modality import Modality

@@ -7,7 +7,7 @@ import httpx2
 from pydantic import ValidationError
 
 from app.errors import ServiceError
-from app.schemas import Problem
+from app.schemas.service import Problem
 from model.errors import SRCIDError
 
 

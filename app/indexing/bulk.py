@@ -1,4 +1,4 @@
-"""The index of this process as a place where files are indexed by the thousand."""
+"""Indexes files into the index of this process, by the thousand."""
 
 import logging
 import threading
@@ -12,27 +12,27 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from app.engine.engine import Encoded, Passage
+from app.engine.engine import Encoded, Engine, Passage
 from app.errors import InvalidMedia
-from app.indexing.run import ID, FileToIndex, patiently
-from app.service.items import Unkept
-from app.service.segments import Part, cut, part_id, part_metadata
-from app.service.service import RetrievalService
+from app.indexing.run import FileToIndex, retry_until
+from app.schemas.fields import ITEM_ID
+from app.service.items import Items, PreparedItem
+from app.service.segments import Segment, cut, segment_id, segment_metadata
 from app.store.base import Item, Stream
 from model.media import num_steps
 from model.modality import Modality
 
 logger = logging.getLogger(__name__)
 
-# Of a file's stretches, but for the first. Longer ones take more memory, of decoders and of what
-# waits for the network; for shorter ones, more is decoded between a key frame and their start.
+# Of each stretch of a file but the first. Longer ones take more memory, in the decoders and in the
+# queue of the network; for shorter ones, more is decoded between a key frame and their start.
 STRETCH_SECONDS = 30
 
 
-class ReadyFile(NamedTuple):
-    """A file as items to be kept."""
+class FileItems(NamedTuple):
+    """A file as the items that it becomes."""
 
-    items: list[Unkept]
+    items: list[PreparedItem]
     seconds: float
     gaps: str
 
@@ -40,32 +40,32 @@ class ReadyFile(NamedTuple):
 class BulkIndex:
     """Encodes files ahead of their commits, long ones stretch by stretch.
 
-    Media of more than ``settings.max_steps`` seconds become items of as many seconds as the
-    network looks at together (``app.service.segments``). Only some stretches are held at a time,
+    Media of more than ``settings.max_steps`` seconds become several items, each as long as the
+    network encodes together (``app.service.segments``). Only a few stretches are held at a time,
     so that an hour takes no more memory than a minute.
 
     Args:
-        service: Encodes and keeps.
+        engine: Encodes.
+        items: Where files are stored.
     """
 
-    def __init__(self, service: RetrievalService) -> None:
-        self._service = service
-        self._engine = service.engine
-        self._max_steps = service.engine.settings.max_steps
-        self._piece = service.engine.encoder.config.max_steps
+    def __init__(self, engine: Engine, items: Items) -> None:
+        self._engine = engine
+        self._items = items
+        self._max_steps = engine.settings.max_steps
+        self._piece = engine.encoder.config.max_steps
 
     @property
-    def num_at_once(self) -> int:
+    def num_workers(self) -> int:
         """How many files in work keep decoders and network busy, with one that is hashed."""
         return self._engine.num_useful + 1
 
     def digest(self, item_id: str) -> str | None:
-        """Return the digest of an item's media; None where there is no such item."""
-        item = self._service.store.get(item_id)
-        return item.sha256 if item else None
+        """Return the SHA-256 of an item's media; None: there is no such item."""
+        return self._items.digest(item_id)
 
-    def encode(self, file: FileToIndex, *, digest: str, stop: threading.Event) -> ReadyFile | None:
-        """Encode a file; None where that was stopped.
+    def encode(self, file: FileToIndex, *, digest: str, stop: threading.Event) -> FileItems | None:
+        """Encode a file; None: it was stopped.
 
         Raises:
             InvalidMedia: Not decodable, or empty.
@@ -74,40 +74,40 @@ class BulkIndex:
         self.check(file)
         encoded = self._engine.encode(file.path)
         further = self._further(file.path, encoded.duration_seconds, stop)
-        ready = self.ready(file, encoded, further, digest=digest)
-        return None if stop.is_set() else ready
+        prepared = self.prepared(file, encoded, further, digest=digest)
+        return None if stop.is_set() else prepared
 
     def check(self, file: FileToIndex) -> None:
-        """See that a file could be kept, before the work of encoding it.
+        """Check that a file can be stored, before the work of encoding it.
 
         Raises:
-            InvalidRequest: The metadata cannot be kept.
+            InvalidRequest: The metadata cannot be stored.
             TooLarge: The metadata are too large.
         """
-        self._service.items.check(file.item_id, metadata=file.metadata, replace=True)
+        self._items.check(file.item_id, metadata=file.metadata, replace=True)
 
-    def ready(
+    def prepared(
         self,
         file: FileToIndex,
         encoded: Encoded,
         further: Iterable[tuple[int, Encoded | InvalidMedia]],
         *,
         digest: str,
-    ) -> ReadyFile:
+    ) -> FileItems:
         """Return a file as the items that it becomes.
 
         Args:
-            file: Which one.
+            file: The file.
             encoded: Its first stretch, or all of it.
-            further: The others in order, each with the second at which it starts; or why one
-                does not decode.
-            digest: Of its bytes.
+            further: The other stretches in order, each with the second at which it starts; an
+                error if one does not decode.
+            digest: The SHA-256 of the file.
         """
-        keeper, seconds = self._service.items, encoded.duration_seconds
+        seconds = encoded.duration_seconds
         if seconds is None or num_steps(seconds) <= self._max_steps:
             streams = {m: Stream(codes, seconds) for m, codes in encoded.codes.items()}
             item = _item(file.item_id, streams, file.metadata, digest)
-            return ReadyFile([keeper.unkept(item, file.path)], seconds or 0.0, "")
+            return FileItems([self._items.prepared(item, file.path)], seconds or 0.0, "")
         stretches, gaps = [(0, encoded)], []
         for start, stretch in further:
             if isinstance(stretch, InvalidMedia):
@@ -116,33 +116,34 @@ class BulkIndex:
                 gaps.append(f"{start} to {min(start + length, round(seconds))}")
             else:
                 stretches.append((start, stretch))
-        parts = list(cut(stretches, steps=self._piece))
-        first, *others = (self._part(file, part, digest) for part in parts)
-        told = f"without seconds {', '.join(gaps)}, which do not decode" if gaps else ""
-        kept = [keeper.unkept(first, file.path), *(Unkept(own, None, None) for own in others)]
-        return ReadyFile(kept, seconds, told)
+        segments = cut(stretches, steps=self._piece)
+        first, *others = (_segment_item(file, segment, digest) for segment in segments)
+        # Media are stored once, with the first segment.
+        items = [self._items.prepared(first, file.path), *map(PreparedItem, others)]
+        detail = f"without seconds {', '.join(gaps)}, which do not decode" if gaps else ""
+        return FileItems(items, seconds, detail)
 
-    def keep(self, encoded: Sequence[ReadyFile]) -> None:
-        """Keep files in one commit, each in the place of what had its id.
+    def keep(self, files: Sequence[FileItems]) -> None:
+        """Store files in one commit; each replaces what had its id.
 
         Raises:
             StoreUnavailable: They could not be written; nothing has changed.
         """
-        self._service.items.keep_all([item for file in encoded for item in file.items])
+        self._items.keep_all([item for file in files for item in file.items])
 
     def _further(
         self, path: Path, seconds: float | None, stop: threading.Event
     ) -> Iterator[tuple[int, Encoded | InvalidMedia]]:
-        """Yield all stretches but the first, in order, or why one does not decode."""
+        """Yield all stretches but the first, in order; an error if one does not decode."""
         passages = iter(further_passages(path, seconds, self._max_steps, piece=self._piece))
         running: deque[tuple[int, Future[Encoded]]] = deque()
 
-        def begin(count: int) -> Iterable[tuple[int, Future[Encoded]]]:
+        def submit(count: int) -> Iterable[tuple[int, Future[Encoded]]]:
             for passage in islice(passages, count):
-                if begun := patiently(partial(self._engine.submit, passage), stop):
-                    yield passage.start_second, begun
+                if future := retry_until(partial(self._engine.submit, passage), stop):
+                    yield passage.start_second, future
 
-        running.extend(begin(self._engine.settings.max_decodes + 1))
+        running.extend(submit(self._engine.settings.max_decodes + 1))
         try:
             while running and not stop.is_set():
                 start, future = running.popleft()
@@ -150,27 +151,22 @@ class BulkIndex:
                     yield start, future.result()
                 except InvalidMedia as error:
                     yield start, error
-                running.extend(begin(1))
+                running.extend(submit(1))
         finally:
             for _, future in running:
                 future.cancel()
-
-    def _part(self, file: FileToIndex, part: Part, digest: str) -> Item:
-        own_id = ID.validate_python(part_id(file.item_id, part.start_second))
-        own = part_metadata(file.item_id, part.start_second)
-        return _item(own_id, part.streams, {**file.metadata, **own}, digest)
 
 
 def further_passages(
     path: Path, seconds: float | None, max_steps: int, *, piece: int
 ) -> list[Passage]:
-    """Return the stretches of media, but for the first, which has ``max_steps`` seconds.
+    """Return the stretches of media, except the first one of ``max_steps`` seconds.
 
     Args:
-        path: Of the file.
-        seconds: How long it is; None for a picture.
-        max_steps: Seconds that a request has encoded.
-        piece: Seconds that the network looks at together.
+        path: The file.
+        seconds: Its duration; None: a picture.
+        max_steps: Seconds that one request encodes.
+        piece: Seconds that the network encodes together.
     """
     length = stretch_seconds(max_steps, piece=piece)
     end = 0 if seconds is None else num_steps(seconds)
@@ -178,8 +174,14 @@ def further_passages(
 
 
 def stretch_seconds(max_steps: int, *, piece: int) -> int:
-    """Return the length of a stretch that is not the first; see ``further_passages``."""
+    """Return the length of every stretch but the first; see ``further_passages``."""
     return min(max_steps, max(1, STRETCH_SECONDS // piece) * piece)
+
+
+def _segment_item(file: FileToIndex, segment: Segment, digest: str) -> Item:
+    item_id = ITEM_ID.validate_python(segment_id(file.item_id, segment.start_second))
+    place = segment_metadata(file.item_id, segment.start_second)
+    return _item(item_id, segment.streams, {**file.metadata, **place}, digest)
 
 
 def _item(

@@ -1,12 +1,10 @@
-"""Batches of files indexed in the background, one after the other.
+"""Background jobs: folders indexed one after the other.
 
-Each job is a JSON file in ``data_dir/jobs``, written aside and renamed, with a report of all that
-failed beside it. A job that a crash or a
-restart interrupts begins anew: what it had indexed is unchanged then, and passed over.
+Each job is a JSON file in ``data_dir/jobs``, with a report of its failures beside it. A job that
+a crash or a restart interrupts starts again: what it has indexed is unchanged, and is skipped.
 """
 
 import logging
-import os
 import secrets
 import threading
 import time
@@ -23,42 +21,42 @@ from app.indexing.bulk import BulkIndex
 from app.indexing.media_root import MediaRoot
 from app.indexing.progress import FailureReport, Progress
 from app.indexing.run import FileToIndex, Outcome, files_below, files_of_manifest, index_files
-from app.schemas import FailedFile, IndexRequest, Job, JobState
-from app.service.service import RetrievalService
+from app.schemas.jobs import FailedFile, IndexRequest, Job, JobState
+from model.files import atomic_write
 
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 100
-MAX_REMEMBERED = 200  # jobs that have ended
-MAX_FAILURES = 100  # files that failed, listed in a job
-SAVE_SECONDS = 1.0  # between two writes of a job that runs
-WAIT_SECONDS = 60  # advised where too many jobs wait
+MAX_FINISHED = 200  # jobs that have ended and are remembered
+MAX_FAILURES = 100  # failed files that a job lists
+SAVE_SECONDS = 1.0  # between two writes of a running job
+RETRY_SECONDS = 60  # the Retry-After if too many jobs wait
 
 
 class IndexJobs:
-    """The jobs of one service. Methods may be called from any thread.
+    """The jobs of one server. Methods may be called from any thread.
 
     Args:
-        service: Where files are indexed.
-        folder: Where jobs are remembered.
-        root: What may be read; None: nothing, and no job is taken.
+        index: Where files are indexed.
+        folder: Where jobs are saved.
+        root: What jobs may read; None: no jobs are accepted.
     """
 
-    def __init__(self, service: RetrievalService, folder: Path, *, root: MediaRoot | None) -> None:
-        self._service = service
+    def __init__(self, index: BulkIndex, folder: Path, *, root: MediaRoot | None) -> None:
+        self._index = index
         self._folder = folder
         self._root = root
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}  # by id, oldest first
         self._stops: dict[str, threading.Event] = {}  # of jobs that have not ended
-        self._wanted = threading.Condition(self._lock)
+        self._changed = threading.Condition(self._lock)
         self._closing = False
         self._thread: threading.Thread | None = None
 
     @property
     def is_closing(self) -> bool:
-        """Whether this process is about to end."""
-        return self._closing or self._service.is_draining
+        """Whether ``close`` was called."""
+        return self._closing
 
     def __enter__(self) -> Self:
         self.start()
@@ -68,8 +66,8 @@ class IndexJobs:
         self.close()
 
     def start(self) -> None:
-        """Take up the jobs that were interrupted, and wait for others."""
-        for job in _remembered(self._folder):
+        """Resume the jobs that were interrupted, and wait for others."""
+        for job in _saved(self._folder):
             if not job.state.is_final:
                 job = Job(
                     id=job.id, state=JobState.QUEUED, request=job.request, created=job.created
@@ -80,12 +78,12 @@ class IndexJobs:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop the job that runs when the files it works on are done; it resumes at next start."""
+        """Stop the running job after its current files; it resumes at the next start."""
         with self._lock:
             self._closing = True
             for stop in self._stops.values():
                 stop.set()
-            self._wanted.notify_all()
+            self._changed.notify_all()
         if self._thread:
             self._thread.join()
 
@@ -93,9 +91,9 @@ class IndexJobs:
         """Queue a job.
 
         Raises:
-            InvalidRequest: Jobs are switched off, or the folder or manifest is not one below
-                the media root.
-            Overloaded: Too many wait.
+            InvalidRequest: Jobs are disabled, or the folder or manifest is not below the media
+                root.
+            Overloaded: Too many jobs wait.
         """
         self._place(request)
         with self._lock:
@@ -103,7 +101,7 @@ class IndexJobs:
                 raise Overloaded(
                     f"{len(self._stops)} jobs wait already: wait until some have ended, or cancel "
                     "some (DELETE /jobs/{id})",
-                    retry_after_seconds=WAIT_SECONDS,
+                    retry_after_seconds=RETRY_SECONDS,
                 )
             job = Job(
                 id=secrets.token_hex(8),
@@ -115,33 +113,33 @@ class IndexJobs:
             self._jobs[job.id] = job
             self._stops[job.id] = threading.Event()
             self._forget_old()
-            self._wanted.notify_all()
+            self._changed.notify_all()
         return job
 
     def get(self, job_id: str) -> Job:
         """Return a job as it is now.
 
         Raises:
-            NotFound: There is none of that id.
+            NotFound: There is no such job.
         """
         with self._lock:
-            return self._known(job_id)
+            return self._job(job_id)
 
     def all(self) -> list[Job]:
-        """Return all jobs, the latest first."""
+        """Return all jobs, latest first."""
         with self._lock:
             return list(reversed(self._jobs.values()))
 
     def cancel(self, job_id: str) -> Job:
-        """End a job; forget one that has ended. Return it.
+        """Cancel a job; forget one that has ended. Return it.
 
-        A job that runs is cancelled when the files it works on are done.
+        A running job ends after its current files.
 
         Raises:
-            NotFound: There is none of that id.
+            NotFound: There is no such job.
         """
         with self._lock:
-            job = self._known(job_id)
+            job = self._job(job_id)
             if job.state.is_final:
                 self._forget(job_id)
             elif job.state is JobState.QUEUED:
@@ -151,46 +149,45 @@ class IndexJobs:
             return job
 
     def _run(self) -> None:
-        """Work off the queue, until closed."""
-        while job := self._begun():
+        """Run the queued jobs, until closed."""
+        while job := self._started():
             state, detail = JobState.FINISHED, None
             try:
-                self._work_off(job)
+                self._index_files(job)
             except (ServiceError, OSError) as error:
                 state, detail = JobState.FAILED, str(error)
-            except Exception:  # a job must not end the others
+            except Exception:  # one job must not end the others
                 logger.exception("job %s failed", job.id)
-                state, detail = JobState.FAILED, "the service failed; its log says why"
+                state, detail = JobState.FAILED, "the service failed; see its log"
             with self._lock:
                 if self._closing:
-                    return  # it is resumed at the next start
+                    return  # the job resumes at the next start
                 if self._stops[job.id].is_set() and state is JobState.FINISHED:
                     state = JobState.CANCELLED
                 ended = datetime.now(UTC)
                 self._change(self._jobs[job.id], state=state, detail=detail, ended=ended)
 
-    def _begun(self) -> Job | None:
-        """Wait for a job and begin it; None where none may begin any more."""
-        with self._wanted:
+    def _started(self) -> Job | None:
+        """Wait for a job and mark it as running; None: closed."""
+        with self._changed:
             while not self._closing:
                 for job in self._jobs.values():
                     if job.state is JobState.QUEUED:
                         started = datetime.now(UTC)
                         return self._change(job, state=JobState.RUNNING, started=started)
-                self._wanted.wait()
+                self._changed.wait()
         return None
 
-    def _work_off(self, job: Job) -> None:
+    def _index_files(self, job: Job) -> None:
         stop = self._stops[job.id]
         assert self._root is not None
         total = sum(1 for _ in self._files(job.request))
         with self._lock:
             self._change(self._jobs[job.id], total=total)
-        index = BulkIndex(self._service)
         outcomes = index_files(
-            index,
+            self._index,
             self._files(job.request),
-            at_once=index.num_at_once,
+            workers=self._index.num_workers,
             stop=stop,
             admit=self._root.file,
         )
@@ -212,30 +209,30 @@ class IndexJobs:
         assert self._root is not None
         parent = place.parent if request.manifest else place
         prefix = self._root.name_of(parent)
-        found = files_of_manifest if request.manifest else files_below
-        for file in found(place, prefix=prefix):
+        find = files_of_manifest if request.manifest else files_below
+        for file in find(place, prefix=prefix):
             yield file._replace(metadata={**request.metadata, **file.metadata})
 
     def _place(self, request: IndexRequest) -> Path:
         """Return the folder or manifest of a request."""
         if self._root is None:
             raise InvalidRequest(
-                "this server reads no folder: start it with SRCID_MEDIA_ROOT, the folder whose "
+                "this server indexes no folders: start it with SRCID_MEDIA_ROOT, the folder whose "
                 "media may be indexed"
             )
         if request.manifest is None:
             return self._root.folder(request.folder)
         if request.folder:
-            raise InvalidRequest("folder and manifest are both given: name one")
+            raise InvalidRequest("folder and manifest are both given: give one")
         return self._root.manifest(request.manifest)
 
-    def _known(self, job_id: str) -> Job:
+    def _job(self, job_id: str) -> Job:
         if job_id not in self._jobs:
-            raise NotFound(f"there is no job {job_id!r}: GET /jobs lists those that there are")
+            raise NotFound(f"there is no job {job_id!r}: GET /jobs lists all jobs")
         return self._jobs[job_id]
 
     def _change(self, job: Job, *, save: bool = True, **fields: object) -> Job:
-        """Remember a job with other fields; the lock is held."""
+        """Store a job with other fields. The lock must be held."""
         changed = job.model_copy(update=fields)
         self._jobs[job.id] = changed
         if save:
@@ -246,17 +243,17 @@ class IndexJobs:
 
     def _forget_old(self) -> None:
         ended = [job.id for job in self._jobs.values() if job.state.is_final]
-        for job_id in ended[: max(0, len(ended) - MAX_REMEMBERED)]:
+        for job_id in ended[: max(0, len(ended) - MAX_FINISHED)]:
             self._forget(job_id)
 
     def _forget(self, job_id: str) -> None:
         del self._jobs[job_id]
-        for ending in ("json", "failures.jsonl"):
-            (self._folder / f"{job_id}.{ending}").unlink(missing_ok=True)
+        for suffix in ("json", "failures.jsonl"):
+            (self._folder / f"{job_id}.{suffix}").unlink(missing_ok=True)
 
 
 def _counted(job: Job, outcome: Outcome, progress: Progress) -> Job:
-    """Return the job with one more file dealt with."""
+    """Return the job with one more file finished."""
     update: dict[str, object] = {
         **progress.counts,
         "files_per_second": _rounded(progress.files_per_second),
@@ -273,8 +270,8 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 2)
 
 
-def _remembered(folder: Path) -> list[Job]:
-    """Return the jobs in ``folder``, oldest first; a file that is damaged is left alone."""
+def _saved(folder: Path) -> list[Job]:
+    """Return the jobs in ``folder``, oldest first; damaged files are skipped."""
     jobs = []
     for path in folder.glob("*.json"):
         try:
@@ -286,9 +283,5 @@ def _remembered(folder: Path) -> list[Job]:
 
 def _save(folder: Path, job: Job) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f".{job.id}"
-    with aside.open("w", encoding="utf-8") as file:
-        file.write(job.model_dump_json(indent=1))
-        file.flush()
-        os.fsync(file.fileno())
-    aside.rename(folder / f"{job.id}.json")
+    with atomic_write(folder / f"{job.id}.json") as file:
+        file.write(job.model_dump_json(indent=1).encode())

@@ -1,4 +1,4 @@
-"""The one folder of the server that requests may name: nothing outside of it is read."""
+"""The one folder of the server that jobs may read."""
 
 import logging
 from pathlib import Path
@@ -11,22 +11,22 @@ MANIFESTS = {".csv", ".jsonl"}
 
 
 class MediaRoot:
-    """Paths below ``root``; links are followed before it is judged where they lead.
+    """Resolves paths below ``root``, following links before checking where they lead.
 
-    What lies outside and what is not there are refused in the same words, so that nobody
-    learns what there is elsewhere.
+    Paths outside and paths that do not exist get the same error, so that nobody learns what
+    exists elsewhere.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root.expanduser().resolve()
-        if not self.root.is_dir():  # which may still be mounted
-            logger.warning("SRCID_MEDIA_ROOT is %s, where no folder is: jobs find nothing", root)
+        if not self.root.is_dir():  # it may still be mounted
+            logger.warning("SRCID_MEDIA_ROOT is %s, which is not a folder: jobs find nothing", root)
 
     def folder(self, name: str) -> Path:
-        """Return the folder of that name, "" being the root itself.
+        """Return a folder by its path below the root; "" is the root itself.
 
         Raises:
-            InvalidRequest: There is none below the root.
+            InvalidRequest: It does not exist below the root.
         """
         path = self._below(name)
         if path is None or not path.is_dir():
@@ -37,10 +37,10 @@ class MediaRoot:
         return path
 
     def manifest(self, name: str) -> Path:
-        """Return the manifest of that name.
+        """Return a manifest by its path below the root.
 
         Raises:
-            InvalidRequest: There is none below the root.
+            InvalidRequest: It does not exist below the root.
         """
         path = self._below(name)
         if path is None or not path.is_file() or path.suffix.lower() not in MANIFESTS:
@@ -51,15 +51,15 @@ class MediaRoot:
         return path
 
     def file(self, path: Path) -> Path:
-        """Return the file that ``path`` leads to.
+        """Return the file that ``path`` resolves to.
 
         Raises:
-            InvalidRequest: It is none below the root.
+            InvalidRequest: It is not a file below the root.
         """
-        found = self._below(str(path))
-        if found is None or not found.is_file():
+        file = self._below(str(path))
+        if file is None or not file.is_file():
             raise InvalidRequest("there is no such file below the media root")
-        return found
+        return file
 
     def name_of(self, path: Path) -> str:
         """Return the path from the root, "" for the root itself."""
@@ -69,6 +69,6 @@ class MediaRoot:
     def _below(self, name: str) -> Path | None:
         try:
             path = (self.root / name).resolve(strict=True)
-        except (OSError, ValueError, RuntimeError):  # not there, a NUL in it, links in a circle
+        except (OSError, ValueError, RuntimeError):  # missing, contains NUL, a loop of links
             return None
         return path if path.is_relative_to(self.root) else None

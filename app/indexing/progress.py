@@ -1,4 +1,4 @@
-"""How far a run of indexing is, how fast it goes, and a file of what failed."""
+"""Progress, rates and the failure report of an indexing run."""
 
 import json
 import time
@@ -10,11 +10,11 @@ from typing import NamedTuple, Self
 from app.errors import InvalidRequest
 from app.indexing.run import Outcome
 
-RATE_SECONDS = 30.0  # over which rates are measured
+RATE_SECONDS = 30.0  # the window over which rates are measured
 
 
-class _Moment(NamedTuple):
-    """What had been done at some time."""
+class _Sample(NamedTuple):
+    """The totals at some time."""
 
     time: float
     files: int
@@ -22,61 +22,61 @@ class _Moment(NamedTuple):
 
 
 class Progress:
-    """Counts what became of files, and how many come in a second.
+    """Counts outcomes and measures rates.
 
     Args:
-        total: Files there are.
-        clock: Seconds that only go up.
+        total: The number of files.
+        clock: Monotonic seconds.
     """
 
     def __init__(self, total: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.total = total
-        self.counts: Counter[str] = Counter()  # by the kind of outcome
-        self.media_seconds = 0.0  # that were encoded
+        self.counts: Counter[str] = Counter()  # by kind of outcome
+        self.media_seconds = 0.0  # encoded so far
         self._clock = clock
-        self._moments = deque([_Moment(clock(), 0, 0.0)])
+        self._samples = deque([_Sample(clock(), 0, 0.0)])
 
     def note(self, outcome: Outcome) -> None:
         """Count one more file."""
         self.counts[outcome.kind] += 1
         self.media_seconds += outcome.seconds
-        self._moments.append(_Moment(self._clock(), self.done, self.media_seconds))
-        while len(self._moments) > 2 and self._passed > RATE_SECONDS:
-            self._moments.popleft()
+        self._samples.append(_Sample(self._clock(), self.done, self.media_seconds))
+        while len(self._samples) > 2 and self._elapsed > RATE_SECONDS:
+            self._samples.popleft()
 
     @property
     def done(self) -> int:
-        """Files that are dealt with."""
+        """How many files are finished."""
         return self.counts.total()
 
     @property
     def files_per_second(self) -> float | None:
-        """Lately; None before the first."""
-        return self._rate(self._moments[-1].files - self._moments[0].files)
+        """The recent rate; None before the first file."""
+        return self._rate(self._samples[-1].files - self._samples[0].files)
 
     @property
     def media_per_second(self) -> float | None:
-        """Seconds of media that were encoded in a second, lately; None before the first."""
-        return self._rate(self._moments[-1].media_seconds - self._moments[0].media_seconds)
+        """Seconds of media encoded per second, recently; None before the first file."""
+        return self._rate(self._samples[-1].media_seconds - self._samples[0].media_seconds)
 
     @property
     def seconds_left(self) -> float | None:
-        """What the rest takes at that rate; None where none is known."""
+        """How long the remaining files take at the recent rate; None: unknown."""
         rate = self.files_per_second
         return max(0, self.total - self.done) / rate if rate else None
 
     @property
-    def _passed(self) -> float:
-        return self._moments[-1].time - self._moments[0].time
+    def _elapsed(self) -> float:
+        return self._samples[-1].time - self._samples[0].time
 
     def _rate(self, amount: float) -> float | None:
-        return amount / self._passed if self._passed > 0 else None
+        return amount / self._elapsed if self._elapsed > 0 else None
 
 
 class FailureReport:
-    """A file with a JSON object a line: ``path`` and ``detail`` of what was not indexed whole.
+    """A JSON-lines file: ``path`` and ``detail`` of each file that was not indexed whole.
 
-    It is begun anew and written line by line, so that it is there even after a crash.
+    An existing file is overwritten. Lines are written at once, and so survive a crash.
 
     Raises:
         InvalidRequest: It cannot be written.
@@ -97,7 +97,7 @@ class FailureReport:
         self._file.close()
 
     def note(self, outcome: Outcome) -> None:
-        """Write why a file is not there, or what is missing of it."""
+        """Write why a file failed, or what is missing of it."""
         if outcome.detail:
             line = {"path": outcome.file.label, "detail": outcome.detail}
             print(json.dumps(line), file=self._file)

@@ -1,4 +1,4 @@
-"""Files into the index: the one routine of ``srcid index`` and of the jobs."""
+"""Indexes files: the one routine of ``srcid index`` and of background jobs."""
 
 import csv
 import json
@@ -12,55 +12,54 @@ from itertools import islice
 from pathlib import Path
 from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue, ValidationError
 
 from app.errors import InvalidRequest, ServiceError
-from app.schemas import ItemId
+from app.schemas.fields import ITEM_ID
 from model.files import sha256
 
-ID = TypeAdapter(ItemId)
-AHEAD = 2  # files waiting for each that is worked on, so that no worker is idle
-GROUP = 64  # files committed together, at most
-RETRY_SECONDS = 1.0  # where an error says that waiting helps, but not how long
-TYPES = mimetypes.MimeTypes(filenames=())  # not what this machine adds to it
+QUEUED_PER_WORKER = 2  # files submitted ahead for each worker, so that none is idle
+MAX_COMMIT = 64  # files committed together
+RETRY_SECONDS = 1.0  # if an error says that retrying helps, but not when
+TYPES = mimetypes.MimeTypes(filenames=())  # Python's own table, without this machine's additions
 MEDIA = ("video", "audio", "image")
 
 
-class EncodedFile(Protocol):
-    """A file that is encoded and not yet kept."""
+class PreparedFile(Protocol):
+    """A file that is encoded but not yet committed."""
 
     @property
     def seconds(self) -> float:
-        """Of media."""
+        """The duration of its media."""
 
     @property
     def gaps(self) -> str:
-        """What of it could not be encoded; empty where all could."""
+        """The seconds that could not be decoded, as text; empty if all could."""
 
 
-Encoded = TypeVar("Encoded", bound=EncodedFile)
+Prepared = TypeVar("Prepared", bound=PreparedFile)
 Result = TypeVar("Result")
 
 
-class Index(Protocol[Encoded]):
-    """Where files are indexed: the index here, or a server."""
+class Index(Protocol[Prepared]):
+    """Where files are indexed: the index of this process, or a server."""
 
     def digest(self, item_id: str) -> str | None:
-        """Return the digest of an item's media; None where there is no such item."""
+        """Return the SHA-256 of an item's media; None: there is no such item."""
 
-    def encode(self, file: "FileToIndex", *, digest: str, stop: threading.Event) -> Encoded | None:
-        """Encode a file, in any thread; None where that was stopped."""
+    def encode(self, file: "FileToIndex", *, digest: str, stop: threading.Event) -> Prepared | None:
+        """Encode a file, in any thread; None: it was stopped."""
 
-    def keep(self, encoded: Sequence[Encoded]) -> None:
-        """Keep files in one commit, each in the place of what had its id."""
+    def keep(self, files: Sequence[Prepared]) -> None:
+        """Store files in one commit; each replaces what had its id."""
 
 
 class FileToIndex(NamedTuple):
-    """A file and what it is to be indexed as."""
+    """A file, and the item that it is to become."""
 
     path: Path
     item_id: str
-    label: str  # how messages name the file: its path below the folder
+    label: str  # its name in messages: its path below the folder
     metadata: Mapping[str, JsonValue]
 
 
@@ -73,23 +72,23 @@ class Outcome(NamedTuple):
     seconds: float = 0.0  # of media that were encoded
 
 
-class Done(NamedTuple, Generic[Encoded]):
-    """A file on its way."""
+class Processed(NamedTuple, Generic[Prepared]):
+    """A file that has been worked on."""
 
-    outcome: Outcome
-    encoded: Encoded | None = None  # to be kept before the outcome is true
+    outcome: Outcome  # true once ``prepared`` is committed
+    prepared: Prepared | None = None
 
 
 def files_below(folder: Path, *, prefix: str = "") -> Iterator[FileToIndex]:
     """Yield the files below ``folder`` that may be media, in a fixed order.
 
-    Hidden files, and those whose ending is known to mean something else, are passed over; links
-    to folders are not followed. A file's id is its path with : for each /. A pipe, whose reading
-    would wait for ever, is no file; a broken link is one that fails.
+    Hidden files and files whose extension is of another type are skipped; links to folders are
+    not followed. A file's id is its path with : for each /. Pipes, whose reading would block, are
+    skipped; a broken link is yielded, and fails.
 
     Args:
         folder: Where to look.
-        prefix: What ids and paths begin with: the path of ``folder`` below a root.
+        prefix: Prepended to ids and paths: the path of ``folder`` below a root.
     """
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -103,20 +102,20 @@ def files_below(folder: Path, *, prefix: str = "") -> Iterator[FileToIndex]:
 
 
 def files_of_manifest(manifest: Path, *, prefix: str = "") -> Iterator[FileToIndex]:
-    """Yield the files that a .csv or .jsonl manifest names, in its order.
+    """Yield the files that a .csv or .jsonl manifest lists, in its order.
 
-    A line has ``path`` (from the manifest's folder), ``id`` where the path is not to be it, and
-    whatever else it says becomes metadata.
+    Each entry has ``path`` (relative to the manifest) and optionally ``id``; other fields become
+    metadata.
 
     Raises:
-        InvalidRequest: It is no such manifest.
+        InvalidRequest: The manifest is malformed.
     """
     for number, line in enumerate(_lines(manifest), start=1):
         name, item_id = line.pop("path", None), line.pop("id", None)
         if not isinstance(name, str) or not name or not isinstance(item_id, str | None):
             raise InvalidRequest(
-                f"{manifest.name}, entry {number}: a path is needed, and id is text; got "
-                f"path {name!r}, id {item_id!r}"
+                f"{manifest.name}, entry {number}: path must be text, and so must id if given; "
+                f"got path {name!r}, id {item_id!r}"
             )
         label = os.path.normpath(Path(prefix) / name)
         yield FileToIndex(
@@ -128,50 +127,50 @@ def files_of_manifest(manifest: Path, *, prefix: str = "") -> Iterator[FileToInd
 
 
 def index_files(
-    index: Index[Encoded],
+    index: Index[Prepared],
     files: Iterable[FileToIndex],
     *,
-    at_once: int,
+    workers: int,
     stop: threading.Event,
     admit: Callable[[Path], Path] = lambda path: path,
 ) -> Generator[Outcome, None, None]:
-    """Index files, several at once; yield what became of each, in their order.
+    """Index files in several threads; yield what became of each, in their order.
 
-    A file that is indexed already and has not changed is passed over, by its digest. What is
-    encoded while a commit goes on is committed together by the next. Closing the iterator, which
-    sets ``stop``, or setting that, ends it when the files that are worked on are done or given up:
-    each is indexed whole or not at all.
+    Files that are indexed and unchanged, by their digest, are skipped. Files encoded while a
+    commit is running are committed together by the next one. Setting ``stop``, or closing the
+    iterator, ends the run once the files in work are finished or given up: each is indexed whole
+    or not at all.
 
     Args:
-        index: Where to.
-        files: Which ones.
-        at_once: How many are worked on at the same time.
+        index: Where the files are indexed.
+        files: The files.
+        workers: How many files are worked on at the same time.
         stop: May be set from another thread.
         admit: Returns the path to read, or raises ServiceError.
     """
     seen: set[str] = set()
-    running: deque[Future[Done[Encoded] | None]] = deque()
+    running: deque[Future[Processed[Prepared] | None]] = deque()
     remaining = iter(files)
 
-    def one(file: FileToIndex, is_repeated: bool) -> Done[Encoded] | None:
-        return _encoded(index, file, is_repeated, stop, admit)
+    def process(file: FileToIndex, is_repeated: bool) -> Processed[Prepared] | None:
+        return _processed(index, file, is_repeated, stop, admit)
 
     with (
-        ThreadPoolExecutor(at_once, thread_name_prefix="indexing") as pool,
-        # Not in this thread: Ctrl-C, which comes in the main one, is lost inside compiled code.
+        ThreadPoolExecutor(workers, thread_name_prefix="indexing") as pool,
+        # Not in this thread: Ctrl-C arrives in the main thread, and is lost inside compiled code.
         ThreadPoolExecutor(1, thread_name_prefix="commits") as commits,
     ):
         try:
             while not stop.is_set():
-                for file in islice(remaining, (1 + AHEAD) * at_once - len(running)):
-                    running.append(pool.submit(one, file, file.item_id in seen))
+                for file in islice(remaining, (1 + QUEUED_PER_WORKER) * workers - len(running)):
+                    running.append(pool.submit(process, file, file.item_id in seen))
                     seen.add(file.item_id)
                 if not running:
                     return
-                yield from commits.submit(kept, index, _next(running)).result()
+                yield from commits.submit(commit, index, _next(running)).result()
             while running:
-                yield from commits.submit(kept, index, _next(running)).result()
-        except BaseException:  # nobody wants the rest, nor waits for it
+                yield from commits.submit(commit, index, _next(running)).result()
+        except BaseException:  # nobody wants the rest
             stop.set()
             raise
         finally:
@@ -179,8 +178,8 @@ def index_files(
                 future.cancel()
 
 
-def patiently(call: Callable[[], Result], stop: threading.Event) -> Result | None:
-    """Return what ``call`` does, as often as it takes while others come first; None: stopped."""
+def retry_until(call: Callable[[], Result], stop: threading.Event) -> Result | None:
+    """Return the result of ``call``, retried while the service is overloaded; None: stopped."""
     while not stop.is_set():
         try:
             return call()
@@ -191,66 +190,69 @@ def patiently(call: Callable[[], Result], stop: threading.Event) -> Result | Non
     return None
 
 
-def _next(running: "deque[Future[Done[Encoded] | None]]") -> list[Done[Encoded]]:
-    """Wait for the next file; return it with those after it that are done already."""
-    done = [running.popleft().result()]
-    while running and running[0].done() and len(done) < GROUP:
-        done.append(running.popleft().result())
-    return [own for own in done if own is not None]
-
-
 def refusal(file: FileToIndex, *, is_repeated: bool) -> str | None:
-    """Return why a file cannot be indexed, whatever is in it; None where it can.
+    """Return why a file cannot be indexed whatever its content; None if it can.
 
     Args:
-        file: Which one.
+        file: The file.
         is_repeated: Whether another file of the same run has its id.
     """
     try:
-        ID.validate_python(file.item_id)
+        ITEM_ID.validate_python(file.item_id)
     except ValidationError as error:
-        return f"its path cannot be an id: {error.errors()[0]['msg']}"
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        return f"its path cannot be an id: {reason}"
     return f"another file of this run has its id {file.item_id!r}" if is_repeated else None
 
 
-def kept(index: Index[Encoded], done: Sequence[Done[Encoded]]) -> list[Outcome]:
-    """Commit what is encoded; return what became of each file."""
+def commit(index: Index[Prepared], files: Sequence[Processed[Prepared]]) -> list[Outcome]:
+    """Commit the files that are encoded; return what became of each."""
     try:
-        if encoded := [own.encoded for own in done if own.encoded is not None]:
-            index.keep(encoded)
+        if prepared := [file.prepared for file in files if file.prepared is not None]:
+            index.keep(prepared)
     except (ServiceError, OSError) as error:
         return [
-            own.outcome if own.encoded is None else Outcome(own.outcome.file, "failed", str(error))
-            for own in done
+            file.outcome
+            if file.prepared is None
+            else Outcome(file.outcome.file, "failed", str(error))
+            for file in files
         ]
-    return [own.outcome for own in done]
+    return [file.outcome for file in files]
 
 
-def _encoded(
-    index: Index[Encoded],
+def _next(running: "deque[Future[Processed[Prepared] | None]]") -> list[Processed[Prepared]]:
+    """Wait for the next file; return it with the finished ones after it."""
+    finished = [running.popleft().result()]
+    while running and running[0].done() and len(finished) < MAX_COMMIT:
+        finished.append(running.popleft().result())
+    return [file for file in finished if file is not None]
+
+
+def _processed(
+    index: Index[Prepared],
     file: FileToIndex,
     is_repeated: bool,
     stop: threading.Event,
     admit: Callable[[Path], Path],
-) -> Done[Encoded] | None:
-    """Encode one file; None where that was stopped."""
+) -> Processed[Prepared] | None:
+    """Encode one file; None: it was stopped."""
     if stop.is_set():
         return None
     if reason := refusal(file, is_repeated=is_repeated):
-        return Done(Outcome(file, "failed", reason))
+        return Processed(Outcome(file, "failed", reason))
     try:
         admitted = file._replace(path=admit(file.path))
         digest = sha256(admitted.path)
         if index.digest(file.item_id) == digest:
-            return Done(Outcome(file, "unchanged"))
-        encoded = patiently(lambda: index.encode(admitted, digest=digest, stop=stop), stop)
+            return Processed(Outcome(file, "unchanged"))
+        prepared = retry_until(lambda: index.encode(admitted, digest=digest, stop=stop), stop)
     except ServiceError as error:
-        return Done(Outcome(file, "failed", str(error)))
-    except OSError as error:  # whose own words name the whole path
-        return Done(Outcome(file, "failed", f"it cannot be read: {error.strerror or error}"))
-    if encoded is None:
+        return Processed(Outcome(file, "failed", str(error)))
+    except OSError as error:  # its own message names the whole path
+        return Processed(Outcome(file, "failed", f"it cannot be read: {error.strerror or error}"))
+    if prepared is None:
         return None
-    return Done(Outcome(file, "indexed", encoded.gaps, encoded.seconds), encoded)
+    return Processed(Outcome(file, "indexed", prepared.gaps, prepared.seconds), prepared)
 
 
 def _may_be_media(name: str) -> bool:
@@ -265,7 +267,7 @@ def _lines(manifest: Path) -> Iterator[dict[str, JsonValue]]:
                 for row in csv.DictReader(file, strict=True):
                     if None in row or None in row.values():
                         raise InvalidRequest(
-                            f"{manifest.name}: a line has more or fewer cells than the first: "
+                            f"{manifest.name}: a line has more or fewer cells than the header: "
                             f"{list(row.values())!r:.200}"
                         )
                     yield dict(row)
@@ -273,10 +275,10 @@ def _lines(manifest: Path) -> Iterator[dict[str, JsonValue]]:
             for text in filter(str.strip, file):
                 line = json.loads(text)
                 if not isinstance(line, dict):
-                    raise InvalidRequest(f"{manifest.name}: a line is no JSON object: {text:.100}")
+                    raise InvalidRequest(f"{manifest.name}: not a JSON object: {text:.100}")
                 yield line
     except (OSError, ValueError, csv.Error, RecursionError) as error:
         raise InvalidRequest(
-            f"{manifest.name} is no manifest ({error}): write CSV with a first line of names, or "
-            "JSON objects, one a line"
+            f"{manifest.name} is not a manifest ({error}): write CSV with a header, or one JSON "
+            "object per line"
         ) from error

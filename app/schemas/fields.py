@@ -3,7 +3,15 @@
 import unicodedata
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    TypeAdapter,
+)
 
 from model.modality import Modality
 
@@ -47,6 +55,7 @@ ItemId = Annotated[
     Field(min_length=1, max_length=MAX_ID_CHARACTERS, examples=["my-clip"]),
     AfterValidator(_usable_id),
 ]
+ITEM_ID = TypeAdapter(ItemId)
 Metadata = dict[str, JsonValue]
 Layers = Annotated[Literal["1", "2", "both"], BeforeValidator(_as_text)]
 Score = Literal["mean", "max", "window"]

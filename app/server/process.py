@@ -19,7 +19,7 @@ from model.errors import ConfigError
 if TYPE_CHECKING:  # loads torch, which should not keep the door closed
     from fastapi import FastAPI
 
-    from app.service.service import RetrievalService
+    from app.service.async_service import AsyncRetrievalService
 
 DRAIN_SECONDS = 30  # that requests in flight have to finish when the service is stopped
 
@@ -55,7 +55,7 @@ class Serving:
         self,
         listeners: list[socket.socket],
         *,
-        then: Callable[["RetrievalService"], Awaitable[None]],
+        then: Callable[["AsyncRetrievalService"], Awaitable[None]],
     ) -> None:
         """Answer until told to stop; ``then`` is awaited once requests are served."""
         serving = asyncio.create_task(self._serve_app(then))
@@ -69,14 +69,14 @@ class Serving:
         if not serving.cancelled():
             serving.result()
 
-    async def _serve_app(self, then: Callable[["RetrievalService"], Awaitable[None]]) -> None:
+    async def _serve_app(self, then: Callable[["AsyncRetrievalService"], Awaitable[None]]) -> None:
         try:
             if self.is_alone:
                 await self._listen()
             app = await asyncio.to_thread(_create_app, self.settings, self.writer_url)
             # Not left to uvicorn, which would log a traceback where a sentence says it all.
             async with app.router.lifespan_context(app):
-                service: RetrievalService = app.state.service
+                service: AsyncRetrievalService = app.state.service
                 self._server.drain = service.drain
                 gc.collect()
                 gc.freeze()  # what is loaded stays: the collector need not go through it again
@@ -102,7 +102,7 @@ def _create_app(settings: Settings, writer_url: str | None) -> "FastAPI":
 def run(
     settings: Settings,
     *listeners: socket.socket,
-    then: Callable[["RetrievalService"], Awaitable[None]],
+    then: Callable[["AsyncRetrievalService"], Awaitable[None]],
     writer_url: str | None = None,
     is_alone: bool = True,
     log_level: str = "info",

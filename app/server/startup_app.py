@@ -5,7 +5,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.problems import problem
 from app.errors import Starting
-from app.schemas import Health
+from app.schemas.service import Health
 
 
 class Door:

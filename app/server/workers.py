@@ -27,7 +27,7 @@ from model.errors import SRCIDError
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
-    from app.service.service import RetrievalService
+    from app.service.async_service import AsyncRetrievalService
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def _work(place: Place, line: Connection) -> None:
     """Serve; the main function of a worker."""
     threading.Thread(target=_end_with, args=(line,), daemon=True).start()
 
-    async def told(service: "RetrievalService") -> None:
+    async def told(service: "AsyncRetrievalService") -> None:
         line.send(True)
 
     settings, inner = place

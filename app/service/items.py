@@ -1,4 +1,4 @@
-"""The items of the index together with the media that are kept of them."""
+"""The stored items together with their media."""
 
 import json
 import threading
@@ -11,69 +11,75 @@ from pydantic import JsonValue
 
 from app.engine.engine import Encoded, Engine
 from app.errors import InvalidMedia, InvalidRequest, ItemExists, NotFound, TooLarge
-from app.schemas import ItemPage, ItemResponse, StreamCodes
+from app.schemas.encoding import StreamCodes
+from app.schemas.items import ItemPage, ItemResponse
 from app.service.media_folder import MediaFolder
-from app.service.segments import MARK, whole_id
+from app.service.segments import SEPARATOR, whole_id
 from app.store.base import Item, Store, Stream
 from model.feature_file import is_feature_file
 from model.files import sha256
 from model.modality import Modality
 
-Source = bytes | Path | str  # media or features as bytes or file; a sentence as text
-PAGE = 500  # items read at once
-LOCKS = 64  # items of the same remainder wait for one another
+NUM_LOCKS = 64  # items whose ids share a remainder wait for one another
 
 
-class Unkept(NamedTuple):
-    """An item that is encoded, and what is to be kept beside its codes."""
+class PreparedItem(NamedTuple):
+    """An encoded item, and what is to be stored beside its codes."""
 
     item: Item
-    media: bytes | Path | None
-    thumbnail: bytes | None
+    media: bytes | Path | None = None
+    thumbnail: bytes | None = None
 
 
-class ItemKeeper:
-    """Keeps what is encoded. Methods may be called from any thread.
+class Items:
+    """Stores items and their media. Methods may be called from any thread.
 
-    An item and its media change together: the media are on the disk before the item is
-    committed, and are erased after it is gone. The parts of long media go with the first one.
+    An item and its media change together: media are on the disk before their item is committed,
+    and are erased after it is gone. Deleting the first segment of long media deletes them all.
 
     Args:
         engine: Makes thumbnails; its settings are the limits.
-        store: Keeps the codes.
-        media: Where media are kept. What is in it is erased with its item even where
-            ``settings.keep_media`` no longer adds to it.
+        store: Holds the codes.
+        media: Where media are stored. Its files are erased with their item even when
+            ``settings.keep_media`` no longer adds to them.
+
+    Attributes:
+        store: Holds the codes.
     """
 
     def __init__(self, engine: Engine, store: Store, media: MediaFolder) -> None:
+        self.store = store
         self._engine = engine
-        self._store = store
         self._media = media
-        # Held while an item and its media change; items of other ids change at the same time.
-        self._changing = [threading.Lock() for _ in range(LOCKS)]
+        # Held while an item and its media change; other items change at the same time.
+        self._locks = [threading.Lock() for _ in range(NUM_LOCKS)]
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
 
     def check(self, item_id: str, *, metadata: Mapping[str, JsonValue], replace: bool) -> None:
-        """See that an item could be kept, before the work of encoding it.
+        """Check that an item can be stored, before the work of encoding it.
 
         Raises:
             ItemExists: The id exists and ``replace`` is false.
-            InvalidRequest: The metadata cannot be kept.
+            InvalidRequest: The metadata cannot be stored.
             TooLarge: The metadata are too large.
         """
         self._check_metadata(metadata)
-        if not replace and self._store.get(item_id):
+        if not replace and self.store.get(item_id):
             raise ItemExists(item_id)
 
     def keep(
         self,
         item_id: str,
-        source: Source,
+        source: bytes | Path | str,
         encoded: Encoded,
         *,
         metadata: Mapping[str, JsonValue],
         replace: bool,
     ) -> ItemResponse:
-        """Keep an item that is encoded, its media where that is switched on; return it.
+        """Store an encoded item, with its media if media are stored; return it.
 
         Raises:
             ItemExists: The id exists and ``replace`` is false.
@@ -86,19 +92,20 @@ class ItemKeeper:
             text=source if isinstance(source, str) else None,
             sha256=sha256(source),
         )
-        self._write([self.unkept(item, source)], replace=replace)
+        self._write([self.prepared(item, source)], replace=replace)
         return self._response(item)
 
-    def unkept(self, item: Item, source: Source) -> Unkept:
-        """Return an item that is encoded with its media, where they are kept."""
-        media = self._worth_keeping(source)
-        thumbnail = None
-        if media is not None and Modality.VIDEO in item.streams:
-            thumbnail = self._engine.thumbnail(media)
-        return Unkept(item, media, thumbnail)
+    def prepared(self, item: Item, source: bytes | Path | str) -> PreparedItem:
+        """Return an item with the media and thumbnail that are to be stored, if any."""
+        if not self._engine.settings.keep_media or isinstance(source, str):
+            return PreparedItem(item)
+        if isinstance(source, bytes) and is_feature_file(source):
+            return PreparedItem(item)
+        has_picture = Modality.VIDEO in item.streams
+        return PreparedItem(item, source, self._engine.thumbnail(source) if has_picture else None)
 
-    def keep_all(self, items: Sequence[Unkept]) -> None:
-        """Keep items in one commit, each in the place of what had its id.
+    def keep_all(self, items: Sequence[PreparedItem]) -> None:
+        """Store items in one commit; each replaces what had its id.
 
         Raises:
             StoreUnavailable: They could not be written; nothing has changed.
@@ -109,152 +116,150 @@ class ItemKeeper:
         """Return an item.
 
         Raises:
-            NotFound: There is none of that id.
+            NotFound: There is no such item.
         """
         return self._response(self._stored(item_id))
 
-    def codes(self, item_id: str, modality: Modality | None = None) -> Encoded:
+    def digest(self, item_id: str) -> str | None:
+        """Return the SHA-256 of an item's media or sentence; None: there is no such item."""
+        item = self.store.get(item_id)
+        return item.sha256 if item else None
+
+    def encoded(self, item_id: str, modality: Modality | None = None) -> Encoded:
         """Return the codes of an item, or of one of its streams.
 
         Raises:
-            NotFound: There is none of that id.
+            NotFound: There is no such item.
             InvalidMedia: It has no such stream.
         """
         item = self._stored(item_id)
-        streams = {m: own for m, own in item.streams.items() if modality in (None, m)}
+        streams = {m: stream for m, stream in item.streams.items() if modality in (None, m)}
         if not streams:
             raise InvalidMedia(
                 f"item {item_id!r} has no {modality} stream: name one of "
                 f"{', '.join(item.streams)}, or leave modality out"
             )
-        durations = [own.duration_seconds for own in streams.values()]
-        seconds = max((d for d in durations if d is not None), default=None)
-        codes = {m: own.codes for m, own in streams.items()}
+        codes = {m: stream.codes for m, stream in streams.items()}
         vocabulary = self._engine.encoder.vocabulary
-        queries = {m: vocabulary.by_layer(own) for m, own in codes.items()}
-        return Encoded(codes, queries, seconds)
+        queries = {m: vocabulary.by_layer(rows) for m, rows in codes.items()}
+        return Encoded(codes, queries, _duration(streams.values()))
 
     def page(self, *, after: str, limit: int) -> ItemPage:
-        """Return at most ``limit`` items by id, from the first whose id is above ``after``."""
-        items = self._store.page(after=after, limit=limit + 1)
+        """Return at most ``limit`` items by id, starting behind ``after``."""
+        items = self.store.page(after=after, limit=limit + 1)
         return ItemPage(
             items=[self._response(item) for item in items[:limit]],
             next_cursor=items[limit - 1].id if len(items) > limit else None,
         )
 
+    def all(self) -> Iterator[ItemResponse]:
+        """Yield every item by id."""
+        return map(self._response, self.store.items())
+
     def delete(self, item_id: str) -> None:
-        """Remove an item, its further parts and the media that were kept of it.
+        """Delete an item, its further segments and its stored media.
 
         Raises:
-            NotFound: There is none of that id.
+            NotFound: There is no such item.
         """
-        with self._locks_of([item_id]):
+        with self._locked([item_id]):
             item = self._stored(item_id)
-            for part in self._further_parts(item_id):
-                self._store.delete(part)
-            self._store.delete(item_id)
+            for segment in self._further_segments(item_id):
+                self.store.delete(segment)
+            self.store.delete(item_id)
             self._media.erase(item.id, item.sha256)
 
-    def media(self, item: Item) -> Path | None:
-        """Return the file of an item's media; None where it was not kept."""
-        return self._media.media(whole_id(item), item.sha256)
-
-    def thumbnail(self, item: Item) -> Path | None:
-        """Return the JPEG of an item's picture; None where there is none."""
-        return self._media.thumbnail(whole_id(item), item.sha256)
-
     def has_media(self, item: Item) -> tuple[bool, bool]:
-        """Return whether an item's media are kept, and whether it has a thumbnail."""
-        return self.media(item) is not None, self.thumbnail(item) is not None
+        """Return whether an item's media are stored, and whether it has a thumbnail."""
+        name = whole_id(item), item.sha256
+        return self._media.media(*name) is not None, self._media.thumbnail(*name) is not None
 
-    def file(self, item_id: str, *, is_thumbnail: bool = False) -> Path:
-        """Return the file of an item's media, or of its thumbnail.
+    def media_file(self, item_id: str) -> Path:
+        """Return the stored media of an item.
 
         Raises:
-            NotFound: There is no such item, or nothing was kept of it.
+            NotFound: There is no such item, or its media were not stored.
         """
         item = self._stored(item_id)
-        path = self.thumbnail(item) if is_thumbnail else self.media(item)
-        if path is None:
-            raise NotFound(
-                f"no {'thumbnail' if is_thumbnail else 'media'} of item {item_id!r}: media are "
-                "kept of what is added while SRCID_KEEP_MEDIA=true, a thumbnail of what has a "
-                "picture"
-            )
-        return path
+        if path := self._media.media(whole_id(item), item.sha256):
+            return path
+        raise NotFound(
+            f"no media of item {item_id!r}: media are stored of what is added while "
+            "SRCID_KEEP_MEDIA=true"
+        )
+
+    def thumbnail_file(self, item_id: str) -> Path:
+        """Return the JPEG thumbnail of an item.
+
+        Raises:
+            NotFound: There is no such item, or it has no thumbnail.
+        """
+        item = self._stored(item_id)
+        if path := self._media.thumbnail(whole_id(item), item.sha256):
+            return path
+        raise NotFound(
+            f"no thumbnail of item {item_id!r}: only items with a picture have one, added while "
+            "SRCID_KEEP_MEDIA=true"
+        )
 
     def sweep(self) -> int:
         """Remove the files that a crash left without an item; return how many."""
-        return self._media.sweep((item.id, item.sha256) for item in self._all())
+        return self._media.sweep((item.id, item.sha256) for item in self.store.items())
 
-    def _write(self, items: Sequence[Unkept], *, replace: bool) -> None:
-        """Commit items, their media before and what they replace after."""
-        with self._locks_of(item.id for item, *_ in items):
-            before = {own.item.id: self._store.get(own.item.id) for own in items}
-            known = {item.id: item for item in before.values() if item}
-            if known and not replace:
-                raise ItemExists(next(iter(known)))
-            for gone in (part for item_id in known for part in self._further_parts(item_id)):
-                if gone not in before:  # what replaces the whole is shorter
-                    self._store.delete(gone)
-            new = [item for item, *_ in items if not _same(item, known.get(item.id))]
+    def _write(self, items: Sequence[PreparedItem], *, replace: bool) -> None:
+        """Commit items: their media before, and the erasure of what they replace after."""
+        with self._locked(prepared.item.id for prepared in items):
+            ids = [prepared.item.id for prepared in items]
+            replaced = {item_id: item for item_id in ids if (item := self.store.get(item_id))}
+            if replaced and not replace:
+                raise ItemExists(next(iter(replaced)))
+            for item_id in replaced:
+                for segment in self._further_segments(item_id):
+                    if segment not in ids:  # the new media are shorter
+                        self.store.delete(segment)
+            changed = [item for item, *_ in items if not _is_same(item, replaced.get(item.id))]
             try:
                 for item, media, thumbnail in items:
                     if media is not None:
                         self._media.keep(item.id, item.sha256, media, thumbnail=thumbnail)
-                self._store.add_many([item for item, *_ in items], replace=replace)
+                self.store.add_many([prepared.item for prepared in items], replace=replace)
             except BaseException:
-                for item in new:
+                for item in changed:
                     self._media.erase(item.id, item.sha256)
                 raise
-            for item in new:
-                if item.id in known:
-                    self._media.erase(item.id, known[item.id].sha256)
+            for item in changed:
+                if old := replaced.get(item.id):
+                    self._media.erase(item.id, old.sha256)
 
-    def _further_parts(self, item_id: str) -> Iterator[str]:
-        """Yield the ids of the parts of an item but the first."""
-        after = item_id + MARK
-        while items := self._store.page(after=after, limit=PAGE):
-            for item in items:
-                if not item.id.startswith(item_id + MARK):
-                    return
-                if whole_id(item) == item_id:
-                    yield item.id
-            after = items[-1].id
-
-    def _all(self) -> Iterator[Item]:
-        after = ""
-        while items := self._store.page(after=after, limit=PAGE):
-            yield from items
-            after = items[-1].id
+    def _further_segments(self, item_id: str) -> Iterator[str]:
+        """Yield the ids of the segments of an item, except the first."""
+        prefix = item_id + SEPARATOR
+        for item in self.store.items(after=prefix):
+            if not item.id.startswith(prefix):
+                return
+            if whole_id(item) == item_id:
+                yield item.id
 
     @contextmanager
-    def _locks_of(self, item_ids: Iterable[str]) -> Iterator[None]:
-        with ExitStack() as held:
-            for number in sorted({hash(item_id) % LOCKS for item_id in item_ids}):
-                held.enter_context(self._changing[number])
+    def _locked(self, item_ids: Iterable[str]) -> Iterator[None]:
+        with ExitStack() as locks:
+            for number in sorted({hash(item_id) % NUM_LOCKS for item_id in item_ids}):
+                locks.enter_context(self._locks[number])
             yield
 
     def _stored(self, item_id: str) -> Item:
-        item = self._store.get(item_id)
+        item = self.store.get(item_id)
         if item is None:
-            raise NotFound(f"there is no item {item_id!r}: GET /items lists those that there are")
+            raise NotFound(f"there is no item {item_id!r}: GET /items lists all items")
         return item
-
-    def _worth_keeping(self, source: Source) -> bytes | Path | None:
-        """Return what is media to be kept, and no sentence or features."""
-        if not self._engine.settings.keep_media or isinstance(source, str):
-            return None
-        return None if isinstance(source, bytes) and is_feature_file(source) else source
 
     def _response(self, item: Item) -> ItemResponse:
         has_media, has_thumbnail = self.has_media(item)
-        durations = [stream.duration_seconds for stream in item.streams.values()]
         return ItemResponse(
             id=item.id,
             fingerprint=self._engine.encoder.fingerprint,
-            duration_seconds=max((d for d in durations if d is not None), default=None),
-            streams={m: StreamCodes(codes=own.codes.tolist()) for m, own in item.streams.items()},
+            duration_seconds=_duration(item.streams.values()),
+            streams={m: StreamCodes(codes=s.codes.tolist()) for m, s in item.streams.items()},
             text=item.text,
             sha256=item.sha256,
             metadata=dict(item.metadata),
@@ -272,10 +277,16 @@ class ItemKeeper:
         limit = self._engine.settings.max_metadata_bytes
         if size > limit:
             raise TooLarge(
-                f"the metadata has {size} bytes as JSON, at most {limit} are kept: shorten it, or "
+                f"the metadata has {size} bytes as JSON, the limit is {limit}: shorten it, or "
                 "raise SRCID_MAX_METADATA_BYTES"
             )
 
 
-def _same(item: Item, other: Item | None) -> bool:
+def _duration(streams: Iterable[Stream]) -> float | None:
+    """Return the seconds of the longest stream; None: none has a duration."""
+    durations = [stream.duration_seconds for stream in streams]
+    return max((d for d in durations if d is not None), default=None)
+
+
+def _is_same(item: Item, other: Item | None) -> bool:
     return other is not None and item.sha256 == other.sha256

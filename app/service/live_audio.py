@@ -1,8 +1,8 @@
-"""Sound that arrives bit by bit, as codes by the second.
+"""Audio that arrives bit by bit, encoded second by second.
 
-The network looks at pieces of ``max_steps`` seconds. A second's codes are first told when it has
-passed, from what was heard of its piece so far; when its piece is complete they are told again,
-and are then those that ``/encode`` gives for the whole.
+The network encodes pieces of ``max_steps`` seconds. A second's codes are first sent when it has
+passed, computed from its piece so far; when the piece is complete they are sent again, and are
+then those that ``/encode`` gives for the whole.
 Shape letters: S samples, C code rows, T seconds.
 """
 
@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import InvalidMedia, TooLarge
-from app.schemas import LivePiece, LiveSecond
+from app.schemas.live import LivePiece, LiveSecond
+from model.encoder import Codes
 from model.media import SAMPLE_RATE, num_steps
 
-Sound = NDArray[np.float32]  # [S] in [-1, 1], 16 kHz
-Codes = NDArray[np.int16]  # [C, T]
+Waveform = NDArray[np.float32]  # [S] in [-1, 1], 16 kHz
 
 
 class SampleFormat(StrEnum):
@@ -32,19 +32,19 @@ class SampleFormat(StrEnum):
         return np.dtype("<i2") if self is SampleFormat.S16LE else np.dtype("<f4")
 
 
-class LiveSound:
-    """Collects sound, and has it encoded a second at a time. For one sender.
+class LiveAudio:
+    """Collects the audio of one sender, and has it encoded a second at a time.
 
     Args:
-        encode: Returns the codes of at most ``piece_seconds`` of sound.
+        encode: Returns the codes of at most ``piece_seconds`` of audio.
         sample_format: How samples are written.
-        piece_seconds: Seconds that the network looks at together.
-        max_seconds: Seconds after which it is enough.
+        piece_seconds: Seconds that the network encodes together.
+        max_seconds: The most seconds that are accepted.
     """
 
     def __init__(
         self,
-        encode: Callable[[Sound], Awaitable[Codes]],
+        encode: Callable[[Waveform], Awaitable[Codes]],
         *,
         sample_format: SampleFormat,
         piece_seconds: int,
@@ -54,64 +54,64 @@ class LiveSound:
         self._format = sample_format
         self._piece_seconds = piece_seconds
         self._max_seconds = max_seconds
-        self._rest = b""  # half a sample
-        self._sound: Sound = np.empty(0, np.float32)  # of the piece that is not complete
-        self._begin = 0  # second at which that piece begins
-        self._told = 0  # seconds whose codes were told
+        self._remainder = b""  # the bytes of an incomplete sample
+        self._piece: Waveform = np.empty(0, np.float32)  # the incomplete piece
+        self._start = 0  # the second at which that piece starts
+        self._num_sent = 0  # seconds whose codes were sent
 
     async def add(self, data: bytes) -> list[LiveSecond | LivePiece]:
-        """Take samples; return the codes of the seconds and pieces that they complete.
+        """Add samples; return the codes of the seconds and pieces that they complete.
 
         Raises:
-            TooLarge: It has gone on for longer than ``max_seconds``.
+            TooLarge: There are more than ``max_seconds`` of audio.
             InvalidMedia: A sample is NaN or infinite.
         """
-        self._sound = np.concatenate([self._sound, self._samples(data)])
-        seconds = self._begin + len(self._sound) / SAMPLE_RATE
+        self._piece = np.concatenate([self._piece, self._samples(data)])
+        seconds = self._start + len(self._piece) / SAMPLE_RATE
         if seconds > self._max_seconds:
             raise TooLarge(
-                f"{seconds:.0f} seconds of sound, at most {self._max_seconds} are taken: begin "
-                "anew, or raise SRCID_MAX_MEDIA_SECONDS"
+                f"{seconds:.0f} seconds of sound, the limit is {self._max_seconds}: connect again, "
+                "or raise SRCID_MAX_MEDIA_SECONDS"
             )
-        answers: list[LiveSecond | LivePiece] = []
+        messages: list[LiveSecond | LivePiece] = []
         whole = self._piece_seconds * SAMPLE_RATE
-        while len(self._sound) >= whole:
-            answers += self._tell(await self._encode(self._sound[:whole]), is_piece=True)
-            self._sound = self._sound[whole:]
-            self._begin += self._piece_seconds
-        complete = len(self._sound) // SAMPLE_RATE
-        if self._begin + complete > self._told:
-            answers += self._tell(
-                await self._encode(self._sound[: complete * SAMPLE_RATE]), is_piece=False
+        while len(self._piece) >= whole:
+            messages += self._messages(await self._encode(self._piece[:whole]), is_piece=True)
+            self._piece = self._piece[whole:]
+            self._start += self._piece_seconds
+        complete = len(self._piece) // SAMPLE_RATE
+        if self._start + complete > self._num_sent:
+            messages += self._messages(
+                await self._encode(self._piece[: complete * SAMPLE_RATE]), is_piece=False
             )
-        return answers
+        return messages
 
     async def end(self) -> list[LiveSecond | LivePiece]:
-        """Return the codes of what is left: the last second may be a part of one."""
-        seconds = len(self._sound) / SAMPLE_RATE
-        is_padding = self._begin > 0 and num_steps(1 + seconds) == 1  # as in a whole file
-        if not len(self._sound) or is_padding:
+        """Return the codes of what is left; the last second may be incomplete."""
+        seconds = len(self._piece) / SAMPLE_RATE
+        is_padding = self._start > 0 and num_steps(1 + seconds) == 1  # as in a whole file
+        if not len(self._piece) or is_padding:
             return []
-        return self._tell(await self._encode(self._sound), is_piece=True)
+        return self._messages(await self._encode(self._piece), is_piece=True)
 
-    def _samples(self, data: bytes) -> Sound:
-        data = self._rest + data
+    def _samples(self, data: bytes) -> Waveform:
+        data = self._remainder + data
         size = self._format.dtype.itemsize
-        self._rest = data[len(data) - len(data) % size :]
-        samples = np.frombuffer(data[: len(data) - len(self._rest)], self._format.dtype)
+        self._remainder = data[len(data) - len(data) % size :]
+        samples = np.frombuffer(data[: len(data) - len(self._remainder)], self._format.dtype)
         if self._format is SampleFormat.S16LE:
             return np.asarray(samples.astype(np.float32) / 2**15, np.float32)
         if not np.isfinite(samples).all():
             raise InvalidMedia("a sample is NaN or infinite: send numbers in [-1, 1]")
         return samples.clip(-1, 1).astype(np.float32)
 
-    def _tell(self, codes: Codes, *, is_piece: bool) -> list[LiveSecond | LivePiece]:
-        """Return the seconds of ``codes`` that are new, and the piece where it is complete."""
-        answers: list[LiveSecond | LivePiece] = [
-            LiveSecond(second=second, codes=codes[:, second - self._begin].tolist())
-            for second in range(self._told, self._begin + codes.shape[1])
+    def _messages(self, codes: Codes, *, is_piece: bool) -> list[LiveSecond | LivePiece]:
+        """Return the new seconds of ``codes``, and the piece if it is complete."""
+        messages: list[LiveSecond | LivePiece] = [
+            LiveSecond(second=second, codes=codes[:, second - self._start].tolist())
+            for second in range(self._num_sent, self._start + codes.shape[1])
         ]
-        self._told = self._begin + codes.shape[1]
+        self._num_sent = self._start + codes.shape[1]
         if is_piece:
-            answers.append(LivePiece(first_second=self._begin, codes=codes.tolist()))
-        return answers
+            messages.append(LivePiece(first_second=self._start, codes=codes.tolist()))
+        return messages

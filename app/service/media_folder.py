@@ -1,8 +1,7 @@
-"""The media of items, kept as files: found by id and digest, erased with their item.
+"""The stored media of items, as files: found by id and digest, erased with their item.
 
-A file is written aside, synchronised and renamed, before its item is committed; it is erased
-after its item is gone. What a crash leaves in between belongs to no item, and ``sweep`` removes
-it at the next start.
+A file is on the disk before its item is committed, and is erased after its item is gone. What a
+crash leaves in between belongs to no item; ``sweep`` removes it at the next start.
 """
 
 import hashlib
@@ -19,7 +18,7 @@ MEDIA, THUMBNAIL = ".media", ".jpg"
 
 
 class MediaFolder:
-    """Media and thumbnails below ``folder``, which is made when the first is kept."""
+    """Media and thumbnails below ``folder``, which is made when the first is stored."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -30,7 +29,7 @@ class MediaFolder:
         """Write the media of an item, and its thumbnail where it has one.
 
         Raises:
-            StoreUnavailable: The disk does not take it; nothing is left of it.
+            StoreUnavailable: They could not be written; nothing is left of them.
         """
         path = self._path(item_id, digest, MEDIA)
         try:
@@ -42,48 +41,46 @@ class MediaFolder:
             with suppress(OSError):
                 self.erase(item_id, digest)
             raise StoreUnavailable(
-                f"{self.folder} does not take the media ({error.strerror}): free its disk, or "
-                "keep no media (SRCID_KEEP_MEDIA=false)"
+                f"cannot write media to {self.folder} ({error.strerror}): free its disk, or "
+                "store no media (SRCID_KEEP_MEDIA=false)"
             ) from error
 
     def media(self, item_id: str, digest: str) -> Path | None:
-        """Return the file of an item's media, or None where none was kept."""
-        return _if_there(self._path(item_id, digest, MEDIA))
+        """Return the file of an item's media, or None."""
+        path = self._path(item_id, digest, MEDIA)
+        return path if path.is_file() else None
 
     def thumbnail(self, item_id: str, digest: str) -> Path | None:
-        """Return the JPEG of an item's picture, or None where there is none."""
-        return _if_there(self._path(item_id, digest, THUMBNAIL))
+        """Return the JPEG of an item's picture, or None."""
+        path = self._path(item_id, digest, THUMBNAIL)
+        return path if path.is_file() else None
 
     def erase(self, item_id: str, digest: str) -> None:
-        """Remove what was kept of an item, if anything was."""
-        for ending in (MEDIA, THUMBNAIL):
-            self._path(item_id, digest, ending).unlink(missing_ok=True)
+        """Remove the media and thumbnail of an item, if there are any."""
+        for suffix in (MEDIA, THUMBNAIL):
+            self._path(item_id, digest, suffix).unlink(missing_ok=True)
 
     def sweep(self, items: Iterable[tuple[str, str]]) -> int:
-        """Remove the files that belong to none of ``items``, by id and digest; count them.
+        """Remove the files that belong to none of ``items`` (id and digest); return how many.
 
-        Files that are written meanwhile stay: their item may be about to be committed.
+        Files written since the call began stay: their item may be about to be committed.
         """
         if not self.folder.is_dir():
             return 0
-        begun = time.time()
-        wanted = {self._path(*item, MEDIA).stem for item in items}
+        started = time.time()
+        names = {self._path(*item, MEDIA).stem for item in items}
         orphans = [
             path
             for path in self.folder.glob("*/*")
-            if path.stem not in wanted and path.stat().st_mtime < begun
+            if path.stem not in names and path.stat().st_mtime < started
         ]
         for path in orphans:
             path.unlink(missing_ok=True)
         return len(orphans)
 
-    def _path(self, item_id: str, digest: str, ending: str) -> Path:
+    def _path(self, item_id: str, digest: str, suffix: str) -> Path:
         name = hashlib.sha256(f"{item_id}\0{digest}".encode()).hexdigest()
-        return self.folder / name[:2] / f"{name}{ending}"
-
-
-def _if_there(path: Path) -> Path | None:
-    return path if path.is_file() else None
+        return self.folder / name[:2] / f"{name}{suffix}"
 
 
 def _write(path: Path, content: bytes | Path) -> None:

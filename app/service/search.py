@@ -1,63 +1,55 @@
-"""Finds streams, and says how likely each is about what was asked."""
+"""Searches the store, and tells how likely each hit matches the query."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from app.errors import InvalidRequest
-from app.schemas import SearchHit, SearchOptions, SearchResponse
+from app.schemas.fields import Layers
+from app.schemas.search import SearchHit, SearchOptions, SearchResponse
+from app.service.items import Items
 from app.service.query_arithmetic import Query
 from app.service.segments import start_second
-from app.store.base import Hit, Item, Store
+from app.store.base import Hit
 from model.calibration import WINDOW, Calibration
 from model.encoder import Encoder
 from model.modality import Modality
 
-MATCH = 0.5  # probability from which a hit is likelier than not about what was asked
+MATCH = 0.5  # the least probability at which a hit counts as a match
 
 
 class Searcher:
-    """Searches a store. Methods may be called from any thread.
+    """Searches the stored items. Methods may be called from any thread.
 
     Args:
-        encoder: Says what codes stand for.
-        store: What is searched.
-        calibration: What scores mean; None: nobody knows.
-        has_media: Whether an item's media are kept, and whether its thumbnail is.
+        encoder: Knows the checkpoint's layers and modalities.
+        items: What is searched.
+        calibration: What scores mean; None: hits have no probability.
     """
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        store: Store,
-        calibration: Calibration | None,
-        *,
-        has_media: Callable[[Item], tuple[bool, bool]],
-    ) -> None:
+    def __init__(self, encoder: Encoder, items: Items, calibration: Calibration | None) -> None:
         self._encoder = encoder
-        self._store = store
+        self._items = items
         self._calibration = calibration
-        self._has_media = has_media
 
     def check(self, options: SearchOptions) -> None:
-        """See that a search is possible, before the work of encoding its query.
+        """Check that a search is possible, before the work of encoding its query.
 
         Raises:
-            InvalidRequest: A target or layer that the checkpoint does not have.
+            InvalidRequest: The checkpoint lacks a target or layer.
         """
         self.layers(options.layers)
-        self.targets(options.targets)
+        self.check_targets(options.targets)
 
     def find(self, query: Query, options: SearchOptions) -> SearchResponse:
-        """Return the streams most like ``query``, best first.
+        """Return the streams most similar to ``query``, best first.
 
         Raises:
-            InvalidRequest: A target or layer that the checkpoint does not have, or a query of
-                which nothing is left.
+            InvalidRequest: The checkpoint lacks a layer, or nothing is left of the query.
         """
         layers = self.layers(options.layers)
-        hits = self._store.search(
+        hits = self._items.store.search(
             query.vectors(layers),
             layers=layers,
-            targets=self.targets(options.targets),
+            targets=options.targets or self._encoder.modalities,
             k=options.k,
             score=options.score,
             window=options.window,
@@ -65,51 +57,50 @@ class Searcher:
             threshold=options.threshold,
             curves=options.curves,
         )
-        chances = [self._probability(query, hit, options) for hit in hits]
+        probabilities = [self._probability(query, hit, options) for hit in hits]
         return SearchResponse(
             fingerprint=self._encoder.fingerprint,
-            nothing_matches=self._nothing_matches(query, chances),
-            hits=[self._hit(hit, chance) for hit, chance in zip(hits, chances, strict=True)],
+            nothing_matches=_nothing_matches(probabilities),
+            hits=[self._hit(*pair) for pair in zip(hits, probabilities, strict=True)],
         )
 
-    def layers(self, wanted: str) -> list[int]:
-        """Return the layers that "1", "2" or "both" mean.
+    def layers(self, name: Layers) -> list[int]:
+        """Return the numbers of the layers that "1", "2" or "both" names.
 
         Raises:
-            InvalidRequest: The checkpoint has none such.
+            InvalidRequest: The checkpoint has no such layer.
         """
-        known = sorted(set(self._encoder.vocabulary.layers.tolist()))
-        chosen = known if wanted == "both" else [layer for layer in known if str(layer) == wanted]
+        layers: list[int] = sorted(set(self._encoder.vocabulary.layers.tolist()))
+        chosen = layers if name == "both" else [layer for layer in layers if str(layer) == name]
         if not chosen:
             raise InvalidRequest(
-                f"layers is {wanted!r}, but this checkpoint has {known}: ask for one of them, or "
+                f"layers is {name!r}, but this checkpoint has {layers}: ask for one of them, or "
                 'for "both"'
             )
         return chosen
 
-    def targets(self, wanted: Sequence[Modality] | None) -> Sequence[Modality]:
-        """Return the modalities to search; all where none are named.
+    def check_targets(self, targets: Sequence[Modality] | None) -> None:
+        """Check that the checkpoint has all modalities to search.
 
         Raises:
-            InvalidRequest: The checkpoint does not have one.
+            InvalidRequest: It lacks one.
         """
-        known = self._encoder.modalities
-        for modality in wanted or ():
-            if modality not in known:
+        modalities = self._encoder.modalities
+        for target in targets or ():
+            if target not in modalities:
                 raise InvalidRequest(
-                    f"targets names {modality!r}, but this checkpoint has {', '.join(known)}: "
+                    f"targets names {target!r}, but this checkpoint has {', '.join(modalities)}: "
                     "ask for some of them"
                 )
-        return wanted or known
 
     def _probability(self, query: Query, hit: Hit, options: SearchOptions) -> float | None:
-        """Return how likely a hit is about what was asked; arithmetic is not calibrated."""
+        """Return how likely a hit matches the query; None: this kind of query is not calibrated."""
         if self._calibration is None or not query.is_plain:
             return None
         if options.score == "window" and options.window != WINDOW:
             return None
         modality = list(query.streams)[hit.query]
-        chance = self._calibration.probability(
+        probability = self._calibration.probability(
             hit.score,
             error=query.errors[modality] if query.errors else None,
             query=modality,
@@ -117,16 +108,10 @@ class Searcher:
             layers=options.layers,
             kind=options.score,
         )
-        return None if chance is None else round(chance, 4)
-
-    def _nothing_matches(self, query: Query, chances: Sequence[float | None]) -> bool | None:
-        if not chances:
-            return True
-        known = [chance for chance in chances if chance is not None]
-        return max(known) < MATCH if known else None
+        return None if probability is None else round(probability, 4)
 
     def _hit(self, hit: Hit, probability: float | None) -> SearchHit:
-        has_media, has_thumbnail = self._has_media(hit.item)
+        has_media, has_thumbnail = self._items.has_media(hit.item)
         second = hit.best_second
         return SearchHit(
             id=hit.item.id,
@@ -140,3 +125,11 @@ class Searcher:
             has_media=has_media,
             has_thumbnail=has_thumbnail,
         )
+
+
+def _nothing_matches(probabilities: Sequence[float | None]) -> bool | None:
+    """Return whether no hit matches; None: that is not calibrated."""
+    if not probabilities:
+        return True
+    calibrated = [p for p in probabilities if p is not None]
+    return max(calibrated) < MATCH if calibrated else None

@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
+from app.engine.engine import Engine
 from app.errors import InvalidRequest, ServiceError
 from app.indexing.bulk import BulkIndex
 from app.indexing.run import FileToIndex, index_files
-from app.main import open_service
+from app.main import open_engine, open_items
+from app.service.items import Items
 from app.service.media_folder import MediaFolder
 from app.service.segments import PART_OF, START_SECOND, whole_id
 from app.service.service import RetrievalService
@@ -71,11 +73,11 @@ def rebuild(settings: Settings, *, drop: bool, begin: Begin) -> Rebuilt:
             sources = _sources(found.items, MediaFolder(folder / "media"))
         left_out = dict(sources.missing)
         _refuse(left_out, drop=drop)
-        service = open_service(settings.model_copy(update={"data_dir": aside, "keep_media": False}))
-        with service.store, service.engine:
+        new = settings.model_copy(update={"data_dir": aside, "keep_media": False})
+        with closing(open_engine(new)) as engine, closing(open_items(new, engine)) as items:
             tell = begin(len(sources.texts) + len(sources.files))
-            left_out |= _encode(service, sources, tell)
-            count = len(service.store)
+            left_out |= _encode(engine, items, sources, tell)
+            count = len(items.store)
         _refuse(left_out, drop=drop)
         replace_database(database_path(folder), database_path(aside))
         shutil.rmtree(aside, ignore_errors=True)
@@ -112,19 +114,20 @@ def _sources(items: Iterator[Item], media: MediaFolder) -> _Sources:
     return found
 
 
-def _encode(service: RetrievalService, sources: _Sources, tell: Tell) -> dict[str, str]:
+def _encode(engine: Engine, items: Items, sources: _Sources, tell: Tell) -> dict[str, str]:
     """Encode what is not there yet; return why an item could not be."""
     failed: dict[str, str] = {}
+    service = RetrievalService(engine, items)
     for item in sources.texts:
         assert item.text is not None
         try:
-            if service.store.get(item.id) is None:
-                service.add(item.id, item.text, metadata=item.metadata, replace=True)
+            if items.digest(item.id) is None:
+                service.put(item.id, item.text, metadata=item.metadata)
         except ServiceError as error:
             failed[item.id] = str(error)
         tell()
-    bulk = BulkIndex(service)
-    outcomes = index_files(bulk, sources.files, at_once=bulk.num_at_once, stop=threading.Event())
+    bulk = BulkIndex(engine, items)
+    outcomes = index_files(bulk, sources.files, workers=bulk.num_workers, stop=threading.Event())
     with closing(outcomes):
         for outcome in outcomes:
             if outcome.kind == "failed":

@@ -1,4 +1,4 @@
-"""What every request passes before it comes to a route, in this order."""
+"""The middleware that every request passes through before it reaches a route, in order."""
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -17,19 +17,19 @@ from app.telemetry.metrics import Metrics
 def install(
     app: FastAPI, settings: Settings, *, metrics: Metrics, writer_url: str | None = None
 ) -> None:
-    """Put the middlewares around ``app``.
+    """Wrap ``app`` in its middleware.
 
     Args:
         app: The app.
-        settings: What they are told.
-        metrics: What they count with.
-        writer_url: Where changes are passed on to; None: they are made here.
+        settings: Limits, origins and hosts.
+        metrics: Counts requests.
+        writer_url: The process that changes are forwarded to; None: this one.
 
     Raises:
-        ConfigError: The address is public, but there is no API key.
+        ConfigError: The address is public and there is no API key.
     """
     keys = KeyFile(settings.data_dir)
-    # The one that is added last is the first that a request meets.
+    # A request passes through the middleware added last first.
     app.add_middleware(InflightBytes, max_bytes=settings.max_inflight_bytes)
     app.add_middleware(
         Auth,

@@ -1,14 +1,13 @@
-"""Codes themselves: cards, patterns, comparisons."""
+"""The codes themselves: cards, patterns, comparisons."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
-from starlette.concurrency import run_in_threadpool
 
-from app.api.deps import Encoding, ServiceDep, service_of
+from app.api.deps import ServiceDep, while_connected
 from app.api.problems import documents
 from app.errors import InvalidMedia, NotFound, Overloaded, TooLarge
-from app.schemas import (
+from app.schemas.codes import (
     CodeResponse,
     CompareRequest,
     CompareResponse,
@@ -21,7 +20,7 @@ Small = Annotated[int, Path(ge=0, lt=2**15)]
 
 
 @router.get("/codes/{layer}/{code}", responses=documents(NotFound))
-def get_code(
+async def get_code(
     service: ServiceDep,
     layer: Small,
     code: Small,
@@ -35,20 +34,17 @@ def get_code(
     Where it stands, how often, for which words and beside which other codes. Whether the same
     code means the same in two modalities is measured, as `agreement`, never assumed.
     """
-    return service.codes.card(layer, code, row=row)
+    return await service.code(layer, code, row=row)
 
 
 @router.post("/search/codes", responses=documents())
-def search_codes(service: ServiceDep, body: PatternSearch) -> PatternResponse:
+async def search_codes(service: ServiceDep, body: PatternSearch) -> PatternResponse:
     """Find where codes follow one another in time (n-grams), within each modality."""
-    service.searcher.targets(body.targets)
-    return service.codes.occurrences(body.pattern, row=body.row, targets=body.targets, k=body.k)
+    return await service.search_codes(body)
 
 
 @router.post("/compare", responses=documents(InvalidMedia, TooLarge, NotFound, Overloaded))
-async def compare(request: Request, body: CompareRequest) -> CompareResponse:
+async def compare(service: ServiceDep, request: Request, body: CompareRequest) -> CompareResponse:
     """Compare two things second by second: a heat map for each pair of their streams."""
-    service = service_of(request)
-    layers = service.searcher.layers(body.layers)
-    a, b = await Encoding(request).all([body.a, body.b])
-    return await run_in_threadpool(service.codes.compare, a.codes, b.codes, layers=layers)
+    work = service.compare(body.a, body.b, layers=body.layers)
+    return await while_connected(request, work)

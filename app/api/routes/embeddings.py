@@ -1,55 +1,55 @@
-"""POST /v1/embeddings: as OpenAI's, so that clients written for it work."""
+"""POST /v1/embeddings: OpenAI's call, for clients written for it."""
 
 import base64
 
 import numpy as np
 from fastapi import APIRouter, Request
+from numpy.typing import NDArray
 
-from app.api.deps import About, Encoding, service_of
+from app.api.deps import ServiceDep, while_connected
 from app.api.problems import documents
 from app.errors import InvalidMedia, InvalidRequest, Overloaded, TooLarge
-from app.schemas import Embedding, EmbeddingsRequest, EmbeddingsResponse, Usage
-from app.schemas.sources import Media, Sentence, is_address
+from app.schemas.encoding import Embedding, EmbeddingsRequest, EmbeddingsResponse, Usage
+from app.schemas.sources import HasSource, Media, Sentence, is_address
 
 router = APIRouter(tags=["encode"])
 
 
 @router.post("/v1/embeddings", responses=documents(InvalidMedia, TooLarge, Overloaded))
-async def embeddings(request: Request, body: EmbeddingsRequest) -> EmbeddingsResponse:
+async def embeddings(
+    service: ServiceDep, request: Request, body: EmbeddingsRequest
+) -> EmbeddingsResponse:
     """Return sentences and media as vectors, as OpenAI's call does.
 
     Media are given as `data:<type>;base64,<data>` in the place of a sentence. The vectors are
     those that the codes of both layers stand for; of a clip with picture and sound, their mean.
     """
-    service = service_of(request)
-    inputs = [body.input] if isinstance(body.input, str) else body.input
     size = service.embedding_size
     if body.dimensions not in (None, size):
         raise InvalidRequest(
             f"dimensions is {body.dimensions!r}: this checkpoint's vectors have {size} numbers; "
             "leave it out"
         )
-    encoded = await Encoding(request).all([_about(text) for text in inputs])
-    vectors = [service.embedding(own) for own in encoded]
-    steps = sum(codes.shape[1] for own in encoded for codes in own.codes.values())
+    inputs = [body.input] if isinstance(body.input, str) else body.input
+    embedded = await while_connected(request, service.embed([_subject(text) for text in inputs]))
+    num_steps = sum(steps for _, steps in embedded)
     return EmbeddingsResponse(
         data=[
-            Embedding(index=index, embedding=_written(vector, body.encoding_format))
-            for index, vector in enumerate(vectors)
+            Embedding(index=index, embedding=_formatted(vector, body.encoding_format))
+            for index, (vector, _) in enumerate(embedded)
         ],
-        model=f"srcid-{service.engine.encoder.fingerprint}",
-        usage=Usage(prompt_tokens=steps, total_tokens=steps),
+        model=f"srcid-{service.fingerprint}",
+        usage=Usage(prompt_tokens=num_steps, total_tokens=num_steps),
     )
 
 
-def _about(text: str) -> About:
-    """Take what looks like an address for media, so that it is refused and not encoded."""
+def _subject(text: str) -> HasSource:
+    """Return an input; what looks like an address counts as media, to be rejected as such."""
     return Media(media=text, modality=None) if is_address(text) else Sentence(text=text)
 
 
-def _written(
-    vector: "np.ndarray[tuple[int], np.dtype[np.float32]]", form: str
-) -> list[float] | str:
-    if form == "base64":
+def _formatted(vector: NDArray[np.float32], encoding_format: str) -> list[float] | str:
+    if encoding_format == "base64":
         return base64.b64encode(vector.astype("<f4").tobytes()).decode()
-    return vector.tolist()
+    numbers: list[float] = vector.tolist()
+    return numbers

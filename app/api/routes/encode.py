@@ -3,12 +3,10 @@
 from fastapi import APIRouter, Request
 
 from app.api.bodies import body_of, body_schema
-from app.api.deps import About, Encoding, service_of
-from app.api.plain_route import PlainRoute
+from app.api.deps import PlainRoute, service_of, while_connected
 from app.api.problems import describe, documents
 from app.errors import InvalidMedia, Overloaded, ServiceError, TooLarge, UnsupportedBody
-from app.schemas import (
-    MAX_BATCH,
+from app.schemas.encoding import (
     BatchResponse,
     BatchResult,
     EncodeBatch,
@@ -18,32 +16,29 @@ from app.schemas import (
     EncodeUpload,
     EncodeUploads,
 )
-from app.schemas.sources import Upload
+from app.schemas.fields import MAX_BATCH
+from app.schemas.sources import HasSource, Upload
 
 router = APIRouter(tags=["encode"], route_class=PlainRoute)
-SENT: dict[str, type[EncodeSentence | EncodeMedia]] = {
-    "text": EncodeSentence,
-    "media": EncodeMedia,
-}
+ONE: dict[str, type[EncodeSentence | EncodeMedia]] = {"text": EncodeSentence, "media": EncodeMedia}
 BATCH = {"items": EncodeBatch}
-read_one = body_of(SENT, EncodeUpload)
+read_one = body_of(ONE, EncodeUpload)
 read_batch = body_of(BATCH, EncodeUploads, files=MAX_BATCH)
 
 
 @router.post(
     "/encode",
-    openapi_extra=body_schema(SENT, EncodeUpload),
+    openapi_extra=body_schema(ONE, EncodeUpload),
     responses=documents(InvalidMedia, TooLarge, UnsupportedBody, Overloaded),
 )
 async def encode(request: Request) -> EncodeResponse:
     """Encode one clip, sound, picture or sentence into its two-layer code sequence.
 
-    Media come as a form, as they are (with their own media type), or in base64 as `media`;
-    features of the checkpoint's backbones as an npy or safetensors file in the place of media.
+    Send media as a form, as a raw body (with their own media type), or in base64 as `media`;
+    features of the checkpoint's backbones as an npy or safetensors file in place of media.
     """
     body = await read_one(request)
-    encoded = await Encoding(request)(body)
-    return service_of(request).answer(encoded, floats=body.floats)
+    return await while_connected(request, service_of(request).encode(body, floats=body.floats))
 
 
 @router.post(
@@ -54,16 +49,17 @@ async def encode(request: Request) -> EncodeResponse:
 async def encode_batch(request: Request) -> BatchResponse:
     """Encode many items in one call: an answer or a problem for each, in their order."""
     service, body = service_of(request), await read_batch(request)
+    work = service.encode_batch(_subjects(body), floats=body.floats)
     results = [
-        BatchResult(status=encoded.status, problem=describe(encoded))
-        if isinstance(encoded, ServiceError)
-        else BatchResult(status=200, answer=service.answer(encoded, floats=body.floats))
-        for encoded in await Encoding(request).each(_parts(body))
+        BatchResult(status=answer.status, problem=describe(answer))
+        if isinstance(answer, ServiceError)
+        else BatchResult(status=200, answer=answer)
+        for answer in await while_connected(request, work)
     ]
-    return BatchResponse(fingerprint=service.engine.encoder.fingerprint, results=results)
+    return BatchResponse(fingerprint=service.fingerprint, results=results)
 
 
-def _parts(body: EncodeBatch | EncodeUploads) -> list[About]:
+def _subjects(body: EncodeBatch | EncodeUploads) -> list[HasSource]:
     if isinstance(body, EncodeBatch):
         return list(body.items)
     return [Upload(file=file, modality=body.modality) for file in body.file]

@@ -1,4 +1,4 @@
-"""Whether the service is there and works: /livez, /readyz. Open to all."""
+"""Health checks: /livez and /readyz. Open to all."""
 
 import anyio
 from anyio import CapacityLimiter, to_thread
@@ -7,16 +7,16 @@ from fastapi import APIRouter
 from app.api.deps import ServiceDep
 from app.api.problems import may_answer
 from app.errors import EngineFailed, Starting, Stopping, StoreUnavailable
-from app.schemas import Health
+from app.schemas.service import Health
 
 router = APIRouter(tags=["service"])
 
-CHECK_SECONDS = 1.0  # for the index to show that it can be read
+CHECK_SECONDS = 1.0  # for the index to answer
 
 
 @router.get("/livez")
 async def livez() -> Health:
-    """Tell that the process answers. Waits for no work that is going on."""
+    """Tell that the process answers. Waits for no work in progress."""
     return Health(status="alive")
 
 
@@ -24,15 +24,15 @@ async def livez() -> Health:
 async def readyz(service: ServiceDep) -> Health:
     """Tell that requests can be served: network and decoders work, the index is readable.
 
-    Waits for no work that is going on. While the service is overloaded it is ready still; once
-    it is told to stop it is not.
+    Waits for no work in progress. An overloaded service is ready; one that is being stopped is
+    not.
     """
     try:
         with anyio.fail_after(CHECK_SECONDS):
-            # A limit of its own: the threads of the routes may all be busy.
+            # With its own limiter: all threads of the routes may be busy.
             await to_thread.run_sync(
                 service.check, limiter=CapacityLimiter(1), abandon_on_cancel=True
             )
     except TimeoutError:
-        raise StoreUnavailable("the index does not answer: see what its disk does") from None
+        raise StoreUnavailable("the index does not answer: check its disk") from None
     return Health(status="ready")

@@ -1,4 +1,4 @@
-"""/jobs: folders of the server that are indexed in the background."""
+"""/jobs: indexing folders of the server in the background."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,14 +7,16 @@ from typing import Annotated, cast
 from fastapi import APIRouter, Depends, Path, Request, status
 from fastapi.responses import StreamingResponse
 
+from app.api.deps import ServiceDep
 from app.api.problems import documents
 from app.errors import NotFound, Overloaded
 from app.indexing.jobs import IndexJobs
-from app.schemas import IndexRequest, Job, JobList
+from app.schemas.jobs import IndexRequest, Job, JobList
+from app.service.async_service import AsyncRetrievalService
 
 router = APIRouter(tags=["jobs"])
 POLL_SECONDS = 0.2
-HEARTBEAT_SECONDS = 15.0  # proxies close what is silent for longer
+HEARTBEAT_SECONDS = 15.0  # proxies close connections that are silent for longer
 
 
 async def get_jobs(request: Request) -> IndexJobs:
@@ -30,21 +32,21 @@ JobId = Annotated[str, Path(alias="id", min_length=1, max_length=64)]
 def index(jobs: JobsDep, body: IndexRequest) -> Job:
     """Index a folder of the server, or what a manifest there names, in the background.
 
-    Only what lies below `SRCID_MEDIA_ROOT` can be named; links that lead out of it are refused.
-    Files that are indexed already and have not changed are passed over.
+    Only files below `SRCID_MEDIA_ROOT` can be named; links that lead out of it are rejected.
+    Files that are indexed and unchanged are skipped.
     """
     return jobs.submit(body)
 
 
 @router.get("/jobs", responses=documents())
 def list_jobs(jobs: JobsDep) -> JobList:
-    """List the jobs, the latest first."""
+    """List the jobs, latest first."""
     return JobList(jobs=jobs.all())
 
 
 @router.get("/jobs/{id}", responses=documents(NotFound))
 def get_job(jobs: JobsDep, job_id: JobId) -> Job:
-    """Return how far a job is, and why files of it failed."""
+    """Return a job's progress, and why files of it failed."""
     return jobs.get(job_id)
 
 
@@ -56,38 +58,42 @@ def get_job(jobs: JobsDep, job_id: JobId) -> Job:
         200: {"description": "Jobs as server-sent events", "content": {"text/event-stream": {}}},
     },
 )
-def watch_job(jobs: JobsDep, job_id: JobId) -> StreamingResponse:
-    """Tell how far a job is whenever that changes, as server-sent events, until it ends.
+def watch_job(service: ServiceDep, jobs: JobsDep, job_id: JobId) -> StreamingResponse:
+    """Stream a job's progress as server-sent events, until it ends.
 
-    The data of each event is the job as GET /jobs/{id} has it.
+    The data of each event is the job as GET /jobs/{id} returns it.
     """
     jobs.get(job_id)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(jobs, job_id), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(
+        _events(service, jobs, job_id), media_type="text/event-stream", headers=headers
+    )
 
 
 @router.delete("/jobs/{id}", responses=documents(NotFound))
 def cancel_job(jobs: JobsDep, job_id: JobId) -> Job:
-    """Cancel a job, when the files it works on are done; forget one that has ended.
+    """Cancel a job after finishing its current files; forget one that has ended.
 
-    What it has indexed stays.
+    Files that it has indexed stay.
     """
     return jobs.cancel(job_id)
 
 
-async def _events(jobs: IndexJobs, job_id: str) -> AsyncIterator[str]:
-    told: Job | None = None
+async def _events(
+    service: AsyncRetrievalService, jobs: IndexJobs, job_id: str
+) -> AsyncIterator[str]:
+    latest: Job | None = None
     silent = 0.0
-    while not jobs.is_closing:
+    while not (jobs.is_closing or service.is_draining):
         try:
             job = jobs.get(job_id)
         except NotFound:  # forgotten meanwhile
             return
-        if job is not told:
+        if job is not latest:
             yield f"data: {job.model_dump_json()}\n\n"
-            told, silent = job, 0.0
+            latest, silent = job, 0.0
         elif silent >= HEARTBEAT_SECONDS:
-            yield ": still there\n\n"
+            yield ": heartbeat\n\n"
             silent = 0.0
         if job.state.is_final:
             return

@@ -1,78 +1,68 @@
-"""WebSocket /live: sound in as it is heard, a pair of codes a second out."""
+"""WebSocket /live: audio in as it is recorded, the codes of each second out."""
 
 import asyncio
-from typing import Annotated, cast
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, Query, WebSocket, WebSocketDisconnect, status
+from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect, status
 from pydantic import BaseModel
 
+from app.api.deps import ServiceDep
 from app.api.problems import describe
 from app.errors import InvalidRequest, Overloaded, ServiceError, TooLarge
-from app.schemas import LiveProblem
-from app.service.live_audio import LiveSound, SampleFormat
-from app.service.service import RetrievalService
+from app.schemas.live import LiveProblem
+from app.service.live_audio import LiveAudio, SampleFormat
 
 router = APIRouter(tags=["live"])
-IDLE_SECONDS = 60.0  # without sound, after which the connection is closed
+IDLE_SECONDS = 60.0  # without audio, until the connection is closed
 MAX_MESSAGE_BYTES = 2**20
-RETRY_SECONDS = 5  # advised where too many are connected
+RETRY_SECONDS = 5  # the Retry-After of a full server
 END = "end"
 
 
-class LiveTurns:
-    """How many sounds are encoded live at the same time."""
+class LiveLimit:
+    """Allows ``limit`` live connections at a time; entered by each."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.taken = 0
+        self.count = 0
 
     def __enter__(self) -> None:
-        if self.taken >= self.limit:
+        if self.count >= self.limit:
             raise Overloaded(
-                f"{self.taken} sounds are encoded live already",
+                f"{self.count} sounds are encoded live already",
                 retry_after_seconds=RETRY_SECONDS,
             )
-        self.taken += 1
+        self.count += 1
 
     def __exit__(self, *error: object) -> None:
-        self.taken -= 1
-
-
-async def get_turns(socket: WebSocket) -> LiveTurns:
-    """Return the turns that ``create_app`` made."""
-    return cast(LiveTurns, socket.app.state.live)
-
-
-async def get_service(socket: WebSocket) -> RetrievalService:
-    """Return the service that ``create_app`` made."""
-    return cast(RetrievalService, socket.app.state.service)
+        self.count -= 1
 
 
 @router.websocket("/live")
 async def live(
     socket: WebSocket,
-    turns: Annotated[LiveTurns, Depends(get_turns)],
-    service: Annotated[RetrievalService, Depends(get_service)],
+    service: ServiceDep,
     sample_format: Annotated[SampleFormat, Query(alias="format")] = SampleFormat.S16LE,
 ) -> None:
-    """Take sound at 16 kHz, mono, as binary messages; "end" as a text message ends it."""
+    """Take audio at 16 kHz, mono, as binary messages, until the text message "end"."""
+    limit: LiveLimit = socket.app.state.live_limit
     await socket.accept()
     try:
-        _check_origin(socket, service)
-        with turns:
-            sound = service.live_sound(sample_format)
+        _check_origin(socket)
+        with limit:
+            audio = service.live_audio(sample_format)
             await _send(socket, service.live_start())
-            await _relay(socket, sound)
+            await _relay(socket, audio)
         await socket.close()
     except ServiceError as error:
         await _send(socket, LiveProblem(problem=describe(error)))
         await socket.close(_close_code(error))
     except (WebSocketDisconnect, RuntimeError):
-        return  # nobody is there any more
+        return  # the client has gone
 
 
-async def _relay(socket: WebSocket, sound: LiveSound) -> None:
+async def _relay(socket: WebSocket, audio: LiveAudio) -> None:
     while True:
         try:
             message = await asyncio.wait_for(socket.receive(), IDLE_SECONDS)
@@ -92,19 +82,19 @@ async def _relay(socket: WebSocket, sound: LiveSound) -> None:
             raise TooLarge(
                 f"a message of {len(data)} bytes, at most {MAX_MESSAGE_BYTES}: send shorter ones"
             )
-        for answer in await (sound.end() if data is None else sound.add(data)):
+        for answer in await (audio.end() if data is None else audio.add(data)):
             await _send(socket, answer)
         if data is None:
             return
 
 
-def _check_origin(socket: WebSocket, service: RetrievalService) -> None:
+def _check_origin(socket: WebSocket) -> None:
     """Refuse pages of other sites, which browsers let connect anywhere.
 
     Raises:
         InvalidRequest: The page is none of ours and none of ``SRCID_CORS_ORIGINS``.
     """
-    origin, allowed = socket.headers.get("origin"), service.engine.settings.cors_origins
+    origin, allowed = socket.headers.get("origin"), socket.app.state.settings.cors_origins
     if origin is None or "*" in allowed or origin in allowed:
         return
     if urlsplit(origin).netloc != socket.headers.get("host"):

@@ -3,12 +3,12 @@
 from fastapi import APIRouter
 
 from app.api.deps import ServiceDep
-from app.schemas import ModelInfo
+from app.schemas.service import ModelInfo
 
 router = APIRouter(tags=["service"])
 
 
 @router.get("/model")
-def model(service: ServiceDep) -> ModelInfo:
+async def model(service: ServiceDep) -> ModelInfo:
     """Return checkpoint, modalities, codebooks and limits."""
-    return service.describe()
+    return await service.model()

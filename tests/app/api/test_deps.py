@@ -47,12 +47,12 @@ def test_work_is_dropped_when_its_client_goes(
 
     async def run() -> int:
         async with app.router.lifespan_context(app):
-            monkeypatch.setattr(app.state.service.engine, "encode_async", encode_async)
+            monkeypatch.setattr(app.state.service._engine, "encode_async", encode_async)
             answering = asyncio.create_task(app(post_of_json(path), receive, send))
             await asyncio.wait({answering}, timeout=30)  # which, unlike a timeout, cancels nothing
             assert answering.done()
             await answering
-            return len(app.state.service.store)
+            return len(app.state.service._items.store)
 
     assert asyncio.run(run()) == 0
     assert dropped

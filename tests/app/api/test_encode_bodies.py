@@ -51,7 +51,7 @@ def test_the_query_string_holds_the_fields_of_raw_media(client: TestClient, clip
 def test_a_field_is_given_once(client: TestClient, clip: bytes) -> None:
     twice = client.post("/encode?modality=audio", files={"file": clip}, data={"modality": "audio"})
     assert twice.status_code == 422
-    assert "modality stands in the query string and in the body" in twice.json()["detail"]
+    assert "modality is in the query string and in the body" in twice.json()["detail"]
 
 
 def test_a_file_is_refused_before_it_is_read_where_no_more_may_wait(
@@ -60,7 +60,7 @@ def test_a_file_is_refused_before_it_is_read_where_no_more_may_wait(
     app = create_app(settings.model_copy(update={"max_queue": 1}))
     kind = {"content-type": "multipart/form-data; boundary=x"}
     with TestClient(app) as client:
-        engine, may_encode, has_left = app.state.service.engine, Event(), Event()
+        engine, may_encode, has_left = app.state.service._engine, Event(), Event()
         quantize = engine.encoder.quantize
 
         def later(features: Any) -> Any:

@@ -16,7 +16,7 @@ from app.indexing.bulk import BulkIndex
 from app.indexing.jobs import IndexJobs
 from app.indexing.run import FileToIndex
 from app.main import create_app
-from app.schemas import IndexRequest
+from app.schemas.jobs import IndexRequest
 from app.settings import Settings
 
 
@@ -117,7 +117,7 @@ def test_a_damaged_manifest_fails_the_job_with_the_reason(jobs: TestClient, root
     started = jobs.post("/jobs/index", json={"manifest": "list.jsonl"}).json()
     job = ended(jobs, started["id"])
     assert job["state"] == "failed"
-    assert "list.jsonl is no manifest" in job["detail"]
+    assert "list.jsonl is not a manifest" in job["detail"]
 
 
 def test_nothing_outside_the_root_is_read(
@@ -222,7 +222,7 @@ def test_a_job_that_breaks_down_does_not_end_the_others(
     with monkeypatch.context() as patched:
         patched.setattr(IndexJobs, "_files", broken)
         job = ended(jobs, jobs.post("/jobs/index", json={"folder": "farm"}).json()["id"])
-    assert (job["state"], job["detail"]) == ("failed", "the service failed; its log says why")
+    assert (job["state"], job["detail"]) == ("failed", "the service failed; see its log")
     job = ended(jobs, jobs.post("/jobs/index", json={"folder": "farm"}).json()["id"])
     assert (job["state"], job["indexed"]) == ("finished", 3)
 
@@ -250,7 +250,7 @@ def test_who_follows_a_job_hears_that_it_is_there_and_no_more_when_it_is_forgott
     kept: IndexJobs = jobs.app.state.jobs
 
     async def followed() -> list[str]:
-        events = _events(kept, job_id)
+        events = _events(jobs.app.state.service, kept, job_id)
         while not (line := await anext(events)).startswith(":"):
             assert json.loads(line.removeprefix("data: "))["id"] == job_id
         go_on.set()

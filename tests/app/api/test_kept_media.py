@@ -10,8 +10,9 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from app.errors import StoreUnavailable
-from app.main import create_app, open_service
+from app.main import create_app
 from app.settings import Settings
+from tests.app.indexing.opened import opened_index
 
 
 @pytest.fixture
@@ -109,18 +110,17 @@ def test_nothing_is_kept_of_what_is_refused(
 def test_an_item_that_is_not_committed_leaves_no_file(
     keeping: Settings, clip: bytes, sound: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = open_service(keeping)
-    with service.store:
-        service.add("a", clip, metadata={}, replace=False)
+    with opened_index(keeping) as index:
+        index.service.add("a", clip)
         before = {path: path.read_bytes() for path in kept(keeping)}
 
         def full(*args: object, **kwargs: object) -> None:
             raise StoreUnavailable("the disk is full")
 
-        monkeypatch.setattr(service.store, "add_many", full)
+        monkeypatch.setattr(index.store, "add_many", full)
         for source in (sound, clip):
             with pytest.raises(StoreUnavailable):
-                service.add("a", source, metadata={}, replace=True)
+                index.service.put("a", source)
         assert {path: path.read_bytes() for path in kept(keeping)} == before
 
 

@@ -121,7 +121,7 @@ def test_sound_has_an_end(settings: Settings) -> None:
     with TestClient(create_app(short)) as client:
         code, detail = problem(client, noise(3).tobytes())
     assert code == 1009
-    assert "at most 2 are taken" in detail
+    assert "the limit is 2" in detail
 
 
 def test_only_so_many_are_connected_and_those_who_leave_make_room(settings: Settings) -> None:

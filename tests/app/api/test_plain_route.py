@@ -4,7 +4,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, Field
 
-from app.api.plain_route import PlainRoute
+from app.api.deps import PlainRoute
 from app.errors import Overloaded
 
 router = APIRouter(route_class=PlainRoute)

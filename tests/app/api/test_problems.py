@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.types import Message
 
-from app.api.problems import refuse
+from app.api.problems import reject
 from app.errors import NotFound, Overloaded, ServiceError
 
 # name: (method, path, what is sent, status, type, a part of the detail)
@@ -50,7 +50,7 @@ def test_a_fault_of_ours_tells_nothing_but_that(
     def broken(*args: object, **kwargs: object) -> None:
         raise RuntimeError("the secret")
 
-    monkeypatch.setattr("app.service.service.RetrievalService.get", broken)
+    monkeypatch.setattr("app.service.async_service.AsyncRetrievalService.get", broken)
     answer = kept.get("/items/kept")
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
@@ -69,7 +69,7 @@ def test_refusals_for_want_of_room_leave_together_and_others_at_once(
         loop = asyncio.get_running_loop()
         monkeypatch.setattr(loop, "time", lambda: now, raising=False)
         waits.append(0)
-        assert (await refuse(error)).status_code == error.status
+        assert (await reject(error)).status_code == error.status
         return now + waits.pop()
 
     monkeypatch.setattr("app.api.problems.asyncio.sleep", sleep)

@@ -91,7 +91,7 @@ def test_what_does_not_decode_is_reported_and_the_rest_is_indexed(
 
 def test_search_works_beside_a_writer_and_index_says_who_writes(run: Run, folder: Path) -> None:
     run("index", folder)
-    with open_service(load_settings()).store:
+    with open_service(load_settings()):
         assert len(run("search", "a dog", "--json").json()["hits"]) == 4
         ran = run("index", folder)
     assert ran.code == 2

@@ -9,7 +9,7 @@ import pytest
 
 from app.auth.keys import KeyFile, Scope
 from app.client import SRCIDClient
-from app.schemas import Job
+from app.schemas.jobs import Job
 from app.settings import load_settings
 from tests.app.cli.running import Run
 from tests.app.client.conftest import listening

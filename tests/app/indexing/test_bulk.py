@@ -7,20 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.indexing.bulk import BulkIndex, further_passages
+from app.indexing.bulk import further_passages
 from app.indexing.run import FileToIndex, Outcome, files_below, index_files
-from app.main import open_service
-from app.service.service import RetrievalService
 from app.settings import Settings
+from tests.app.indexing.opened import Opened, opened_index
 from tests.media_maker import make_sound, tone
 
 SECONDS, STRETCH, T = 47, 20, 10  # of the film, of what is decoded at once, of the network
 
 
 @pytest.fixture
-def service(settings: Settings) -> Iterator[RetrievalService]:
-    opened = open_service(settings.model_copy(update={"max_steps": STRETCH, "keep_media": True}))
-    with opened.store, opened.engine:
+def index(settings: Settings) -> Iterator[Opened]:
+    update = {"max_steps": STRETCH, "keep_media": True}
+    with opened_index(settings.model_copy(update=update)) as opened:
         yield opened
 
 
@@ -33,27 +32,25 @@ def film(tmp_path: Path) -> Path:
     return folder / "film.wav"
 
 
-def run(service: RetrievalService, folder: Path) -> list[Outcome]:
-    index, stop = BulkIndex(service), threading.Event()
-    return list(index_files(index, files_below(folder), at_once=2, stop=stop))
+def run(index: Opened, folder: Path) -> list[Outcome]:
+    stop = threading.Event()
+    return list(index_files(index.bulk, files_below(folder), workers=2, stop=stop))
 
 
-def ids(service: RetrievalService) -> list[str]:
-    return [item.id for item in service.store.page(after="", limit=100)]
+def ids(index: Opened) -> list[str]:
+    return [item.id for item in index.store.page(after="", limit=100)]
 
 
 def test_the_parts_have_the_codes_of_the_whole(
-    service: RetrievalService, settings: Settings, film: Path
+    index: Opened, settings: Settings, film: Path
 ) -> None:
-    (outcome,) = run(service, film.parent)
+    (outcome,) = run(index, film.parent)
     assert (outcome.kind, outcome.seconds) == ("indexed", SECONDS)
-    assert ids(service) == ["film.wav", *(f"film.wav@000{start}" for start in (10, 20, 30, 40))]
-    whole = open_service(
-        settings.model_copy(update={"max_steps": 60, "data_dir": settings.data_dir / "other"})
-    )
-    with whole.store, whole.engine:
+    assert ids(index) == ["film.wav", *(f"film.wav@000{start}" for start in (10, 20, 30, 40))]
+    update = {"max_steps": 60, "data_dir": settings.data_dir / "other"}
+    with opened_index(settings.model_copy(update=update)) as whole:
         expected = whole.engine.encode(film).codes["audio"]
-    items = service.store.page(after="", limit=100)
+    items = index.store.page(after="", limit=100)
     found = np.concatenate([item.streams["audio"].codes for item in items], 1)
     assert np.array_equal(found, expected)
     assert [item.streams["audio"].duration_seconds for item in items] == [10, 10, 10, 10, 7]
@@ -80,16 +77,16 @@ def test_what_fits_into_the_first_stretch_has_no_other(seconds: float | None) ->
     assert further_passages(Path("clip.mp4"), seconds, 60, piece=10) == []
 
 
-def test_hits_tell_the_second_of_the_whole(service: RetrievalService, film: Path) -> None:
-    run(service, film.parent)
+def test_hits_tell_the_second_of_the_whole(index: Opened, film: Path) -> None:
+    run(index, film.parent)
     for second in (3, 25, 46):
         start = second // T * T
         item_id = "film.wav" if not start else f"film.wav@{start:05}"
-        codes = service.store.get(item_id).streams["audio"].codes[:, second % T]
+        codes = index.store.get(item_id).streams["audio"].codes[:, second % T]
         pattern = [[int(code)] for code in codes]
-        places = service.codes.occurrences(pattern).places
+        places = index.service.search_codes(pattern).places
         assert (item_id, second) in [(place.id, place.second) for place in places]
-    hits = service.search(film, score="max", k=50).hits
+    hits = index.service.search(film, score="max", k=50).hits
     for hit in hits:
         start = hit.metadata["start_second"]
         assert isinstance(start, int)
@@ -98,59 +95,58 @@ def test_hits_tell_the_second_of_the_whole(service: RetrievalService, film: Path
         assert hit.metadata["part_of"] == "film.wav"
 
 
-def test_media_are_kept_once_and_had_by_all_parts(service: RetrievalService, film: Path) -> None:
-    run(service, film.parent)
-    files = {service.items.file(item_id) for item_id in ids(service)}
+def test_media_are_kept_once_and_had_by_all_parts(index: Opened, film: Path) -> None:
+    run(index, film.parent)
+    files = {index.items.media_file(item_id) for item_id in ids(index)}
     assert len(files) == 1
     assert files.pop().read_bytes() == film.read_bytes()
 
 
 def test_an_unchanged_film_is_passed_over_and_a_shorter_one_leaves_nothing_behind(
-    service: RetrievalService, film: Path
+    index: Opened, film: Path
 ) -> None:
-    run(service, film.parent)
-    assert [outcome.kind for outcome in run(service, film.parent)] == ["unchanged"]
+    run(index, film.parent)
+    assert [outcome.kind for outcome in run(index, film.parent)] == ["unchanged"]
     film.write_bytes(make_sound(tone(32, 16_000), 16_000))
-    assert [outcome.kind for outcome in run(service, film.parent)] == ["indexed"]
-    assert ids(service) == ["film.wav", *(f"film.wav@000{start}" for start in (10, 20, 30))]
+    assert [outcome.kind for outcome in run(index, film.parent)] == ["indexed"]
+    assert ids(index) == ["film.wav", *(f"film.wav@000{start}" for start in (10, 20, 30))]
     film.write_bytes(make_sound(tone(3, 16_000), 16_000))
-    run(service, film.parent)
-    assert ids(service) == ["film.wav"]
-    assert "part_of" not in service.get("film.wav").metadata
+    run(index, film.parent)
+    assert ids(index) == ["film.wav"]
+    assert "part_of" not in index.service.get("film.wav").metadata
 
 
 def test_deleting_the_whole_deletes_its_parts_and_no_other_item(
-    service: RetrievalService, film: Path, sound: bytes
+    index: Opened, film: Path, sound: bytes
 ) -> None:
     (film.parent / "film.wav@00020.wav").write_bytes(sound)  # as if it were a part
-    run(service, film.parent)
-    service.delete("film.wav")
-    assert ids(service) == ["film.wav@00020.wav"]
+    run(index, film.parent)
+    index.service.delete("film.wav")
+    assert ids(index) == ["film.wav@00020.wav"]
 
 
-def test_what_does_not_decode_in_the_middle_is_said(service: RetrievalService, film: Path) -> None:
+def test_what_does_not_decode_in_the_middle_is_said(index: Opened, film: Path) -> None:
     data = bytearray(make_sound(tone(SECONDS, 16_000), 16_000, "mp4"))
     start, end = len(data) * 21 // SECONDS, len(data) * 41 // SECONDS
     data[start:end] = bytes(end - start)
     film.write_bytes(data)
-    (outcome,) = run(service, film.parent)
+    (outcome,) = run(index, film.parent)
     assert (outcome.kind, outcome.detail) == (
         "indexed",
         "without seconds 20 to 40, which do not decode",
     )
-    assert ids(service) == ["film.wav", "film.wav@00010", "film.wav@00040"]
+    assert ids(index) == ["film.wav", "film.wav@00010", "film.wav@00040"]
 
 
-def test_a_film_that_is_stopped_is_not_kept_in_part(service: RetrievalService, film: Path) -> None:
+def test_a_film_that_is_stopped_is_not_kept_in_part(index: Opened, film: Path) -> None:
     stop = threading.Event()
-    index = BulkIndex(service)
     file = FileToIndex(film, "film.wav", "film.wav", {})
-    submit = service.engine.submit
+    submit = index.engine.submit
 
     def stopping(*args: object) -> object:
         stop.set()
         return submit(*args)
 
-    service.engine.submit = stopping
-    assert list(index_files(index, [file], at_once=1, stop=stop)) == []
-    assert ids(service) == []
+    index.engine.submit = stopping
+    assert list(index_files(index.bulk, [file], workers=1, stop=stop)) == []
+    assert ids(index) == []

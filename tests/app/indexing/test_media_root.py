@@ -58,4 +58,4 @@ def test_a_root_that_is_not_there_is_told_at_the_start(
     MediaRoot(tmp_path)
     assert not caplog.records
     MediaRoot(tmp_path / "not-mounted")
-    assert "not-mounted, where no folder is" in caplog.text
+    assert "not-mounted, which is not a folder" in caplog.text

@@ -20,11 +20,11 @@ from app.indexing import on_ray
 from app.indexing.bulk import BulkIndex
 from app.indexing.on_ray import index_on_ray
 from app.indexing.run import Outcome, files_below, files_of_manifest, index_files
-from app.main import open_service
 from app.settings import Settings
 from app.store.base import Item
 from app.store.reading import reading
 from model.errors import ConfigError
+from tests.app.indexing.opened import opened_index
 from tests.media_maker import colours, make_picture, make_sound, make_video, tone
 from tests.running_server import children_of
 
@@ -54,7 +54,7 @@ def without_ray(rows: list[dict[str, Any]], settings: Settings) -> Iterator[on_r
     stretches = [stretch for batch in batches for stretch in decoders(batch)]
     random.Random(1).shuffle(stretches)
     for stretch in stretches:
-        yield from (pickle.loads(told) for told in encoders(stretch)["told"])
+        yield from (pickle.loads(data) for data in encoders(stretch)["stretch"])
 
 
 def indexed(settings: Settings, folder: Path, *, by: str) -> tuple[list[Outcome], list[Item]]:
@@ -62,16 +62,15 @@ def indexed(settings: Settings, folder: Path, *, by: str) -> tuple[list[Outcome]
     own = settings.model_copy(
         update={"max_steps": MAX_STEPS, "data_dir": settings.data_dir.parent / by}
     )
-    service = open_service(own)
-    with service.store, service.engine:
-        bulk = BulkIndex(service)
+    with opened_index(own) as index:
+        bulk = index.bulk
         files = files_below(folder) if folder.is_dir() else files_of_manifest(folder)
         outcomes = (
-            index_files(bulk, files, at_once=2, stop=threading.Event())
+            index_files(bulk, files, workers=2, stop=threading.Event())
             if by == "threads"
             else index_on_ray(bulk, files, settings=own)
         )
-        return list(outcomes), service.store.page(after="", limit=100)
+        return list(outcomes), index.store.page(after="", limit=100)
 
 
 def flat(items: list[Item]) -> list[tuple[object, ...]]:
@@ -140,7 +139,7 @@ def test_files_are_committed_in_groups_and_told_in_their_order(
     keep = BulkIndex.keep
     monkeypatch.setattr(BulkIndex, "keep", counting)
     monkeypatch.setattr(on_ray, "_stretches", without_ray)
-    monkeypatch.setattr(on_ray, "GROUP", 2)
+    monkeypatch.setattr(on_ray, "MAX_COMMIT", 2)
     monkeypatch.setattr(on_ray, "COMMIT_SECONDS", 1e9)
     outcomes, _ = indexed(settings, media, by="ray")
     assert [outcome.file for outcome in outcomes] == list(files_below(media))

@@ -7,17 +7,14 @@ from pathlib import Path
 import pytest
 
 from app.errors import InvalidRequest, Overloaded, StoreUnavailable
-from app.indexing.bulk import BulkIndex
 from app.indexing.run import Outcome, files_below, files_of_manifest, index_files
-from app.main import open_service
-from app.service.service import RetrievalService
 from app.settings import Settings
+from tests.app.indexing.opened import Opened, opened_index
 
 
 @pytest.fixture
-def service(settings: Settings) -> Iterator[RetrievalService]:
-    opened = open_service(settings)
-    with opened.store, opened.engine:
+def index(settings: Settings) -> Iterator[Opened]:
+    with opened_index(settings) as opened:
         yield opened
 
 
@@ -35,11 +32,9 @@ def folder(tmp_path: Path, sound: bytes, picture: bytes) -> Path:
     return root
 
 
-def run(
-    service: RetrievalService, folder: Path, stop: threading.Event | None = None
-) -> list[Outcome]:
+def run(index: Opened, folder: Path, stop: threading.Event | None = None) -> list[Outcome]:
     files = files_below(folder)
-    return list(index_files(BulkIndex(service), files, at_once=3, stop=stop or threading.Event()))
+    return list(index_files(index.bulk, files, workers=3, stop=stop or threading.Event()))
 
 
 def test_files_are_named_by_their_path_in_a_fixed_order(folder: Path) -> None:
@@ -55,8 +50,8 @@ def test_files_are_named_by_their_path_in_a_fixed_order(folder: Path) -> None:
     assert next(files_below(folder / "b", prefix="b")).metadata == {"path": "b/a.wav"}
 
 
-def test_each_file_is_indexed_or_said_why_not(service: RetrievalService, folder: Path) -> None:
-    outcomes = {outcome.file.item_id: outcome for outcome in run(service, folder)}
+def test_each_file_is_indexed_or_said_why_not(index: Opened, folder: Path) -> None:
+    outcomes = {outcome.file.item_id: outcome for outcome in run(index, folder)}
     assert list(outcomes) == [file.item_id for file in files_below(folder)]
     kinds = {name: outcome.kind for name, outcome in outcomes.items()}
     assert kinds == {
@@ -68,37 +63,35 @@ def test_each_file_is_indexed_or_said_why_not(service: RetrievalService, folder:
         "b:p.png": "indexed",
     }
     assert outcomes["broken.wav"].detail == "it cannot be read: No such file or directory"
-    assert service.get("b:p.png").metadata == {"path": "b/p.png"}
+    assert index.service.get("b:p.png").metadata == {"path": "b/p.png"}
 
 
-def test_what_has_not_changed_is_passed_over(
-    service: RetrievalService, folder: Path, picture: bytes
-) -> None:
-    run(service, folder)
+def test_what_has_not_changed_is_passed_over(index: Opened, folder: Path, picture: bytes) -> None:
+    run(index, folder)
     (folder / "z.wav").write_bytes(picture)
-    kinds = {outcome.file.item_id: outcome.kind for outcome in run(service, folder)}
+    kinds = {outcome.file.item_id: outcome.kind for outcome in run(index, folder)}
     assert kinds["z.wav"] == "indexed"
     assert kinds["b:a.wav"] == kinds["b:p.png"] == "unchanged"
-    assert service.get("z.wav").streams.keys() == {"video"}
+    assert index.service.get("z.wav").streams.keys() == {"video"}
 
 
-def test_nothing_more_is_begun_once_stopped(service: RetrievalService, folder: Path) -> None:
+def test_nothing_more_is_begun_once_stopped(index: Opened, folder: Path) -> None:
     stop = threading.Event()
-    outcomes = index_files(BulkIndex(service), files_below(folder), at_once=1, stop=stop)
+    outcomes = index_files(index.bulk, files_below(folder), workers=1, stop=stop)
     first = [next(outcomes), next(outcomes)]
     stop.set()
     rest = list(outcomes)
     assert [outcome.file.item_id for outcome in first] == ["broken.wav", "z.wav"]
     assert len(first) + len(rest) < 6 or all(outcome.kind for outcome in rest)
     indexed = [outcome for outcome in first + rest if outcome.kind == "indexed"]
-    assert len(service.store) == len(indexed)
+    assert len(index.store) == len(indexed)
 
 
 def test_a_file_waits_while_the_service_is_overloaded(
-    service: RetrievalService, folder: Path, monkeypatch: pytest.MonkeyPatch
+    index: Opened, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[object] = []
-    submit = service.engine.submit
+    submit = index.engine.submit
 
     def overloaded(source: object, *args: object) -> object:
         tried.append(source)
@@ -108,28 +101,26 @@ def test_a_file_waits_while_the_service_is_overloaded(
             raise error
         return submit(source, *args)
 
-    monkeypatch.setattr(service.engine, "submit", overloaded)
-    kinds = {outcome.file.item_id: outcome.kind for outcome in run(service, folder)}
+    monkeypatch.setattr(index.engine, "submit", overloaded)
+    kinds = {outcome.file.item_id: outcome.kind for outcome in run(index, folder)}
     assert kinds["z.wav"] == "indexed"
     assert tried.count(folder / "z.wav") == 2
 
 
 def test_files_that_cannot_be_written_are_said_to_have_failed(
-    service: RetrievalService, folder: Path, monkeypatch: pytest.MonkeyPatch
+    index: Opened, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise StoreUnavailable("the disk is full")
 
-    monkeypatch.setattr(service.store, "add_many", full)
-    details = {outcome.file.item_id: outcome.detail for outcome in run(service, folder)}
+    monkeypatch.setattr(index.store, "add_many", full)
+    details = {outcome.file.item_id: outcome.detail for outcome in run(index, folder)}
     assert details["z.wav"] == details["b:a.wav"] == "the disk is full"
-    assert len(service.store) == 0
+    assert len(index.store) == 0
 
 
 @pytest.mark.parametrize("name", ["list.csv", "list.jsonl"])
-def test_a_manifest_names_files_ids_and_metadata(
-    service: RetrievalService, folder: Path, name: str
-) -> None:
+def test_a_manifest_names_files_ids_and_metadata(index: Opened, folder: Path, name: str) -> None:
     manifest = folder / name
     manifest.write_text(
         "path,id,album\nz.wav,my-sound,farm\nb/p.png,,zoo\n"
@@ -138,21 +129,17 @@ def test_a_manifest_names_files_ids_and_metadata(
         '{"path": "b/p.png", "album": "zoo"}\n'
     )
     stop = threading.Event()
-    outcomes = list(
-        index_files(BulkIndex(service), files_of_manifest(manifest), at_once=2, stop=stop)
-    )
+    outcomes = list(index_files(index.bulk, files_of_manifest(manifest), workers=2, stop=stop))
     assert [outcome.kind for outcome in outcomes] == ["indexed", "indexed"]
-    assert service.get("my-sound").metadata == {"path": "z.wav", "album": "farm"}
-    assert service.get("b:p.png").metadata == {"path": "b/p.png", "album": "zoo"}
+    assert index.service.get("my-sound").metadata == {"path": "z.wav", "album": "farm"}
+    assert index.service.get("b:p.png").metadata == {"path": "b/p.png", "album": "zoo"}
 
 
-def test_an_id_that_comes_again_is_said(service: RetrievalService, folder: Path) -> None:
+def test_an_id_that_comes_again_is_said(index: Opened, folder: Path) -> None:
     manifest = folder / "twice.csv"
     manifest.write_text("path,id\nz.wav,same\nb/a.wav,same\n")
     stop = threading.Event()
-    outcomes = list(
-        index_files(BulkIndex(service), files_of_manifest(manifest), at_once=2, stop=stop)
-    )
+    outcomes = list(index_files(index.bulk, files_of_manifest(manifest), workers=2, stop=stop))
     assert [outcome.kind for outcome in outcomes] == ["indexed", "failed"]
     assert "has its id 'same'" in outcomes[1].detail
 

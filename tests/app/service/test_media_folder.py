@@ -64,5 +64,5 @@ def test_a_sweep_of_nothing_is_nothing(folder: MediaFolder) -> None:
 
 def test_a_disk_that_takes_nothing_is_said(tmp_path: Path) -> None:
     (tmp_path / "media").write_text("a file where the folder should be")
-    with pytest.raises(StoreUnavailable, match="does not take the media"):
+    with pytest.raises(StoreUnavailable, match="cannot write media"):
         MediaFolder(tmp_path / "media").keep("a", "d", b"x", thumbnail=None)

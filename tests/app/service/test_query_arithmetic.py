@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app.errors import InvalidRequest
-from app.service.query_arithmetic import Query, QueryPart
+from app.service.query_arithmetic import Query, Term
 from model.encoder import Pooled
 from model.modality import Modality
 
@@ -15,8 +15,8 @@ LAYERS = [1, 2]
 VECTORS = np.random.default_rng(0).normal(size=(9, 2, 4)).astype(np.float32)  # [., K, D]
 
 
-def part(number: int, weight: float = 1.0) -> QueryPart:
-    return QueryPart({Modality.TEXT: VECTORS[number]}, weight)
+def part(number: int, weight: float = 1.0) -> Term:
+    return Term({Modality.TEXT: VECTORS[number]}, weight)
 
 
 def unit(vector: Pooled) -> NDArray[np.float32]:
@@ -52,7 +52,7 @@ def test_what_is_excluded_counts_for_nothing() -> None:
 
 
 def test_a_part_of_two_streams_is_their_mean_direction() -> None:
-    both = QueryPart({Modality.AUDIO: VECTORS[3], Modality.VIDEO: VECTORS[4]}, 1.0)
+    both = Term({Modality.AUDIO: VECTORS[3], Modality.VIDEO: VECTORS[4]}, 1.0)
     query = Query({Modality.AUDIO: VECTORS[1]}, plus=[both])
     own = [unit(VECTORS[number]) for number in (1, 3, 4)]
     expected = own[0] + unit((own[1] + own[2]) / 2)

@@ -32,13 +32,12 @@ def small_settings(settings: Settings, small_checkpoint: Path) -> Settings:
 
 @pytest.fixture
 def service(small_settings: Settings) -> Iterator[RetrievalService]:
-    opened = open_service(small_settings)
-    with opened.store:
+    with open_service(small_settings) as opened:
         yield opened
 
 
 def test_both_layers_are_all_that_there_are(service: RetrievalService, clip: bytes) -> None:
-    service.add("a", clip, metadata={}, replace=False)
+    service.add("a", clip)
     both = service.search(clip, layers="both")
     assert both.hits[0].score == 1.0
     assert both == service.search(clip, layers="1")
@@ -66,17 +65,17 @@ def test_a_sentence_is_refused_by_a_checkpoint_without_text(service: RetrievalSe
 def test_an_existing_id_is_refused_before_the_work_of_decoding(
     service: RetrievalService, clip: bytes
 ) -> None:
-    service.add("a", clip, metadata={}, replace=False)
+    service.add("a", clip)
     with pytest.raises(ItemExists):
-        service.add("a", b"would not decode", metadata={}, replace=False)
+        service.add("a", b"would not decode")
 
 
 def test_a_failed_replacement_leaves_the_item_as_it_was(
     service: RetrievalService, clip: bytes
 ) -> None:
-    before = service.add("a", clip, metadata={"n": 1}, replace=False)
+    before = service.add("a", clip, metadata={"n": 1})
     with pytest.raises(InvalidMedia):
-        service.add("a", b"does not decode", metadata={"n": 2}, replace=True)
+        service.put("a", b"does not decode", metadata={"n": 2})
     assert service.get("a") == before
 
 
@@ -89,10 +88,9 @@ def test_what_is_not_there_is_named(service: RetrievalService) -> None:
 def test_another_checkpoint_does_not_open_the_index(
     small_settings: Settings, settings: Settings, clip: bytes
 ) -> None:
-    opened = open_service(small_settings)
-    with opened.store:
-        opened.add("a", clip, metadata={}, replace=False)
+    with open_service(small_settings) as opened:
+        opened.add("a", clip)
     with pytest.raises(IndexMismatch, match="use the old checkpoint"):
         open_service(settings)
-    with open_service(small_settings).store as store:
-        assert len(store) == 1
+    with open_service(small_settings) as opened:
+        assert [item.id for item in opened.items()] == ["a"]

@@ -4,6 +4,7 @@ Shape letters: C code rows (one a layer), T steps (seconds of media, or words of
 K layers, D hidden dim.
 """
 
+from operator import not_
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
@@ -46,9 +47,7 @@ class StreamCodes(BaseModel):
         description="[C, T]: a row a layer, a column a second (of text: a word)",
         examples=[[[12, 12, 80], [7, 391, 7]]],
     )
-    vectors: StreamVectors | None = Field(
-        None, exclude_if=lambda vectors: vectors is None, description="Only where asked for"
-    )
+    vectors: StreamVectors | None = Field(None, exclude_if=not_, description="Only where asked for")
 
 
 class EncodeResponse(BaseModel):

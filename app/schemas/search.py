@@ -1,6 +1,7 @@
 """What /search takes and answers."""
 
 from collections.abc import Mapping, Sequence
+from operator import not_
 from typing import TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -110,7 +111,7 @@ class SearchHit(BaseModel):
     )
     curve: list[float] | None = Field(
         None,
-        exclude_if=lambda curve: curve is None,
+        exclude_if=not_,
         description="[T] likeness by the second (of text: by the word); only where asked for",
     )
     text: str | None = Field(description="The sentence of a text item, else null")

@@ -1,5 +1,6 @@
 """What the service says of itself, and how it says that something went wrong."""
 
+from operator import not_
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -43,6 +44,6 @@ class Problem(BaseModel):
     detail: str = Field(description="What was wrong with the value, and what to do")
     request_id: str | None = Field(
         None,
-        exclude_if=lambda request_id: request_id is None,
+        exclude_if=not_,
         description="As in the X-Request-ID of the answer, and in the service's log",
     )

@@ -1,4 +1,4 @@
-"""What a process that only reads does with requests that change something: it passes them on."""
+"""Forwards requests that change something from a read-only process to the one that writes."""
 
 from collections.abc import AsyncIterator
 
@@ -12,37 +12,37 @@ from app.api.problems import problem
 from app.auth.keys import Scope as KeyScope
 from app.errors import EngineFailed
 
-# Of the connection, not of the message: those to the client are the server's own matter.
+# Headers of the connection, not of the message (RFC 9110): each server sets its own.
 HOP_BY_HOP = {b"connection", b"keep-alive", b"transfer-encoding", b"upgrade"}
 CONNECT_SECONDS = 10.0
 
 
 class Forward:
-    """Passes on what changes the index, and all that concerns jobs, to the process that writes.
+    """Forwards changes of the index, and all calls of jobs, to the process that writes.
 
-    Bodies are streamed both ways; who may ask is checked there.
+    Bodies are streamed both ways. The writer checks API keys.
 
     Args:
-        app: Answers the rest.
-        writer_url: Where that process listens.
+        app: Answers the other requests.
+        writer_url: Where the writer listens.
     """
 
     def __init__(self, app: ASGIApp, *, writer_url: str) -> None:
         self.app = app
         self._url = httpx2.URL(writer_url)
-        timeout = httpx2.Timeout(None, connect=CONNECT_SECONDS)  # jobs tell events for hours
+        timeout = httpx2.Timeout(None, connect=CONNECT_SECONDS)  # a job's events last for hours
         limits = httpx2.Limits(max_connections=None)
         self._client = httpx2.AsyncClient(timeout=timeout, limits=limits, trust_env=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request, or have it answered."""
+        """Answer the request, or forward it."""
         if scope["type"] != "http" or not _concerns_writer(scope):
             await self.app(scope, receive, send)
             return
         await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client = _Sender(receive)
+        client = _Client(receive)
         request = self._client.build_request(
             scope["method"],
             self._url.copy_with(raw_path=_raw_path(scope)),
@@ -57,7 +57,7 @@ class Forward:
                 await send(_start(response.status_code, headers))
                 has_begun = True
                 async for piece in response.aiter_raw():
-                    if await client.has_left():  # events of a job would go on for hours
+                    if await client.has_left():  # a job's events would go on for hours
                         return
                     await send(_piece(piece, more=True))
                 await send(_piece(b"", more=False))
@@ -67,12 +67,12 @@ class Forward:
             return
         except httpx2.TransportError as error:
             if has_begun:
-                raise  # the connection breaks off, as that to the writer did
-            failed = EngineFailed(
-                f"the process that writes broke down ({type(error).__name__}), and is started "
-                "again: look whether the change was made, else try again"
+                raise  # the connection breaks, as that to the writer did
+            failure = EngineFailed(
+                f"the process that writes broke down ({type(error).__name__}) and is restarting: "
+                "check whether the change was made, or try again"
             )
-            await problem(failed)(scope, receive, send)
+            await problem(failure)(scope, receive, send)
 
 
 def _concerns_writer(scope: Scope) -> bool:
@@ -91,15 +91,15 @@ def _end_to_end(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]
     return [(name.lower(), value) for name, value in headers if name.lower() not in HOP_BY_HOP]
 
 
-class _Sender:
-    """Who sent a request."""
+class _Client:
+    """The client of a request."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._has_sent_all = False
 
     async def body(self) -> AsyncIterator[bytes]:
-        """Yield the body as it comes in."""
+        """Yield the body as it arrives."""
         while not self._has_sent_all:
             message = await self._receive()
             if message["type"] == "http.disconnect":
@@ -108,7 +108,7 @@ class _Sender:
             yield message.get("body", b"")
 
     async def has_left(self) -> bool:
-        """Tell whether nobody waits for the answer any more."""
+        """Tell whether the client has disconnected."""
         if not self._has_sent_all:
             return False
         with anyio.CancelScope() as now:

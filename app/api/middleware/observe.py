@@ -1,4 +1,4 @@
-"""The outermost middleware: each request gets an id, and once answered a line in the log."""
+"""The outermost middleware: gives each request an id, counts it, and logs it."""
 
 import asyncio
 import logging
@@ -17,21 +17,21 @@ logger = logging.getLogger(__name__)
 
 HEADER = "x-request-id"
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-WATCHERS = {"/livez", "/readyz", "/metrics"}  # ask every few seconds: logged as debug only
-NOBODY_LEFT = 499  # nginx's number: the client went away before the answer began
+PROBES = {"/livez", "/readyz", "/metrics"}  # called every few seconds: logged at debug level
+CLIENT_CLOSED = 499  # nginx's status: the client disconnected before the response began
 
 
 @dataclass
 class _Traffic:
     received: int = 0
     sent: int = 0
-    status: int = NOBODY_LEFT
+    status: int = CLIENT_CLOSED
 
 
 class Observe:
-    """Counts and logs every request; ``X-Request-ID`` is echoed, or made where there is none.
+    """Counts and logs every request. ``X-Request-ID`` is echoed, or generated if missing.
 
-    No body, no query and no header is logged: keys and sentences are not the log's business.
+    Bodies, query strings and headers are not logged: they hold keys and private sentences.
     """
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
@@ -39,12 +39,12 @@ class Observe:
         self.metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and keep its books."""
+        """Pass the request on, and record it."""
         if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(HEADER, "")
-        request = RequestContext(given if SANE_ID.fullmatch(given) else new_id())
+        sent_id = Headers(scope=scope).get(HEADER, "")
+        request = RequestContext(sent_id if SANE_ID.fullmatch(sent_id) else new_id())
         current_request.set(request)
         traffic = _Traffic()
 
@@ -57,7 +57,7 @@ class Observe:
             kind = message["type"]
             if kind == "websocket.accept":
                 traffic.status = 101
-            elif kind.endswith("response.start"):  # of a websocket too, where it is refused
+            elif kind.endswith("response.start"):  # also of a rejected WebSocket
                 traffic.status = message["status"]
                 MutableHeaders(scope=message)[HEADER] = request.id
             traffic.sent += len(message.get("body") or message.get("bytes") or b"")
@@ -67,18 +67,18 @@ class Observe:
         try:
             with self.metrics.in_flight.track_inprogress():
                 await self.app(scope, counted_receive, counted_send)
-                await asyncio.sleep(0)  # the answer leaves at the loop's next turn: books can wait
+                await asyncio.sleep(0)  # send the response before recording it
             over = True
-        except Exception:  # whatever it is, it counts as a 500, and goes on to be answered so
-            if traffic.status == NOBODY_LEFT:
-                traffic.status = 500  # as the framework is about to answer
+        except Exception:  # counted as a 500; the framework answers it
+            if traffic.status == CLIENT_CLOSED:
+                traffic.status = 500
             request.problem = "internal-error"
             raise
         finally:
-            self._tell(scope, request, traffic, time.perf_counter() - started)
-            request.is_over = over  # else an error is still to be logged
+            self._record(scope, request, traffic, time.perf_counter() - started)
+            request.is_over = over  # otherwise the error is still to be logged
 
-    def _tell(
+    def _record(
         self, scope: Scope, request: RequestContext, traffic: _Traffic, seconds: float
     ) -> None:
         method, route = scope.get("method", "GET"), route_of(scope)
@@ -100,16 +100,16 @@ class Observe:
             "key": request.key_name,
             "problem": request.problem,
         }
-        known = {name: value for name, value in fields.items() if value is not None}
-        level = logging.DEBUG if route in WATCHERS else logging.INFO
-        logger.log(level, "answered", extra={"fields": known})
+        present = {name: value for name, value in fields.items() if value is not None}
+        level = logging.DEBUG if route in PROBES else logging.INFO
+        logger.log(level, "answered", extra={"fields": present})
 
 
 def new_id() -> str:
-    """Return an id for a request. It is no secret, so that nothing is asked of the system."""
+    """Return a request id. It is no secret, so it takes no system call."""
     return f"{random.getrandbits(128):032x}"
 
 
 def route_of(scope: Scope) -> str:
-    """Return the template of the call, ``/items/{id}``; a word for pages, one for all else."""
+    """Return the route's template, ``/items/{id}``; "page" for pages, "unmatched" for the rest."""
     return getattr(scope.get("route"), "path", "page" if "endpoint" in scope else "unmatched")

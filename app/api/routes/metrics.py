@@ -1,4 +1,4 @@
-"""GET /metrics: what Prometheus scrapes."""
+"""GET /metrics, for Prometheus."""
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -12,5 +12,5 @@ router = APIRouter(tags=["service"])
     responses={200: {"content": {"text/plain": {}}, "description": "Prometheus's text format"}},
 )
 async def metrics(request: Request) -> Response:
-    """Return requests, durations, batches, the queue and the index, in figures."""
+    """Return metrics of requests, durations, batches, the queue and the index."""
     return Response(request.app.state.metrics.render(), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""GET /model: what is served."""
+"""GET /model: the checkpoint and the limits."""
 
 from fastapi import APIRouter
 

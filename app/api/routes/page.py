@@ -8,7 +8,7 @@ from fastapi.staticfiles import StaticFiles
 
 FOLDER = Path(__file__).parents[2] / "web"
 HEADERS: Mapping[str, str] = {
-    # Nothing from elsewhere is loaded, and no text of an item is ever run.
+    # Nothing from other sites is loaded, and no text of an item is ever executed.
     "Content-Security-Policy": "; ".join(
         (
             "default-src 'none'",
@@ -24,12 +24,12 @@ HEADERS: Mapping[str, str] = {
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",  # asked for again each time; the ETag makes that a 304
+    "Cache-Control": "no-cache",  # revalidated each time; the ETag makes that a 304
 }
 
 
 def install(app: FastAPI) -> None:
-    """Serve the page. Its links are relative, so that it works behind any root path."""
+    """Serve the page. Its links are relative, so it works behind any root path."""
     files = StaticFiles(directory=FOLDER)
 
     async def answer(request: Request) -> Response:

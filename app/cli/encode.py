@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from app.cli.options import JsonOption, TextOption, one_source
-from app.cli.tables import print_json, print_table
+from app.cli.output import print_json, print_table
 from app.cli.target import Target, on_target
 
 

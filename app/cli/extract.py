@@ -37,7 +37,7 @@ def extract(
     Started again, it goes on where it was stopped, and takes in what is new. Files of which
     nothing can be had are listed in OUT/failed.csv, and the exit code is then 1.
     """
-    from app.cli.settings_pairs import parse_pairs
+    from app.cli.options import parse_pairs
     from model.device import usable_device
     from training.data.extract import extract as run
     from training.data.extracted import FAILED

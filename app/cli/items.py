@@ -1,4 +1,4 @@
-"""``srcid items``: what is in an index, item by item."""
+"""``srcid items``: the items of an index."""
 
 from itertools import islice
 from pathlib import Path
@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.options import JsonOption, TextOption, one_source
-from app.cli.settings_pairs import parse_pairs
-from app.cli.tables import print_json, print_table
+from app.cli.options import JsonOption, TextOption, one_source, parse_pairs
+from app.cli.output import print_json, print_table
 from app.cli.target import Target, on_target
 
-if TYPE_CHECKING:  # `srcid --help` answers without it
+if TYPE_CHECKING:  # not loaded by `srcid --help`
     from app.schemas.items import ItemResponse
 
 items = typer.Typer(
@@ -24,19 +23,17 @@ IdArgument = Annotated[str, typer.Argument(help="Id of an item.")]
 @on_target
 def list_items(
     target: Target,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Most items.", show_default="all")
-    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Max items.", show_default="all")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the items by id. With --json, an object a line."""
+    """List the items by id. With --json, one object per line."""
     with target.open() as index:
-        found = islice(index.items(), limit)
+        listed = islice(index.items(), limit)
         if as_json:
-            for item in found:
+            for item in listed:
                 print_json(item)
             return
-        print_table(["id", "streams", "seconds", "metadata"], [_row(item) for item in found])
+        print_table(["id", "streams", "seconds", "metadata"], [_row(item) for item in listed])
 
 
 @items.command()
@@ -66,19 +63,19 @@ def add(
     file: Annotated[Path | None, typer.Argument(help="A video, sound or picture.")] = None,
     text: TextOption = None,
     metadata: Annotated[
-        list[str] | None, typer.Option("--metadata", help="name=value; may be repeated.")
+        list[str] | None, typer.Option("--metadata", help="name=value; repeatable.")
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="In place of an item that has this id.")
+        bool, typer.Option("--replace", help="Replace an item that has this id.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Add a file or a sentence under an id."""
     source = one_source(file, text)
-    given = parse_pairs(metadata or [], option="--metadata")
+    pairs = parse_pairs(metadata or [], option="--metadata")
     with target.open(writes=True) as index:
         keep = index.put if replace else index.add
-        item = keep(item_id, source, metadata=given)
+        item = keep(item_id, source, metadata=pairs)
     if as_json:
         print_json(item)
 
@@ -88,7 +85,7 @@ def add(
 def delete(
     target: Target, item_ids: Annotated[list[str], typer.Argument(help="Ids of items.")]
 ) -> None:
-    """Delete items, and the media that were kept of them."""
+    """Delete items and their stored media."""
     with target.open(writes=True) as index:
         for item_id in item_ids:
             index.delete(item_id)
@@ -101,7 +98,7 @@ def download(
     item_id: IdArgument,
     to: Annotated[Path, typer.Argument(help="The file to write.", dir_okay=False)],
 ) -> None:
-    """Write the media that were kept of an item to a file."""
+    """Write the stored media of an item to a file."""
     with target.open() as index:
         index.download(item_id, to)
 
@@ -109,13 +106,15 @@ def download(
 @items.command()
 @on_target
 def duplicates(target: Target, item_id: IdArgument, as_json: JsonOption = False) -> None:
-    """List the streams of other items that have exactly the codes of this one."""
+    """List the streams of other items that have exactly the same codes."""
     with target.open() as index:
-        found = index.duplicates(item_id)
+        response = index.duplicates(item_id)
     if as_json:
-        print_json(found)
+        print_json(response)
     else:
-        print_table(["id", "kind"], [[own.id, own.modality] for own in found.duplicates])
+        print_table(
+            ["id", "kind"], [[stream.id, stream.modality] for stream in response.duplicates]
+        )
 
 
 def _row(item: "ItemResponse") -> list[object]:

@@ -1,4 +1,4 @@
-"""``srcid jobs``: folders of a server that it indexes in the background."""
+"""``srcid jobs``: let a server index its folders in the background."""
 
 import sys
 from collections.abc import Sequence
@@ -6,21 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.options import JsonOption
-from app.cli.settings_pairs import parse_pairs
-from app.cli.tables import print_json, print_table
+from app.cli.options import JsonOption, parse_pairs
+from app.cli.output import print_json, print_table
 from app.cli.target import Target, on_target
 
-if TYPE_CHECKING:  # `srcid --help` answers without them
+if TYPE_CHECKING:  # not loaded by `srcid --help`
     from app.client import SRCIDClient
     from app.schemas.jobs import Job
 
 jobs = typer.Typer(
     name="jobs",
-    help="Have a server index folders of its own (--url; without, the one on this machine).",
+    help="Let a server index its own folders (--url; by default the one on this machine).",
     no_args_is_help=True,
 )
-SOME_FAILED = 1  # exit code: files of a job, or all of it
+SOME_FAILED = 1  # exit code: some files failed, or the whole job
 IdArgument = Annotated[str, typer.Argument(help="Id of a job.")]
 
 
@@ -30,18 +29,18 @@ def start(
     target: Target,
     folder: Annotated[str, typer.Argument(help="Folder below the server's SRCID_MEDIA_ROOT.")] = "",
     manifest: Annotated[
-        str | None, typer.Option(help="A .csv or .jsonl there that names the files instead.")
+        str | None, typer.Option(help="A .csv or .jsonl manifest there, instead of a folder.")
     ] = None,
     metadata: Annotated[
-        list[str] | None, typer.Option("--metadata", help="name=value for all; repeatable.")
+        list[str] | None, typer.Option("--metadata", help="name=value for all items; repeatable.")
     ] = None,
-    is_watched: Annotated[bool, typer.Option("--watch", help="Wait until it is over.")] = False,
+    is_watched: Annotated[bool, typer.Option("--watch", help="Wait until the job ends.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Start to index a folder; print the id of the job."""
-    given = parse_pairs(metadata or [], option="--metadata")
+    pairs = parse_pairs(metadata or [], option="--metadata")
     with target.server() as client:
-        job = client.start_job(folder, manifest=manifest, metadata=given)
+        job = client.start_job(folder, manifest=manifest, metadata=pairs)
         if is_watched:
             _watch(client, job.id, as_json=as_json)
         elif as_json:
@@ -53,28 +52,28 @@ def start(
 @jobs.command("list")
 @on_target
 def list_jobs(target: Target, as_json: JsonOption = False) -> None:
-    """List the jobs, the latest first."""
+    """List the jobs, latest first."""
     with target.server() as client:
-        found = client.jobs()
+        listed = client.jobs()
     if as_json:
-        print_json(found)
+        print_json(listed)
     else:
-        _print(found)
+        _print(listed)
 
 
 @jobs.command()
 @on_target
 def show(target: Target, job_id: IdArgument, as_json: JsonOption = False) -> None:
-    """Show how far a job is, and why files of it failed."""
+    """Show a job's progress, and why files of it failed."""
     with target.server() as client:
         job = client.job(job_id)
-    _tell(job, as_json=as_json)
+    _print_job(job, as_json=as_json)
 
 
 @jobs.command()
 @on_target
 def watch(target: Target, job_id: IdArgument, as_json: JsonOption = False) -> None:
-    """Follow a job until it is over. Ctrl-C leaves it alone."""
+    """Follow a job until it ends. Ctrl-C does not stop the job."""
     with target.server() as client:
         _watch(client, job_id, as_json=as_json)
 
@@ -82,7 +81,7 @@ def watch(target: Target, job_id: IdArgument, as_json: JsonOption = False) -> No
 @jobs.command()
 @on_target
 def cancel(target: Target, job_id: IdArgument) -> None:
-    """Cancel a job; what it has indexed stays. Forget one that is over."""
+    """Cancel a job, keeping what it has indexed; forget one that has ended."""
     with target.server() as client:
         client.cancel_job(job_id)
 
@@ -96,14 +95,14 @@ def _watch(client: "SRCIDClient", job_id: str, *, as_json: bool) -> None:
                 progress.total = job.total
                 progress.update(job.done - progress.n)
     except KeyboardInterrupt:
-        print(f"\nthe job goes on; `srcid jobs cancel {job_id}` ends it", file=sys.stderr)
+        print(f"\nthe job continues; `srcid jobs cancel {job_id}` ends it", file=sys.stderr)
         raise
-    _tell(job, as_json=as_json)
+    _print_job(job, as_json=as_json)
     if job.failed or job.state == "failed":
         raise typer.Exit(SOME_FAILED)
 
 
-def _tell(job: "Job", *, as_json: bool) -> None:
+def _print_job(job: "Job", *, as_json: bool) -> None:
     if as_json:
         print_json(job)
         return
@@ -114,7 +113,7 @@ def _tell(job: "Job", *, as_json: bool) -> None:
         print(f"not indexed: {failure.path}: {failure.detail}")
 
 
-def _print(found: "Sequence[Job]") -> None:
+def _print(listed: "Sequence[Job]") -> None:
     header = ["id", "state", "folder", "files", "indexed", "unchanged", "failed", "seconds left"]
     print_table(
         header,
@@ -129,6 +128,6 @@ def _print(found: "Sequence[Job]") -> None:
                 job.failed,
                 "" if job.seconds_left is None else round(job.seconds_left),
             ]
-            for job in found
+            for job in listed
         ],
     )

@@ -6,7 +6,7 @@ import typer
 
 from app.auth.keys import KeyFile, Scope
 from app.cli.options import DataDirOption, JsonOption
-from app.cli.tables import print_table
+from app.cli.output import print_table
 from app.settings import load_settings
 
 keys = typer.Typer(

@@ -1,15 +1,17 @@
-"""The options that several commands share, and the settings that they make."""
+"""Options that several commands share, and how their values are read."""
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from model.errors import ConfigError
+
 CheckpointOption = Annotated[
     str | None,
-    typer.Option(
-        "--checkpoint", help="Name of a shipped checkpoint, or a folder.", show_default="default"
-    ),
+    typer.Option("--checkpoint", help="A shipped checkpoint, or a folder.", show_default="default"),
 ]
 DataDirOption = Annotated[
     Path | None, typer.Option("--data-dir", help="Folder of the index.", show_default="~/.srcid")
@@ -22,11 +24,11 @@ TextOption = Annotated[str | None, typer.Option("--text", help="A sentence.")]
 
 
 def one_source(file: Path | None, text: str | None) -> Path | str:
-    """Return the one of the two that was given.
+    """Return the file or the sentence, whichever was given.
 
     Raises:
-        typer.BadParameter: Both or neither were given, the file is not there, or the sentence is
-            not UTF-8.
+        typer.BadParameter: Both or neither were given, the file does not exist, or the sentence
+            is not UTF-8.
     """
     if (file is None) == (text is None):
         raise typer.BadParameter("give either a file or a sentence")
@@ -40,9 +42,27 @@ def one_source(file: Path | None, text: str | None) -> Path | str:
 
 
 def is_utf8(argument: str) -> bool:
-    """Tell whether an argument of the command line was text; a path may be any bytes."""
+    """Tell whether a command-line argument is text; a path may be any bytes."""
     try:
         argument.encode()
     except UnicodeEncodeError:
         return False
     return True
+
+
+def parse_pairs(pairs: Iterable[str], *, option: str = "--set") -> dict[str, Any]:
+    """Return ``{"path": value}`` for each ``path=value``; values are JSON, or else plain text.
+
+    Raises:
+        ConfigError: A pair has no ``=``.
+    """
+    settings = {}
+    for pair in pairs:
+        path, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"{option} {pair!r} has no value; write it as path=value")
+        try:
+            settings[path] = json.loads(value)
+        except json.JSONDecodeError:
+            settings[path] = value
+    return settings

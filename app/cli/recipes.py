@@ -7,7 +7,7 @@ import typer
 
 def recipes() -> None:
     """List the recipes that `srcid train` takes."""
-    from app.cli.tables import print_table
+    from app.cli.output import print_table
     from training.recipes import RECIPES
 
     about = {name: (recipe.__doc__ or "").partition("\n")[0] for name, recipe in RECIPES.items()}
@@ -21,7 +21,7 @@ def config(
     ] = None,
 ) -> None:
     """Print a recipe's whole configuration as JSON."""
-    from app.cli.settings_pairs import parse_pairs
+    from app.cli.options import parse_pairs
     from training.recipes import override
     from training.recipes import recipe as named
 

@@ -67,7 +67,7 @@ def recipe_names(rows: str) -> list[str]:
 
 
 def _configs(names: list[str], data: Path, settings: list[str]) -> "list[TrainConfig]":
-    from app.cli.settings_pairs import parse_pairs
+    from app.cli.options import parse_pairs
     from training.data.scenes.folder import is_scenes
     from training.recipes import on_scenes, override, recipe
 

@@ -36,7 +36,7 @@ def scenes(
 
     Started again, it goes on where it was stopped.
     """
-    from app.cli.settings_pairs import parse_pairs
+    from app.cli.options import parse_pairs
     from training.data.scenes.script import ScenesConfig
     from training.data.scenes.write import write_scenes, write_videos
     from training.recipes import override

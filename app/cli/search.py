@@ -1,13 +1,12 @@
-"""``srcid search``: find streams of an index."""
+"""``srcid search``: search an index."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from app.cli.options import JsonOption, one_source
-from app.cli.settings_pairs import parse_pairs
-from app.cli.tables import print_json, print_table
+from app.cli.options import JsonOption, one_source, parse_pairs
+from app.cli.output import print_json, print_table
 from app.cli.target import Target, on_target
 from app.schemas.fields import MAX_HITS
 from app.schemas.search import SearchHit, SearchResponse
@@ -26,44 +25,46 @@ def search(
     ] = None,
     item: Annotated[str | None, typer.Option(help="Id of an item to search by.")] = None,
     targets: Annotated[
-        list[Modality] | None, typer.Option("--target", help="What to search; may be repeated.")
+        list[Modality] | None, typer.Option("--target", help="What to search; repeatable.")
     ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, max=MAX_HITS, help="Most hits.")] = 10,
+    k: Annotated[int, typer.Option("-k", min=1, max=MAX_HITS, help="Max results.")] = 10,
     layers: Annotated[
-        Literal["1", "2", "both"], typer.Option(help="Layers of the codes that are compared.")
+        Literal["1", "2", "both"], typer.Option(help="Layers of the codes to compare.")
     ] = "both",
     score: Annotated[
         Literal["mean", "max", "window"],
-        typer.Option(help="What is compared: the mean, the best second, or the best seconds."),
+        typer.Option(
+            help="What to compare: the mean, the best second, or the best window of seconds."
+        ),
     ] = "mean",
     window: Annotated[int, typer.Option(min=1, max=60, help="Seconds of a window.")] = 3,
     where: Annotated[
         list[str] | None,
-        typer.Option(help='Metadata, album=farm or year={"gte":1990}; may be repeated.'),
+        typer.Option(help='Metadata filter: album=farm or year={"gte":1990}; repeatable.'),
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option(min=-1, max=1, help="Least score of a hit.")
+        float | None, typer.Option(min=-1, max=1, help="Minimum score of a hit.")
     ] = None,
     plus: Annotated[
-        Sentences, typer.Option(help="A sentence that hits should be like too; repeatable.")
+        Sentences, typer.Option(help="A sentence that hits should also match; repeatable.")
     ] = None,
     minus: Annotated[
-        Sentences, typer.Option(help="A sentence that hits should be less like; repeatable.")
+        Sentences, typer.Option(help="A sentence that hits should match less; repeatable.")
     ] = None,
     exclude: Annotated[
-        Sentences, typer.Option(help="A sentence that should not count at all; repeatable.")
+        Sentences, typer.Option(help="A sentence whose meaning to ignore; repeatable.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find what is most like a sentence, a file or an item. Works beside a running server."""
+    """Find what is most similar to a sentence, a file or an item. Works beside a running server."""
     if item is None:
         source: Path | str | ItemReference = one_source(file, text)
     elif file is None and text is None:
         source = ItemReference(item)
     else:
-        raise typer.BadParameter("give either a file or a sentence, or an item")
+        raise typer.BadParameter("give either a file, a sentence or an item")
     with target.open() as index:
-        found = index.search(
+        response = index.search(
             source,
             targets=targets,
             k=k,
@@ -77,20 +78,26 @@ def search(
             exclude=exclude or [],
         )
     if as_json:
-        print_json(found)
+        print_json(response)
     else:
-        _print(found)
+        _print(response)
 
 
-def _print(found: SearchResponse) -> None:
-    calibrated = any(hit.probability is not None for hit in found.hits)
+def _print(response: SearchResponse) -> None:
+    calibrated = any(hit.probability is not None for hit in response.hits)
     header = ["score", *(["match"] if calibrated else []), "kind", "second", "id"]
-    print_table(header, [_row(hit, calibrated) for hit in found.hits])
-    if found.nothing_matches:
-        typer.echo("no hit is likelier than not to be about that", err=True)
+    print_table(header, [_row(hit, calibrated) for hit in response.hits])
+    if response.nothing_matches:
+        typer.echo("No confident match; showing the closest results.", err=True)
 
 
 def _row(hit: SearchHit, calibrated: bool) -> list[object]:
     second = "" if hit.best_second is None else hit.best_second
-    likely = "" if hit.probability is None else f"{hit.probability:4.0%}"
-    return [f"{hit.score:+.3f}", *([likely] if calibrated else []), hit.modality, second, hit.id]
+    probability = "" if hit.probability is None else f"{hit.probability:4.0%}"
+    return [
+        f"{hit.score:+.3f}",
+        *([probability] if calibrated else []),
+        hit.modality,
+        second,
+        hit.id,
+    ]

@@ -39,7 +39,7 @@ def train(
     """Train a recipe; the checkpoint is OUT/checkpoint."""
     from tqdm.contrib.logging import logging_redirect_tqdm
 
-    from app.cli.settings_pairs import parse_pairs
+    from app.cli.options import parse_pairs
     from model.device import usable_device
     from training.recipes import override
     from training.recipes import recipe as named

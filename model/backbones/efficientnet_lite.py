@@ -68,7 +68,7 @@ class EfficientNetLiteClasses(EfficientNetLite, Classifier):
     @property
     def head(self) -> nn.Linear:
         """The classifier that the network was trained with."""
-        head = self.network._fc
+        head = self.network._fc  # noqa: SLF001  # the package names it so
         assert isinstance(head, nn.Linear)
         return head
 

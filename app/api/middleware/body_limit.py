@@ -1,4 +1,4 @@
-"""Limits on request bodies, enforced while they arrive: each one's size, and all of them together."""
+"""Limits on request bodies, enforced while they arrive: of each, and of all together."""
 
 import asyncio
 

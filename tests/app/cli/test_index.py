@@ -119,7 +119,7 @@ def test_a_manifest_is_indexed_and_failures_are_reported(
 def test_what_is_neither_folder_nor_manifest_is_said(run: Run, folder: Path) -> None:
     ran = run("index", folder / "a.wav")
     assert ran.code == 2
-    assert "a.wav is no manifest" in ran.err
+    assert "a.wav is not a manifest" in ran.err
 
 
 def test_a_folder_that_is_not_there_is_a_usage_error(run: Run, tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_address_and_key_come_from_options_or_the_environment(
     assert "needs write" in written.err
     both = run("search", "a dog", "--data-dir", folder)
     assert both.code == 2
-    assert "--data-dir is the server's own matter" in both.err
+    assert "--data-dir cannot be set for a server" in both.err
 
 
 def test_a_server_that_is_not_there_is_one_sentence(

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print ``rows`` under ``header``, each column as wide as its widest value.
 
-    Nothing is cut off, so that it can be piped.
+    Nothing is truncated, so the output can be piped.
     """
     lines = [[str(value) for value in row] for row in (header, *rows)]
     widths = [max(len(value) for value in column) for column in zip(*lines, strict=True)]
@@ -19,8 +19,8 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
 
 
 def print_json(value: BaseModel | Sequence[BaseModel]) -> None:
-    """Print an answer as the API gives it, or several as a list, on one line."""
+    """Print a response of the API, or a list of them, on one line of JSON."""
     if isinstance(value, BaseModel):
         print(value.model_dump_json())
     else:
-        print(json.dumps([own.model_dump(mode="json") for own in value]))
+        print(json.dumps([model.model_dump(mode="json") for model in value]))

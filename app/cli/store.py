@@ -169,9 +169,8 @@ def rebuild(
         return
     for item_id, why in made.left_out.items():
         print(f"left out: {item_id}: {why}")
-    print(
-        f"{made.items} items encoded with checkpoint {made.fingerprint}, {len(made.left_out)} left out"
-    )
+    counts = f"{made.items} items encoded, {len(made.left_out)} left out"
+    print(f"{counts}; checkpoint {made.fingerprint}")
 
 
 @store.command()

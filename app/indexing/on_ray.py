@@ -25,9 +25,14 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from app.engine.decoding import Decoding, Upload
-from app.engine.engine import decode_pool
-from app.engine.network import Encoded, Network, Work
+from app.engine.stages import (
+    Encoded,
+    MediaRequest,
+    Network,
+    NetworkInput,
+    Preprocessor,
+    make_decode_pool,
+)
 from app.errors import InvalidMedia, ServiceError
 from app.indexing.bulk import BulkIndex, ReadyFile, further_passages
 from app.indexing.run import GROUP, Done, FileToIndex, Outcome, kept, refusal
@@ -158,17 +163,19 @@ class _Decoders:
         self._settings: Settings = pickle.loads(pickled)
         torch.set_num_threads(1)  # as everywhere: codes must not depend on their number
         encoder = Encoder.from_pretrained(self._settings.checkpoint, device="cpu")
-        pool = decode_pool(encoder, self._settings.model_copy(update={"max_decodes": 1}))
+        pool = make_decode_pool(encoder, self._settings.model_copy(update={"max_decodes": 1}))
         weakref.finalize(self, pool.close)
         self._piece = encoder.config.max_steps
-        self._decoding = Decoding(pool, encoder, max_steps=self._settings.max_steps)
+        self._preprocessor = Preprocessor(pool, encoder, max_steps=self._settings.max_steps)
 
     def __call__(self, batch: Batch) -> Iterator[Batch]:
         for number, path, known in zip(batch["number"], batch["path"], batch["known"], strict=True):
             for told, work in self._file(int(number), Path(os.fsdecode(path)), known):
                 yield {"told": [pickle.dumps(told)], "work": [pickle.dumps(work)]}
 
-    def _file(self, number: int, path: Path, known: str) -> Iterator[tuple[_Stretch, Work | None]]:
+    def _file(
+        self, number: int, path: Path, known: str
+    ) -> Iterator[tuple[_Stretch, NetworkInput | None]]:
         """Yield the stretches of a file, each with what the network takes of it."""
         told = _Stretch(number)
         try:
@@ -176,7 +183,7 @@ class _Decoders:
             if told.digest == known:
                 yield told._replace(kind="unchanged"), None
                 return
-            (first,) = self._decoding.run([Upload(path, None)])
+            (first,) = self._preprocessor.run([MediaRequest(path)])
         except (ServiceError, OSError) as error:
             yield told._replace(kind="failed", reason=str(error)), None
             return
@@ -188,7 +195,7 @@ class _Decoders:
         for passage in further:
             own = told._replace(start=passage.start_second)
             try:
-                (work,) = self._decoding.run([Upload(passage, None)])
+                (work,) = self._preprocessor.run([MediaRequest(passage)])
                 yield own, work
             except InvalidMedia as error:
                 yield own._replace(reason=str(error)), None
@@ -204,7 +211,7 @@ class _Encoders:
 
     def __call__(self, batch: Batch) -> Batch:
         stretches: list[_Stretch] = [pickle.loads(own) for own in batch["told"]]
-        works: list[Work | None] = [pickle.loads(own) for own in batch["work"]]
+        works: list[NetworkInput | None] = [pickle.loads(own) for own in batch["work"]]
         decoded = [work for work in works if work is not None]
         encoded = iter(self._network.run(decoded) if decoded else [])
         told = [

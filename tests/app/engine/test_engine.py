@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from app.engine.engine import Encoded, Engine
-from app.engine.network import Work
+from app.engine.stages import NetworkInput
 from app.errors import EngineFailed, InvalidMedia, Overloaded, TooLarge
 from app.settings import Settings
 from model.encoder import Encoder
@@ -194,9 +194,9 @@ def test_decoding_does_not_run_far_ahead_of_the_network(
     encoder.may_encode.clear()
     futures = [engine.submit(picture) for _ in range(8)]
     assert encoder.is_encoding.acquire(timeout=WAIT)
-    while engine._decoding.num_waiting > 5:
+    while engine._preprocessing.num_waiting > 5:
         assert not futures[-1].done()
-    assert engine._decoding.num_waiting == 5
+    assert engine._preprocessing.num_waiting == 5
     encoder.may_encode.set()
     wait(futures, WAIT)
     assert all(future.result().codes for future in futures)
@@ -220,7 +220,7 @@ def test_work_of_those_who_have_gone_is_dropped(
     encoder.may_encode.set()
     assert answered(first).codes
     assert answered(engine.submit("last")).codes
-    while engine._decoding.num_waiting or engine._network.num_waiting:
+    while engine._preprocessing.num_waiting or engine._network.num_waiting:
         pass
     assert engine.num_waiting == 0
     assert encoder.shapes == [[1], [1]]  # of "first" and "last"
@@ -246,13 +246,13 @@ def test_awaiting_gives_what_blocking_does(make_engine: MakeEngine, clip: bytes)
 
     encoded = asyncio.run(together())
     expected = [engine.encode(clip), engine.encode("a dog"), engine.encode(clip)]
-    assert [codes_of(own) for own in encoded] == [codes_of(own) for own in expected]
+    assert list(map(codes_of, encoded)) == list(map(codes_of, expected))
 
 
 def test_an_engine_is_well_once_started(make_engine: MakeEngine) -> None:
     with make_engine() as engine:
         engine.check()
-    with pytest.raises(EngineFailed, match="stops"):
+    with pytest.raises(EngineFailed, match="is stopping"):
         engine.encode("a dog")
 
 
@@ -320,7 +320,7 @@ def test_codes_are_the_same_in_every_company_order_and_thread(tmp_path: Path) ->
         order = rng.permutation(np.repeat(np.arange(len(sources)), 11)).tolist()[:64]
         with ThreadPoolExecutor(16) as pool:
             together = list(pool.map(engine.encode, [sources[n] for n in order]))
-    assert [codes_of(own) for own in together] == [alone[n] for n in order]
+    assert list(map(codes_of, together)) == [alone[n] for n in order]
     with Engine(encoder, settings) as engine:
         assert [codes_of(engine.encode(source)) for source in reversed(sources)] == alone[::-1]
 
@@ -344,7 +344,9 @@ def test_what_was_decoded_is_given_up_once_it_is_encoded(
 
 def num_decoded() -> int:
     """How many clips, not probes, are in memory."""
-    return sum(type(own) is Work and bool(own.duration_seconds) for own in gc.get_objects())
+    return sum(
+        type(item) is NetworkInput and bool(item.duration_seconds) for item in gc.get_objects()
+    )
 
 
 def test_a_cancelled_future_stays_cancelled(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from app.engine.network import Network, Work
+from app.engine.stages import Network, NetworkInput
 from model.config import SRCIDConfig
 from model.encoder import Encoder, Quantized
 from model.media import Clip
@@ -31,24 +31,30 @@ def clip(seconds: float | None) -> Clip:
 
 def test_a_picture_is_held_and_a_second_of_video_is_not(encoder: Encoder) -> None:
     prepared = encoder.prepare(clip(None))
-    held, second = Network(encoder).run([Work(prepared), Work(prepared, duration_seconds=1.0)])
+    held, second = Network(encoder).run(
+        [NetworkInput(prepared), NetworkInput(prepared, duration_seconds=1.0)]
+    )
     assert held.codes[Modality.VIDEO].shape == (2, 4)
     assert second.codes[Modality.VIDEO].shape == (2, 1)
 
 
 def test_a_sentence_keeps_its_words(encoder: Encoder) -> None:
-    (own,) = Network(encoder).run([Work("three small words")])
-    assert own.codes[Modality.TEXT].tolist() == encoder.encode_text("three small words").tolist()
+    (encoded,) = Network(encoder).run([NetworkInput("three small words")])
+    assert (
+        encoded.codes[Modality.TEXT].tolist() == encoder.encode_text("three small words").tolist()
+    )
 
 
 @pytest.mark.parametrize(("seconds", "steps"), [(None, 4), (1.0, 1)])
 def test_the_encoder_by_itself_holds_pictures_too(
     encoder: Encoder, seconds: float | None, steps: int
 ) -> None:
-    (found,) = Network(encoder).run([Work(encoder.prepare(clip(seconds)), False, seconds)])
+    (encoded,) = Network(encoder).run(
+        [NetworkInput(encoder.prepare(clip(seconds)), False, seconds)]
+    )
     alone = encoder.encode_clip(clip(seconds))[Modality.VIDEO]
     assert alone.shape == (2, steps)
-    assert alone.tolist() == found.codes[Modality.VIDEO].tolist()
+    assert alone.tolist() == encoded.codes[Modality.VIDEO].tolist()
 
 
 def quantizing(
@@ -68,7 +74,7 @@ def quantizing(
     monkeypatch.setattr(encoder, "quantize", counted)
     network = Network(encoder)
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(network.run, [[Work("a word")]] * 4))
+        list(threads.map(network.run, [[NetworkInput("a word")]] * 4))
     return counts
 
 

@@ -143,8 +143,8 @@ class Network:
         # last bits of float32 sums depend on the load, and so may codes.
         torch.set_num_threads(1)
         with as_service_errors():
-            streams = [self._streams(item) for item in batch]
-        features = self._features(batch, streams)
+            streams = [self._preprocess(item) for item in batch]
+        features = self._core_batch(batch, streams)
         with self._turn_to_quantize():
             quantized = iter(self.encoder.quantize(features))
         encoded = []
@@ -171,10 +171,10 @@ class Network:
             probes.append(NetworkInput(self.encoder.prepare(clip)))
         return probes
 
-    def _streams(self, item: NetworkInput) -> Mapping[Modality, Tensor]:
+    def _preprocess(self, item: NetworkInput) -> Mapping[Modality, Tensor]:
         return self.encoder.prepare(item.inputs) if isinstance(item.inputs, str) else item.inputs
 
-    def _features(
+    def _core_batch(
         self, batch: Sequence[NetworkInput], streams: Sequence[Mapping[Modality, Tensor]]
     ) -> list[tuple[Modality, Tensor]]:
         """Return the features of all streams of all items; pictures repeated over their steps."""

@@ -281,6 +281,18 @@ def test_a_thread_that_hangs_fails_its_batch_and_is_replaced(
     assert micro_batcher.submit("next", lane="a").result(WAIT) == "NEXT"
 
 
+def test_a_replaced_thread_ends_and_takes_no_further_item(make: Maker, shouting: Shouting) -> None:
+    micro_batcher = make(max_run_seconds=0.05)
+    shouting.may_run.clear()
+    hanging = micro_batcher.submit("hangs", lane="a")
+    (replaced,) = micro_batcher._runners
+    with pytest.raises(EngineFailed):
+        hanging.result(WAIT)
+    shouting.may_run.set()
+    replaced.thread.join(WAIT)
+    assert not replaced.thread.is_alive()
+
+
 def test_a_batch_that_takes_far_longer_than_usual_is_a_failure(
     make: Maker, shouting: Shouting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -358,6 +370,18 @@ def test_threads_wait_for_a_slot_until_one_is_released(make: Maker, shouting: Sh
     assert micro_batcher.num_waiting == 1
     slots.release()
     assert second.result(WAIT) == "B"
+
+
+def test_threads_that_end_give_their_slots_back(make: Maker, shouting: Shouting) -> None:
+    slots = threading.Semaphore(2)
+    micro_batcher = make(threads=2, slots=slots)
+    future = micro_batcher.submit("a", lane="a")
+    assert future.result(WAIT) == "A"
+    slots.release()  # of the item
+    ended(micro_batcher)
+    assert slots.acquire(blocking=False)
+    assert slots.acquire(blocking=False)
+    assert not slots.acquire(blocking=False)
 
 
 def test_closing_fails_what_waits_and_ends_the_threads(make: Maker, shouting: Shouting) -> None:

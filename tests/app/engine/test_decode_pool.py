@@ -153,8 +153,19 @@ def test_a_worker_may_write_no_file_and_has_an_end_of_memory(
     limits = {line[:25].strip(): line[25:].split()[0] for line in text.splitlines()[1:]}
     assert limits["Max file size"] == "0"
     assert limits["Max core file size"] == "0"
+    assert limits["Max open files"] == "64"
     assert 2**28 < int(limits["Max address space"]) < 2**31
     assert int(limits["Max cpu time"]) <= 60
+
+
+def test_a_worker_knows_no_setting_and_hears_no_ctrl_c(
+    make_pool: MakePool, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hostile file that takes it over finds no secret, such as SRCID_STORE_TOKEN."""
+    monkeypatch.setenv("SRCID_STORE_TOKEN", "root:secret")
+    pid = warmed(make_pool(), picture)
+    assert b"SRCID_" not in Path(f"/proc/{pid}/environ").read_bytes()
+    assert os.getsid(pid) == pid
 
 
 def test_a_picture_that_takes_too_much_memory_fails_alone(
@@ -241,6 +252,19 @@ def test_a_file_that_two_workers_die_of_is_refused(
             warmed(pool, picture)
     assert observer.replaced == ["decoder", "decoder"]
     warmed(pool, picture)
+
+
+def test_a_worker_that_dies_before_it_gets_its_file_harms_nobody(
+    make_pool: MakePool, picture: bytes, observer: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the check that it is alive and the file."""
+    pool = make_pool()
+    pid = warmed(pool, picture)
+    monkeypatch.setattr(DecodeProcess, "is_alive", True)
+    kill(pid)
+    assert warmed(pool, picture) != pid
+    assert pool.failure is None
+    assert observer.replaced == ["decoder"]
 
 
 def test_a_worker_that_dies_idle_harms_nobody(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor
 
 from app.engine.stages import Network, NetworkInput
@@ -55,6 +56,20 @@ def test_the_encoder_by_itself_holds_pictures_too(
     alone = encoder.encode_clip(clip(seconds))[Modality.VIDEO]
     assert alone.shape == (2, steps)
     assert alone.tolist() == encoded.codes[Modality.VIDEO].tolist()
+
+
+def test_the_network_uses_one_thread_of_openmp_in_whichever_thread_it_runs(
+    encoder: Encoder,
+) -> None:
+    """With more, the last bits of sums would depend on the load, and so would codes."""
+
+    def run() -> int:
+        torch.set_num_threads(2)
+        Network(encoder).run([NetworkInput("a word")])
+        return torch.get_num_threads()
+
+    with ThreadPoolExecutor(1) as executor:
+        assert executor.submit(run).result() == 1
 
 
 def quantizing(

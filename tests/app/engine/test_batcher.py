@@ -109,7 +109,7 @@ def queued(
 
 
 def ended(micro_batcher: MicroBatcher[str, str]) -> None:
-    """Wait until observers have been told of everything, which is after the results are."""
+    """Wait until observers have every event; they come after the results."""
     micro_batcher.close()
     micro_batcher.join(WAIT)
 
@@ -311,6 +311,16 @@ def test_a_batch_that_takes_far_longer_than_usual_is_a_failure(
     assert "hangs" in micro_batcher.failure
     shouting.may_run.set()
     assert late.result(WAIT) == "LATE"
+
+
+def test_the_expected_time_follows_what_batches_take(make: Maker, shouting: Shouting) -> None:
+    micro_batcher = make(probes=[Probe("probe", "a", 1.0)])
+    micro_batcher.start()
+    assert micro_batcher.wait_until_ready(WAIT)
+    micro_batcher._throughput = Throughput()
+    assert micro_batcher.submit("one", lane="a", cost=4).result(WAIT) == "ONE"
+    ended(micro_batcher)
+    assert micro_batcher._throughput.expected_seconds("a", 4) is not None
 
 
 def test_long_work_is_not_taken_for_hanging(

@@ -237,7 +237,7 @@ def test_a_file_whose_worker_is_killed_by_somebody_else_is_tried_once_more(
 def test_a_file_that_two_workers_die_of_is_refused(
     make_pool: MakePool, picture: bytes, observer: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kernel ends whoever takes too much memory by SIGKILL, which nobody can be told from."""
+    """The OOM killer sends SIGKILL, which cannot be told from anybody else's."""
     pool = make_pool()
     warmed(pool, picture)
     answer = DecodeProcess._answer

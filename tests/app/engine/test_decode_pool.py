@@ -17,7 +17,7 @@ import pytest
 
 from app.engine import decode_process
 from app.engine.decode_pool import DecodePool
-from app.engine.decode_process import DecodeLimits, DecodeProcess
+from app.engine.decode_process import DecodeAnswer, DecodeLimits, DecodeProcess
 from app.errors import EngineFailed
 from app.telemetry.engine_observer import EngineObserver, Part
 from model.errors import MediaError, MediaTooLarge
@@ -252,6 +252,36 @@ def test_a_file_that_two_workers_die_of_is_refused(
             warmed(pool, picture)
     assert observer.replaced == ["decoder", "decoder"]
     warmed(pool, picture)
+
+
+def test_a_worker_that_answers_more_than_the_shared_memory_holds_is_replaced(
+    make_pool: MakePool, picture: bytes, observer: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hostile file may have taken it over."""
+    pool = make_pool()
+    warmed(pool, picture)
+    for answer in (
+        DecodeAnswer(frames=(10**6, 1, 10**4, 10**4, 3)),
+        DecodeAnswer(num_samples=10**19),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(DecodeProcess, "_answer", lambda *_, answer=answer: answer)
+            with pytest.raises(MediaError, match="invalid answer"), pool.decoded(picture):
+                pass
+    assert observer.replaced == ["decoder", "decoder"]
+
+
+def test_closing_ends_a_decoding_in_progress(make_pool: MakePool, picture: bytes) -> None:
+    pool = make_pool(seconds=600)
+    os.kill(warmed(pool, picture), signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as executor:
+        decoding = executor.submit(warmed, pool, picture)
+        while not is_sent(pool):
+            time.sleep(0.001)
+        pool.close()
+        with pytest.raises(EngineFailed, match="is stopping"):
+            decoding.result(60)
+    assert pool.pids == []
 
 
 def test_a_worker_that_dies_before_it_gets_its_file_harms_nobody(

@@ -252,11 +252,13 @@ def test_awaiting_gives_what_blocking_does(make_engine: MakeEngine, clip: bytes)
     assert list(map(codes_of, encoded)) == list(map(codes_of, expected))
 
 
-def test_an_engine_is_well_once_started(make_engine: MakeEngine) -> None:
+def test_an_engine_is_well_once_started(make_engine: MakeEngine, sound: bytes) -> None:
     with make_engine() as engine:
         engine.check()
-    with pytest.raises(EngineFailed, match="is stopping"):
-        engine.encode("a dog")
+    for source in ("a dog", sound):
+        with pytest.raises(EngineFailed, match="is stopping"):
+            engine.encode(source)
+    assert engine.num_waiting == 0
 
 
 def test_a_broken_network_shows(

@@ -26,9 +26,7 @@ from app.api.routes import (
     page,
     search,
 )
-from app.engine.allocator import keep_freed_memory
-from app.engine.engine import Engine
-from app.engine.observer import EngineObserver
+from app.engine.engine import Engine, keep_freed_memory
 from app.errors import Forbidden, RateLimited, Unauthorized
 from app.indexing.bulk import BulkIndex
 from app.indexing.jobs import IndexJobs
@@ -42,6 +40,7 @@ from app.store.base import Store
 from app.store.local import LocalStore
 from app.store.milvus.collection import Address
 from app.store.milvus.store import MilvusStore
+from app.telemetry.engine_observer import EngineObserver
 from app.telemetry.metrics import Metrics
 from app.telemetry.tracing import trace
 from model.calibration import Calibration, read_calibration

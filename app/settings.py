@@ -21,28 +21,28 @@ from model.errors import ConfigError
 logger = logging.getLogger(__name__)
 
 PREFIX = "SRCID_"
-# Read elsewhere: by commands that ask a server, and by the backbones whose weights a user brings.
-OTHERS = {"SRCID_URL", "SRCID_API_KEY", "SRCID_VGG19", "SRCID_VGGISH", "SRCID_BERT"}
+# Read elsewhere: by commands that call a server, and by backbones with user-provided weights.
+OTHER_VARIABLES = {"SRCID_URL", "SRCID_API_KEY", "SRCID_VGG19", "SRCID_VGGISH", "SRCID_BERT"}
 IndexKind = Literal["codes", "postings", "flat", "ivf", "hnsw"]
 
 
 class Settings(BaseSettings):
-    """How the service runs. ``SRCID_PORT=8001`` in the environment sets ``port``."""
+    """Settings of the service. ``SRCID_PORT=8001`` in the environment sets ``port``."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one")
     workers: PositiveInt = Field(
-        1, description="Processes that answer: one that writes, the others read beside it"
+        1, description="Server processes: one writes, the others only read"
     )
     data_dir: Path = Field(
-        Path("~/.srcid"), description="Folder of the index; made when first needed"
+        Path("~/.srcid"), description="Folder of the index; created when first needed"
     )
     store_url: str | None = Field(
         None,
         pattern=r"^(https?://\S+|\S+\.db)$",
-        description="Milvus, where items are kept in place of the folder: http://host:19530 (needs "
+        description="Milvus server that replaces the folder: http://host:19530 (needs "
         "`pip install 'srcid[cluster]'`)",
     )
     store_collection: str = Field(
@@ -51,7 +51,7 @@ class Settings(BaseSettings):
         description="Name of the collection in Milvus",
     )
     store_token: SecretStr | None = Field(
-        None, description="What Milvus asks for: user:password, or an API key"
+        None, description="Milvus credentials: user:password, or an API key"
     )
     checkpoint: str = Field(
         "default", min_length=1, description="Name of a shipped checkpoint, or a folder"
@@ -59,119 +59,124 @@ class Settings(BaseSettings):
     device: str = Field(
         "auto",
         pattern=r"^(auto|cpu|cuda(:\d+)?)$",
-        description="Where the network runs and codes are scanned: cpu, cuda, cuda:1, or auto (a "
+        description="Device of the network and of the code search: cpu, cuda, cuda:1, or auto (a "
         "GPU if any)",
     )
     allow_anonymous: bool = Field(
-        False, description="Serve requests without an API key, on any address"
+        False, description="Accept requests without an API key, on any address"
     )
     max_requests_per_minute: NonNegativeInt = Field(
-        0, description="Requests a minute that each API key may make; 0 is no limit"
+        0, description="Maximum requests per minute for each API key; 0 is no limit"
     )
     log_format: Literal["text", "json"] = Field(
-        "text", description="How the log on stderr is written: text, or json, an object a line"
+        "text", description="Format of the log on stderr: text, or json (one object per line)"
     )
     tracing: bool = Field(
         False, description="Send OpenTelemetry traces (needs `pip install 'srcid[tracing]'`)"
     )
     keep_media: bool = Field(
-        False, description="Keep the media of items that are added, for GET /items/{id}/media"
+        False, description="Keep the media of added items, for GET /items/{id}/media"
     )
     media_root: Path | None = Field(
-        None, description="Folder that POST /jobs/index may read; no jobs where it is not set"
+        None, description="Folder that POST /jobs/index may read; without it there are no jobs"
     )
     cors_origins: tuple[str, ...] = Field(
         (), description='Web origins that may call, as JSON: ["https://example.org"]; ["*"] is all'
     )
     allowed_hosts: tuple[str, ...] = Field(
         (),
-        description="Names, as JSON, by which requests without a key may call this service, beside "
-        'localhost and addresses: ["srcid.lan"]; ["*"] is any',
+        description="Host names, as JSON, accepted in requests without a key, besides localhost "
+        'and IP addresses: ["srcid.lan"]; ["*"] is any',
     )
     root_path: str = Field(
-        "", pattern=r"^(/[^/?#]+)*$", description="Prefix that a proxy strips off, such as /srcid"
+        "", pattern=r"^(/[^/?#]+)*$", description="Path prefix that a proxy strips, such as /srcid"
     )
     index: IndexKind = Field(
         "codes",
-        description="How streams are searched: codes (exact), postings (nearly, faster among a "
-        "million), or flat, ivf, hnsw (float vectors)",
+        description="Search index: codes (exact), postings (approximate, faster for a million "
+        "streams), or flat, ivf, hnsw (float vectors)",
     )
-    max_live: PositiveInt = Field(8, description="Sounds that /live encodes at the same time")
-    max_upload_bytes: PositiveInt = Field(64 * 2**20, description="Largest request body")
-    max_text_characters: PositiveInt = Field(2000, description="Longest sentence")
-    max_metadata_bytes: PositiveInt = Field(2**16, description="Largest metadata of an item")
-    max_media_bytes: PositiveInt = Field(2**31, description="Largest media file read from disk")
-    max_media_seconds: PositiveInt = Field(3600, description="Longest media that is accepted")
+    max_live: PositiveInt = Field(8, description="Maximum concurrent /live streams")
+    max_upload_bytes: PositiveInt = Field(64 * 2**20, description="Maximum bytes of a request body")
+    max_text_characters: PositiveInt = Field(2000, description="Maximum characters of a sentence")
+    max_metadata_bytes: PositiveInt = Field(
+        2**16, description="Maximum bytes of an item's metadata"
+    )
+    max_media_bytes: PositiveInt = Field(
+        2**31, description="Maximum bytes of a media file read from disk"
+    )
+    max_media_seconds: PositiveInt = Field(
+        3600, description="Maximum duration of accepted media, in seconds"
+    )
     max_steps: PositiveInt = Field(
         60,
-        description="Seconds of media that a request has encoded; `srcid index` and jobs make "
-        "several items of longer media",
+        description="Maximum seconds of media encoded per request; `srcid index` and jobs split "
+        "longer media into several items",
     )
     max_decodes: PositiveInt = Field(
         default_factory=lambda: os.cpu_count() or 1,
-        description="Media files decoded at the same time; as many as processors by default",
+        description="Media files decoded at the same time; default: number of processors",
     )
     max_decode_seconds: PositiveInt = Field(
-        30, description="Seconds that decoding one media file may take"
+        30, description="Maximum seconds to decode one media file"
     )
     max_decode_memory_bytes: PositiveInt = Field(
-        2**31, description="Memory that decoding one media file may take"
+        2**31, description="Maximum bytes of memory to decode one media file"
     )
     network_threads: PositiveInt = Field(
         default_factory=lambda: os.cpu_count() or 1,
-        description="Items that the network encodes at the same time on a CPU; as many as "
-        "processors by default",
+        description="Threads of the network on a CPU, one item each; default: number of processors",
     )
     max_batch: PositiveInt = Field(
         16,
-        description="Items that the network encodes at the same time on a GPU; on a CPU, the most "
-        "that a thread encodes one by one and answers together",
+        description="Maximum batch size on a GPU; on a CPU, maximum items that a thread encodes "
+        "one by one and answers together",
     )
     max_run_seconds: PositiveInt = Field(
-        60, description="Seconds after which a batch that is late counts as hanging"
+        60, description="Seconds after which a late batch counts as hanging"
     )
     max_queue: PositiveInt = Field(
         128,
-        description="Media files, and as many sentences, that may wait to be encoded; more are "
-        "refused with 503",
+        description="Maximum queued media files, and as many sentences; more are rejected with 503",
     )
     max_inflight_bytes: PositiveInt = Field(
-        2**29, description="Bytes of all requests together that are held; more are refused with 503"
+        2**29,
+        description="Maximum bytes of all request bodies in flight; more are rejected with 503",
     )
     drain_seconds: NonNegativeFloat = Field(
         1.0,
-        description="Seconds from SIGTERM, when /readyz turns 503, until no connection is taken",
+        description="Seconds from SIGTERM, when /readyz turns 503, until connections are rejected",
     )
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Read the settings from the environment; warn of a ``SRCID_*`` variable that is none.
+    """Read the settings from the environment; warn about unknown ``SRCID_*`` variables.
 
     Args:
         overrides: Values that take precedence over the environment; None means "not given".
 
     Raises:
-        ConfigError: A value that is not possible; the message names the variable.
+        ConfigError: A value is invalid; the message names the variable.
     """
-    _warn_of_unknown()
-    given = {name: value for name, value in overrides.items() if value is not None}
+    _warn_about_unknown_variables()
+    values = {name: value for name, value in overrides.items() if value is not None}
     try:
-        settings = Settings.model_validate(given)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("; ".join(_sentences(error))) from None
+        raise ConfigError("; ".join(_messages(error))) from None
     return settings.model_copy(update={"data_dir": settings.data_dir.expanduser()})
 
 
-def _warn_of_unknown() -> None:
-    known = OTHERS | {PREFIX + name.upper() for name in Settings.model_fields}
+def _warn_about_unknown_variables() -> None:
+    variables = OTHER_VARIABLES | {PREFIX + name.upper() for name in Settings.model_fields}
     for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            meant = f": did you mean {near[0]}?" if near else ""
-            logger.warning("%s is no setting and changes nothing%s", name, meant)
+        if name.startswith(PREFIX) and name not in variables:
+            similar = difflib.get_close_matches(name, variables, n=1)
+            hint = f": did you mean {similar[0]}?" if similar else ""
+            logger.warning("unknown setting %s, ignored%s", name, hint)
 
 
-def _sentences(error: ValidationError) -> list[str]:
+def _messages(error: ValidationError) -> list[str]:
     return [
         f"{PREFIX}{str(problem['loc'][0]).upper()} is {problem['input']!r}: {problem['msg']}. "
         "Correct it in the environment or on the command line"

@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from app.engine.allocator import keep_freed_memory
+from app.engine.engine import keep_freed_memory
 from model.encoder import Encoder
 from model.media import DecodeConfig, read_clip
 

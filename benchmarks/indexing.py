@@ -25,13 +25,13 @@ import torch
 import typer
 
 from app.engine.engine import Engine
-from app.engine.observer import Unobserved
 from app.indexing.bulk import BulkIndex
 from app.indexing.run import FileToIndex, files_below, index_files
 from app.main import open_engine, open_items, open_store
 from app.service.items import Items, PreparedItem
 from app.settings import Settings
 from app.store.base import Item, Stream
+from app.telemetry.engine_observer import EngineObserver, Part
 from benchmarks.goals import Goal
 from benchmarks.media import hour_of_video, moving_clip
 from benchmarks.processes import proportional_bytes
@@ -89,16 +89,17 @@ def report(plan: Plan) -> Iterator[list[str]]:
         yield growth(plan, Path(folder))
 
 
-class Busy(Unobserved):
-    """Notes when the network was at work."""
+class Busy(EngineObserver):
+    """Records when the network was busy."""
 
     def __init__(self) -> None:
         self.spans: list[tuple[float, float]] = []  # start and end of each batch
 
-    def ran(self, *, items: int, seconds: float) -> None:
-        """Note a batch that has just ended."""
+    def ran(self, part: Part, *, items: int, seconds: float) -> None:
+        """Record a batch of the network that has just ended."""
         now = time.monotonic()
-        self.spans.append((now - seconds, now))
+        if part == "device":
+            self.spans.append((now - seconds, now))
 
     def seconds(self, start: float, end: float) -> tuple[float, float]:
         """Return how long at least one thread was at work, and all together."""

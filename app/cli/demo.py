@@ -50,7 +50,7 @@ def demo(
             _print_commands(listener, corpus, folder)
 
         try:
-            run(settings, listener, then=index_and_print, log_level="warning")
+            run(settings, listener, on_ready=index_and_print, log_level="warning")
         except KeyboardInterrupt:
             _say("stopped; what was indexed is kept")
 

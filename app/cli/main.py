@@ -1,7 +1,7 @@
 """``srcid``: the commands, and how their errors are shown.
 
-A command's file imports what is heavy (torch, fastapi) inside its function, so that
-``srcid --help`` answers at once.
+Commands import heavy packages (torch, fastapi) inside their functions, so that ``srcid --help``
+stays fast.
 """
 
 import io
@@ -51,7 +51,7 @@ COMMANDS = (
     convert,
 )
 GROUPS = (items, codes, jobs, keys, store)  # commands of several words
-INTERRUPTED = 130  # exit code, as of a shell
+INTERRUPTED = 130  # exit code, as in a shell
 
 cli = typer.Typer(
     name="srcid",
@@ -67,8 +67,8 @@ for group in GROUPS:
 
 
 def main() -> None:
-    """Run a command. What the user can mend is one sentence on stderr and exit code 2."""
-    for stream in (sys.stdout, sys.stderr):  # a path may be any bytes
+    """Run a command. A user's mistake is one sentence on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):  # a path may hold any bytes
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -79,12 +79,12 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     finally:
-        if is_reader_gone():
+        if is_output_closed():
             sys.exit(1)
 
 
-def is_reader_gone() -> bool:
-    """Tell whether nobody reads what is printed; Python must then not try to print it at exit."""
+def is_output_closed() -> bool:
+    """Whether the reader of stdout is gone; Python must then not flush it at exit."""
     if sys.__stdout__ is None:
         return False
     try:

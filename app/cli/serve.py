@@ -7,7 +7,7 @@ import typer
 from app.cli.options import CheckpointOption, DataDirOption, DeviceOption
 from app.settings import load_settings
 
-if TYPE_CHECKING:  # loads torch, which `srcid --help` should not
+if TYPE_CHECKING:  # imports torch, which would slow down `srcid --help`
     from app.service.async_service import AsyncRetrievalService
 
 
@@ -22,7 +22,7 @@ def serve(
     checkpoint: CheckpointOption = None,
     device: DeviceOption = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that answer.", show_default="1")
+        int | None, typer.Option(help="Number of server processes.", show_default="1")
     ] = None,
 ) -> None:
     """Start the HTTP service. Every setting is also a SRCID_* environment variable."""
@@ -40,10 +40,10 @@ def serve(
     if settings.workers > 1:
         serve_together(settings)
         return
-    # Bound before the checkpoint is loaded: a port that is taken shows at once.
+    # Bound before the checkpoint is loaded: a taken port is reported immediately.
     with listen(settings.host, settings.port) as listener:
 
-        async def announce_it(service: "AsyncRetrievalService") -> None:
+        async def announce_address(service: "AsyncRetrievalService") -> None:
             announce(listener)
 
-        run(settings, listener, then=announce_it)
+        run(settings, listener, on_ready=announce_address)

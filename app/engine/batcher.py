@@ -1,4 +1,4 @@
-"""Items that come one by one, run together: what waits when a thread gets free is its batch."""
+"""Micro-batching: items are submitted one by one; a free thread runs what is queued as a batch."""
 
 import logging
 import threading
@@ -7,25 +7,27 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from typing import Generic, Literal, NamedTuple, TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, TypeVar
 
-from app.engine.observer import EngineObserver, Unobserved
-from app.engine.runner import Job, Runner, fail
-from app.engine.throughput import Pace
 from app.errors import EngineFailed
+from app.telemetry.engine_observer import EngineObserver, Part
 
 logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-CHECK_SECONDS = 0.2  # between two looks at the threads
+CHECK_SECONDS = 0.2  # between two checks of the threads
 RETRY_SECONDS = 1.0  # between two attempts to start a thread
-RECOVERY_SECONDS = 2.0  # without a break-down, until all is called well again
+RECOVERY_SECONDS = 2.0  # without a failure, until the batcher reports itself healthy again
+LATE_SECONDS = 1.0  # a batch may always exceed its expected time by so much
+LATE_FACTOR = 20  # and take so many times as long: a busy machine is not a broken one
+LATEST_WEIGHT = 0.1  # of the latest measurement in the moving average
 
 
 class Probe(NamedTuple, Generic[Item]):
-    """An item that must run without error in a thread before any other does."""
+    """A warm-up item that each thread must run without error before it takes others."""
 
     item: Item
     lane: str
@@ -33,59 +35,60 @@ class Probe(NamedTuple, Generic[Item]):
 
 
 class MicroBatcher(Generic[Item, Result]):
-    """Runs items in ``threads`` threads. An idle thread takes an item at once, nothing waits.
+    """Runs items in ``threads`` threads. An idle thread takes an item at once, alone.
 
-    While all threads are busy, items queue up; the next free thread takes its share of one lane,
-    and the lanes take turns, so that what is quick never waits behind all that is slow. Results
-    of a batch are told together, which wakes who waits for them once. A batch that raises is run
-    again item by item: only the item at fault fails. A future that is cancelled before its turn
-    is never run.
+    While all threads are busy, items queue up. The next free thread takes a batch of one lane;
+    the lanes take turns, so that quick items never wait behind all slow ones. The results of a
+    batch are delivered together, which wakes the waiting thread once. A batch that raises is run
+    again item by item: only the item at fault fails. A future that is cancelled while it is
+    queued is never run.
 
-    A thread that dies, or hangs, fails what it was running with ``EngineFailed`` and is replaced.
+    A thread that dies or hangs fails its batch with ``EngineFailed`` and is replaced.
 
     Args:
         run: Maps a batch of one lane to its results, in order.
-        part: What observers call a thread.
-        probes: Run by each thread before anything else. Also tell how fast it ought to be:
-            without any, no batch counts as late.
+        part: Name of the threads for observers and messages.
+        probes: Run by each thread before anything else. They also give the expected time of a
+            batch: without any, no batch counts as late.
         threads: Batches that run at the same time.
         max_batch: Most items in a batch.
-        one_by_one_seconds: Run the items of a batch one by one, and take no more of them than are
-            expected to take so long. By default ``run`` takes all at once.
+        one_by_one_seconds: Run the items of a batch one by one, and take only as many as are
+            expected to take this long. By default ``run`` gets the whole batch.
         max_run_seconds: After which a batch that is late counts as hanging.
-        observer: Told of each batch.
-        gate: Acquired by a thread before each batch, to be released by who takes the results.
+        observer: Receives the events of each batch.
+        slots: Acquired by a thread before each batch; whoever takes the results releases it.
+            Only for batches of one item.
     """
 
     def __init__(
         self,
         run: Callable[[Sequence[Item]], Sequence[Result]],
         *,
-        part: Literal["device", "decoder"],
+        part: Part,
         threads: int,
         max_run_seconds: float,
         max_batch: int = 1,
         one_by_one_seconds: float | None = None,
         probes: Sequence[Probe[Item]] = (),
         observer: EngineObserver | None = None,
-        gate: threading.Semaphore | None = None,
+        slots: threading.Semaphore | None = None,
     ) -> None:
         self.run = run
-        self.part = part
+        self.part: Part = part
         self.probes = probes
         self.num_threads = threads
         self.max_batch = max_batch
         self.one_by_one_seconds = one_by_one_seconds
         self.max_run_seconds = max_run_seconds
-        self.observer = observer or Unobserved()
-        self.gate = gate
+        self.observer = observer or EngineObserver()
+        self.slots = slots
         self._lock = threading.RLock()  # guards all below
         self._is_ready = threading.Condition(self._lock)
-        self._idle: list[Runner[Item, Result]] = []  # the last one to get idle at the end
-        self._lanes: dict[str, deque[Job[Item, Result]]] = {}
-        self._runners: list[Runner[Item, Result]] = []
-        self._pace = Pace()
-        self._broke_down: tuple[float, str] | None = None  # when, and how, the last time
+        self._idle: list[_Runner[Item, Result]] = []  # the most recent one at the end
+        self._lanes: dict[str, deque[_Job[Item, Result]]] = {}
+        self._runners: list[_Runner[Item, Result]] = []
+        self._throughput = Throughput()
+        self._last_failure: tuple[float, str] | None = None  # when, and why
         self._is_closed = False
 
     def submit(self, item: Item, *, lane: str, cost: float = 1) -> "Future[Result]":
@@ -94,16 +97,19 @@ class MicroBatcher(Generic[Item, Result]):
         Args:
             item: What to run.
             lane: Items of one lane may run as one batch; the lanes take turns.
-            cost: How much work it is, in any unit that is the same for the whole lane.
+            cost: Amount of work, in any unit that is the same for the whole lane.
+
+        Raises:
+            EngineFailed: The batcher is closed.
         """
-        job: Job[Item, Result] = Job(item, lane, cost)
+        job: _Job[Item, Result] = _Job(item, lane, cost)
         self.start()
         with self._lock:
             if self._is_closed:
-                raise EngineFailed("the service stops: try again")
+                raise EngineFailed("the service is stopping: try again")
             self._lanes.setdefault(lane, deque()).append(job)
             if self._idle:
-                self._idle.pop().wake.notify()  # whose caches are warm
+                self._idle.pop().wake.notify()  # the one whose caches are warm
         return job.future
 
     def start(self) -> None:
@@ -111,153 +117,153 @@ class MicroBatcher(Generic[Item, Result]):
         with self._lock:
             if self._runners or self._is_closed:
                 return
-            self._runners = [Runner(self._main, self._lock) for _ in range(self.num_threads)]
+            self._runners = [_Runner(self._main, self._lock) for _ in range(self.num_threads)]
             for runner in self._runners:
                 runner.thread.start()
             threading.Thread(target=self._supervise, name="srcid-watch", daemon=True).start()
 
     def wait_until_ready(self, seconds: float) -> bool:
-        """Wait for all threads to have shown that they work; return whether they have."""
+        """Wait until all threads have run their probes; return whether they have."""
         with self._is_ready:
             return self._is_ready.wait_for(
-                lambda: all(own.is_ready for own in self._runners), seconds
+                lambda: all(runner.is_ready for runner in self._runners), seconds
             )
 
     @property
-    def trouble(self) -> str | None:
-        """Why items may not be run; None where all is well."""
+    def failure(self) -> str | None:
+        """Why items may not be run; None if the batcher is healthy."""
         with self._lock:
             for runner in self._runners:
                 if not runner.thread.is_alive():
-                    return f"a {self.part} thread has died"
+                    return f"a {self.part} thread died"
                 if not runner.is_ready:
                     return f"a {self.part} thread is starting"
-                if runner.batch and self._pace.is_late(
-                    runner.batch[0].lane, runner.cost, runner.seconds
-                ):
-                    return f"a {self.part} thread hangs: {runner.seconds:.0f} s at one batch"
-            if self._broke_down and time.monotonic() - self._broke_down[0] < RECOVERY_SECONDS:
-                return f"a {self.part} thread has just been replaced: {self._broke_down[1]}"
+                if runner.batch and self._is_late(runner):
+                    return f"a {self.part} thread hangs: {runner.seconds:.0f} s in one batch"
+            if self._last_failure and time.monotonic() - self._last_failure[0] < RECOVERY_SECONDS:
+                return f"a {self.part} thread was just replaced: {self._last_failure[1]}"
         return None
 
     @property
     def num_waiting(self) -> int:
-        """How many items wait for a thread."""
+        """Number of queued items."""
         with self._lock:
-            return sum(len(lane) for lane in self._lanes.values())
+            return sum(map(len, self._lanes.values()))
 
     def close(self) -> None:
-        """Fail what waits, and let the threads end after what they run."""
+        """Fail all queued items; threads end after their current batch."""
         with self._lock:
             self._is_closed = True
-            waiting = [job for lane in self._lanes.values() for job in lane]
+            queued = [job for lane in self._lanes.values() for job in lane]
             self._lanes.clear()
             for runner in self._runners:
                 runner.wake.notify()
-        fail(waiting, "the service stops")
+        _fail(queued, "the service is stopping")
 
     def join(self, seconds: float) -> None:
-        """Wait after ``close``: a process that ends under a thread within torch aborts."""
+        """Wait for the threads after ``close``: a process that exits under torch aborts."""
         for runner in list(self._runners):
             if runner.thread is not threading.current_thread():
                 runner.thread.join(seconds)
 
-    def _main(self, own: Runner[Item, Result]) -> None:
+    def _main(self, runner: "_Runner[Item, Result]") -> None:
         try:
-            self._try(own)
+            self._run_probes()
             with self._lock:
-                own.is_ready = True
+                runner.is_ready = True
                 self._is_ready.notify_all()
-            while batch := self._next(own):
-                self._run_batch(own, batch)
+            while batch := self._next_batch(runner):
+                self._run_batch(runner, batch)
         except BaseException:  # the supervisor replaces this thread
             logger.exception("a %s thread died", self.part)
 
-    def _try(self, own: Runner[Item, Result]) -> None:
+    def _run_probes(self) -> None:
         for probe in self.probes:
             if self._is_closed:
                 return
             started = time.monotonic()
             self.run([probe.item])
             with self._lock:
-                self._pace.note(probe.lane, probe.cost, time.monotonic() - started)
+                self._throughput.record(probe.lane, probe.cost, time.monotonic() - started)
 
-    def _next(self, own: Runner[Item, Result]) -> list[Job[Item, Result]]:
-        """Wait for items and return those that run now; none when this thread is to end."""
-        if self.gate:
-            self.gate.acquire()
+    def _next_batch(self, runner: "_Runner[Item, Result]") -> list["_Job[Item, Result]"]:
+        """Wait for items and return those to run now; an empty list ends the thread."""
+        if self.slots:
+            self.slots.acquire()
         with self._lock:
-            while not own.is_abandoned:
-                if batch := self._taken():
-                    own.batch, own.since = batch, time.monotonic()
+            while not runner.is_abandoned:
+                if batch := self._take_batch():
+                    runner.batch, runner.started = batch, time.monotonic()
                     return batch
                 if self._is_closed:
                     break
-                self._idle.append(own)
-                own.wake.wait()
-        if self.gate:
-            self.gate.release()
+                self._idle.append(runner)
+                runner.wake.wait()
+        if self.slots:
+            self.slots.release()
         return []
 
-    def _taken(self) -> list[Job[Item, Result]]:
-        """Take a batch of the lane whose turn it is; see ``_share``."""
+    def _take_batch(self) -> list["_Job[Item, Result]"]:
         for name, lane in list(self._lanes.items()):
-            share = self._share(len(lane))
-            batch: list[Job[Item, Result]] = []
+            size = self._batch_size(len(lane))
+            batch: list[_Job[Item, Result]] = []
             cost = 0.0
-            while lane and len(batch) < share:
-                if batch and self._is_long(name, cost + lane[0].cost):
+            while lane and len(batch) < size:
+                if batch and self._takes_too_long(name, cost + lane[0].cost):
                     break
                 job = lane.popleft()
                 if job.future.set_running_or_notify_cancel():
                     batch.append(job)
                     cost += job.cost
-            self._lanes[name] = self._lanes.pop(name)  # to the end: the others' turn
+            self._lanes[name] = self._lanes.pop(name)  # to the end: the next lane's turn
             if batch:
                 return batch
         return []
 
-    def _share(self, num_waiting: int) -> int:
-        """Return how many items a thread may take.
+    def _batch_size(self, num_queued: int) -> int:
+        """Return how many of a lane's queued items a thread may take.
 
-        Where they are run one by one, half of its share: as many wait for it until those are
-        answered, and let new ones in.
+        A thread that runs items one by one takes half of its share. The other half keeps it busy
+        until the answers of the first half bring new requests.
         """
-        parts = 1 if self.one_by_one_seconds is None else 2 * self.num_threads
-        return min(self.max_batch, max(1, num_waiting // parts))
+        shares = 1 if self.one_by_one_seconds is None else 2 * self.num_threads
+        return min(self.max_batch, max(1, num_queued // shares))
 
-    def _is_long(self, lane: str, cost: float) -> bool:
-        expected = self._pace.expected(lane, cost)
+    def _takes_too_long(self, lane: str, cost: float) -> bool:
         limit = self.one_by_one_seconds
+        expected = self._throughput.expected_seconds(lane, cost)
         return limit is not None and expected is not None and expected > limit
 
-    def _run_batch(self, own: Runner[Item, Result], batch: list[Job[Item, Result]]) -> None:
+    def _run_batch(
+        self, runner: "_Runner[Item, Result]", batch: list["_Job[Item, Result]"]
+    ) -> None:
         for job in batch:
-            self.observer.waited(own.since - job.submitted)
+            self.observer.waited(self.part, runner.started - job.submitted)
         outcomes = self._outcomes([job.item for job in batch])
-        seconds = own.seconds
-        done: list[Job[Item, Result]] = []
+        seconds = runner.seconds
+        succeeded: list[_Job[Item, Result]] = []
         for job, outcome in zip(batch, outcomes, strict=True):
-            with suppress(InvalidStateError):  # failed meanwhile, for hanging
+            with suppress(InvalidStateError):  # the supervisor failed it as hanging
                 if isinstance(outcome, Exception):
                     job.future.set_exception(outcome)
                 else:
-                    done.append(job)
+                    succeeded.append(job)
                     job.future.set_result(outcome)
-        if done:
-            self.observer.ran(items=len(done), seconds=seconds)
+        if succeeded:
+            self.observer.ran(self.part, items=len(succeeded), seconds=seconds)
             if self.probes:
+                cost = sum(job.cost for job in succeeded)
                 with self._lock:
-                    self._pace.note(done[0].lane, sum(job.cost for job in done), seconds)
+                    self._throughput.record(succeeded[0].lane, cost, seconds)
         with self._lock:
-            own.batch = []
+            runner.batch = []
 
     def _outcomes(self, items: list[Item]) -> list[Result | Exception]:
-        """Return what became of each item: its result, or what was raised for it."""
+        """Return each item's result, or the exception that it raised."""
         if self.one_by_one_seconds is None or len(items) == 1:
             try:
                 return list(self.run(items))
-            except Exception as error:  # whatever it is, who submitted the item is told
+            except Exception as error:  # any: it goes to the item's submitter
                 if len(items) == 1:
                     return [error]
         return [outcome for item in items for outcome in self._outcomes([item])]
@@ -265,29 +271,92 @@ class MicroBatcher(Generic[Item, Result]):
     def _supervise(self) -> None:
         while True:
             with self._lock:
-                if self._is_closed:  # whose threads end, and are not dead
+                if self._is_closed:  # threads now end on purpose
                     return
-                for place, runner in enumerate(self._runners):
+                for index, runner in enumerate(self._runners):
                     if not runner.thread.is_alive():
                         if runner.is_ready or runner.seconds > RETRY_SECONDS:
-                            self._replace(place, "a thread died")
+                            self._replace(index, "a thread died")
                     elif runner.seconds > self.max_run_seconds and self._hangs(runner):
-                        self._replace(place, f"{runner.seconds:.0f} s at one batch")
+                        self._replace(index, f"{runner.seconds:.0f} s in one batch")
             time.sleep(CHECK_SECONDS)
 
-    def _hangs(self, runner: Runner[Item, Result]) -> bool:
-        """Tell whether a thread is at it for longer than the work that it has explains."""
+    def _hangs(self, runner: "_Runner[Item, Result]") -> bool:
+        """Whether a thread has run for longer than its work explains."""
         if not runner.batch:
             return not runner.is_ready
-        late = self._pace.is_late(runner.batch[0].lane, runner.cost, runner.seconds)
-        return late or not self.probes
+        return not self.probes or self._is_late(runner)
 
-    def _replace(self, place: int, reason: str) -> None:
-        old = self._runners[place]
+    def _is_late(self, runner: "_Runner[Item, Result]") -> bool:
+        cost = sum(job.cost for job in runner.batch)
+        return self._throughput.is_late(runner.batch[0].lane, cost, runner.seconds)
+
+    def _replace(self, index: int, reason: str) -> None:
+        old = self._runners[index]
         old.is_abandoned = True
-        logger.error("a %s thread is replaced: %s", self.part, reason)
-        self._broke_down = time.monotonic(), reason
+        logger.error("replacing a %s thread: %s", self.part, reason)
+        self._last_failure = time.monotonic(), reason
         self.observer.restarted(self.part)
-        fail(old.batch, reason)
-        runner = self._runners[place] = Runner(self._main, self._lock)
+        _fail(old.batch, reason)
+        runner = self._runners[index] = _Runner(self._main, self._lock)
         runner.thread.start()
+
+
+@dataclass
+class _Job(Generic[Item, Result]):
+    """A submitted item and its future."""
+
+    item: Item
+    lane: str
+    cost: float
+    future: "Future[Result]" = field(default_factory=Future)
+    submitted: float = field(default_factory=time.monotonic)
+
+
+class _Runner(Generic[Item, Result]):
+    """One thread and the batch that it is running."""
+
+    def __init__(
+        self, main: Callable[["_Runner[Item, Result]"], None], lock: threading.RLock
+    ) -> None:
+        self.wake = threading.Condition(lock)
+        self.is_ready = False  # has run the probes
+        self.is_abandoned = False  # was replaced: its results are ignored
+        self.batch: list[_Job[Item, Result]] = []
+        self.started = time.monotonic()  # the batch, or the thread
+        self.thread = threading.Thread(target=main, args=(self,), name="srcid-engine", daemon=True)
+
+    @property
+    def seconds(self) -> float:
+        """Time since the batch, or the thread, was started."""
+        return time.monotonic() - self.started
+
+
+def _fail(jobs: Sequence[_Job[Item, Result]], reason: str) -> None:
+    error = EngineFailed(f"{reason} while processing this; nothing was stored: try again")
+    for job in jobs:
+        with suppress(InvalidStateError):
+            job.future.set_exception(error)
+
+
+class Throughput:
+    """Moving average of the seconds that a unit of work takes, for each lane."""
+
+    def __init__(self) -> None:
+        self._seconds_per_unit: dict[str, float] = {}
+
+    def record(self, lane: str, units: float, seconds: float) -> None:
+        """Take ``units`` of work that took ``seconds`` into the average."""
+        measured = seconds / units
+        average = self._seconds_per_unit.setdefault(lane, measured)
+        self._seconds_per_unit[lane] = average + LATEST_WEIGHT * (measured - average)
+
+    def expected_seconds(self, lane: str, units: float) -> float | None:
+        """Return the expected time of ``units`` of work; None before the first measurement."""
+        average = self._seconds_per_unit.get(lane)
+        return None if average is None else average * units
+
+    def is_late(self, lane: str, units: float, seconds: float) -> bool:
+        """Whether work that has run for ``seconds`` should have ended long ago."""
+        expected = self.expected_seconds(lane, units)
+        return expected is not None and seconds > LATE_SECONDS + LATE_FACTOR * expected

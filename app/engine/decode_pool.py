@@ -1,4 +1,4 @@
-"""Decode workers: so many at once, each replaced when a file breaks it."""
+"""A pool of decode workers; a worker that a file breaks is replaced."""
 
 import logging
 import threading
@@ -8,10 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.engine.decode_messages import DecodeLimits
-from app.engine.decoder import Decoder, WorkerDied, WorkerKilled, WorkerMissing
-from app.engine.observer import EngineObserver
+from app.engine.decode_process import (
+    DecodeLimits,
+    DecodeProcess,
+    WorkerDied,
+    WorkerKilled,
+    WorkerMissing,
+)
 from app.errors import EngineFailed
+from app.telemetry.engine_observer import EngineObserver
 from model.media import Clip, DecodeConfig
 
 logger = logging.getLogger(__name__)
@@ -20,15 +25,14 @@ logger = logging.getLogger(__name__)
 class DecodePool:
     """``size`` worker processes, started when first needed or by ``start``.
 
-    A file that breaks its worker, by a crash or by taking too much time or memory, fails alone:
-    the worker is replaced in the background, the others go on. A file whose worker is killed by
-    somebody else is tried once more.
+    A file that crashes its worker, or exceeds a limit, fails alone: the worker is replaced in the
+    background and the others continue. A file whose worker is killed from outside is retried once.
 
     Args:
-        size: Files decoded at the same time, at most; others wait.
-        config: What is decoded, and how much of it at most.
-        limits: What one file may cost.
-        observer: Told of each decoding and each replacement.
+        size: Maximum number of files decoded at the same time; others wait.
+        config: Which frames and sound to decode, and the limits on media.
+        limits: Limits on time and memory for each file.
+        observer: Receives each decoding and each replacement of a worker.
     """
 
     def __init__(
@@ -40,109 +44,110 @@ class DecodePool:
         self._size = size
         self._free = threading.BoundedSemaphore(size)
         self._lock = threading.Lock()
-        self._idle: deque[Decoder] = deque()  # used last: at the right
-        self._leased: set[Decoder] = set()
+        self._idle: deque[DecodeProcess] = deque()  # the most recently used at the right
+        self._leased: set[DecodeProcess] = set()
         self._is_closed = False
-        self._trouble: str | None = None
+        self._failure: str | None = None
 
     @property
     def pids(self) -> list[int]:
         """The process ids of the workers."""
         with self._lock:
-            return [own.pid for own in (*self._idle, *self._leased)]
+            return [worker.pid for worker in (*self._idle, *self._leased)]
 
     @property
-    def trouble(self) -> str | None:
-        """Why nothing can be decoded; None where all is well."""
-        return self._trouble
+    def failure(self) -> str | None:
+        """Why nothing can be decoded; None if the pool is healthy."""
+        return self._failure
 
     def start(self) -> None:
         """Start all workers, without waiting for them."""
         with self._lock:
             while len(self._idle) + len(self._leased) < self._size:
-                self._idle.appendleft(Decoder(self.config, self.limits))
+                self._idle.appendleft(DecodeProcess(self.config, self.limits))
 
     @contextmanager
     def decoded(self, source: bytes | Path, config: DecodeConfig | None = None) -> Iterator[Clip]:
-        """Lend the clip in ``source``: its arrays are overwritten when the context has ended.
+        """Lend the clip in ``source``. Its arrays are overwritten after the context ends.
 
         Args:
             source: Media as bytes or file.
-            config: Less of it than the pool's own ``config``.
+            config: Decode less than the ``config`` of the pool.
 
         Raises:
-            MediaError: It does not decode, or takes more than the limits allow.
-            EngineFailed: There is no worker to decode it.
+            MediaError: It cannot be decoded, or exceeds a limit.
+            EngineFailed: No worker starts, or the pool is closed.
         """
         config = config or self.config
         with self._free:
             try:
-                decoder, clip = self._decode(source, config)
+                worker, clip = self._decode(source, config)
             except WorkerKilled:
-                decoder, clip = self._decode(source, config)
+                worker, clip = self._decode(source, config)
             try:
                 yield clip
             finally:
-                self._give_back(decoder)
+                self._give_back(worker)
 
     def close(self) -> None:
-        """End all workers. A decoding that is going on fails."""
+        """End all workers. Decodings in progress fail."""
         with self._lock:
             self._is_closed = True
-            for decoder in self._leased:
-                decoder.kill()  # and freed by the thread that waits for it
+            for worker in self._leased:
+                worker.kill()  # and closed by the thread that waits for it
             while self._idle:
                 self._idle.pop().close()
 
-    def _decode(self, source: bytes | Path, config: DecodeConfig) -> tuple[Decoder, Clip]:
+    def _decode(self, source: bytes | Path, config: DecodeConfig) -> tuple[DecodeProcess, Clip]:
         """Return the clip in ``source``, and the worker that lends it."""
-        decoder = self._take()
+        worker = self._take()
         try:
             started = time.perf_counter()
-            clip = decoder.decode(source, config)
-            self._trouble = None
+            clip = worker.decode(source, config)
+            self._failure = None
             self.observer.decoded(time.perf_counter() - started)
         except WorkerDied as died:
-            self._discard(decoder)
-            logger.warning("a decode worker is replaced: %s", died)
+            self._replace(worker)
+            logger.warning("replaced a decode worker: %s", died)
             raise
         except WorkerMissing as missing:
-            self._discard(decoder)
-            self._trouble = f"decode workers do not start ({missing})"
-            raise EngineFailed(f"{self._trouble}: try again; the log says more") from missing
+            self._replace(worker)
+            self._failure = f"decode workers do not start ({missing})"
+            raise EngineFailed(f"{self._failure}: try again; see the log") from missing
         except BaseException:
-            self._give_back(decoder)
+            self._give_back(worker)
             raise
-        return decoder, clip
+        return worker, clip
 
-    def _take(self) -> Decoder:
+    def _take(self) -> DecodeProcess:
         with self._lock:
             if self._is_closed:
-                raise EngineFailed("the service stops: try again")
-            decoder = self._idle.pop() if self._idle else Decoder(self.config, self.limits)
-            while not decoder.is_alive:  # killed while it had nothing to do
-                decoder.close()
+                raise EngineFailed("the service is stopping: try again")
+            worker = self._next_worker()
+            while not worker.is_alive:  # killed while idle
+                worker.close()
                 self.observer.restarted("decoder")
-                decoder = self._idle.pop() if self._idle else Decoder(self.config, self.limits)
-            self._leased.add(decoder)
-            return decoder
+                worker = self._next_worker()
+            self._leased.add(worker)
+            return worker
 
-    def _give_back(self, decoder: Decoder) -> None:
+    def _next_worker(self) -> DecodeProcess:
+        return self._idle.pop() if self._idle else DecodeProcess(self.config, self.limits)
+
+    def _give_back(self, worker: DecodeProcess) -> None:
         with self._lock:
-            if decoder not in self._leased:
-                return
-            self._leased.remove(decoder)
+            self._leased.remove(worker)
             if self._is_closed:
-                decoder.close()
+                worker.close()
             else:
-                decoder.trim()
-                self._idle.append(decoder)
+                worker.trim()
+                self._idle.append(worker)
 
-    def _discard(self, decoder: Decoder) -> None:
-        """End a worker that is of no more use, and start another in its place."""
+    def _replace(self, worker: DecodeProcess) -> None:
+        """End a broken worker and start another in its place."""
         with self._lock:
-            self._leased.remove(decoder)
-            decoder.close()
+            self._leased.remove(worker)
+            worker.close()
             if not self._is_closed:
                 self.observer.restarted("decoder")
-                self._idle.appendleft(Decoder(self.config, self.limits))
+                self._idle.appendleft(DecodeProcess(self.config, self.limits))

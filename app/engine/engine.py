@@ -1,62 +1,74 @@
-"""A clip or sentence in, the codes of its streams out.
+"""Media or a sentence in, the codes of its streams out.
 
-Media goes through two stages, each with threads and a queue of its own: decoding, in worker
-processes, and the network. A sentence goes straight to the network. Nothing waits while the
-stage before it is idle, and what is more than may wait is refused at once.
+Media passes two stages, each with its own threads and queue: preprocessing, which decodes in
+worker processes, and the network. A sentence goes straight to the network. When a queue is full,
+requests are rejected immediately.
 """
 
 import asyncio
+import ctypes
 import threading
 import weakref
-from concurrent.futures import Future
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from app.admission import Admission
 from app.engine.batcher import MicroBatcher, Probe
-from app.engine.chained_future import then
-from app.engine.decode_messages import DecodeLimits
 from app.engine.decode_pool import DecodePool
-from app.engine.decoding import Decoding, Upload
-from app.engine.decoding import Passage as Passage
-from app.engine.network import Encoded as Encoded
-from app.engine.network import Network, Work, as_service_errors
-from app.engine.observer import EngineObserver, Unobserved
+from app.engine.stages import Encoded as Encoded
+from app.engine.stages import (
+    MediaRequest,
+    Network,
+    NetworkInput,
+    Preprocessor,
+    as_service_errors,
+    make_decode_pool,
+)
+from app.engine.stages import Passage as Passage
 from app.errors import EngineFailed, InvalidMedia, TooLarge
 from app.settings import Settings
+from app.telemetry.engine_observer import EngineObserver
 from model.encoder import Encoder
-from model.media import Clip, DecodeConfig
+from model.media import Clip
 from model.modality import Modality
 from model.sampling import jpeg
 
-# Media as bytes, file, part of a file or decoded; features as the bytes of a feature file; a
-# sentence as text.
+# Media as bytes, a file, part of a file or a decoded clip; features as the bytes of a feature
+# file; a sentence as text.
 Source = bytes | Path | Passage | Clip | str
+Intermediate = TypeVar("Intermediate")
+Result = TypeVar("Result")
 
-SENTENCES, MEDIA = "sentences", "media files"  # the two kinds that queue up apart
+SENTENCES, MEDIA = "sentences", "media files"  # queued separately
 THUMBNAIL_PIXELS = 240  # the shorter side
-# That what a thread encodes one by one may take until it is answered together: the thread that
-# answers finds its caches cold each time that it is woken.
-TOGETHER_SECONDS = 0.1
-START_SECONDS = 60.0  # for the network's threads to have shown that they work
-END_SECONDS = 60.0  # for what a thread is running when the engine closes, on a busy machine too
+# Maximum duration of a CPU batch, whose items run one by one and are delivered together: each
+# time that the delivering thread is woken, its caches are cold.
+BATCH_SECONDS = 0.1
+START_SECONDS = 60.0  # for the network's threads to run their probes
+END_SECONDS = 60.0  # for the batches in progress when the engine closes, on a busy machine too
+# From glibc's malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+RETAINED_BYTES = 256 * 2**20  # free memory that each thread may retain
+LARGEST_RETAINED_BYTES = 32 * 2**20  # larger blocks go back to the system
 
 
 class Engine:
-    """Decodes and encodes. Methods may be called from any thread.
+    """Decodes and encodes. Thread-safe.
 
-    Threads and processes start when they are first needed, or by ``start``; they end by
-    ``close``, or when nobody holds the engine any more. As a context manager it does both.
+    Threads and processes start when they are first needed, or by ``start``. They end by
+    ``close``, or when the engine is garbage collected. As a context manager it does both.
 
-    Codes do not depend on what else is encoded at the same time, in which order or thread: on a
-    CPU the network takes one item at a time, in as many threads as ``settings`` says.
+    Codes do not depend on what else is encoded at the same time, on the order or on the thread:
+    on a CPU each thread of the network runs one item at a time.
 
     Args:
         encoder: The checkpoint.
         settings: Sizes and limits.
-        observer: Told what happens.
+        observer: Receives the engine's events.
     """
 
     def __init__(
@@ -64,115 +76,108 @@ class Engine:
     ) -> None:
         self.encoder = encoder
         self.settings = settings
-        observer = observer or Unobserved()
-        self._pool = decode_pool(encoder, settings, observer=observer)
         on_cpu = encoder.device.type == "cpu"
+        # Items that the network computes at the same time.
+        self._network_size = settings.network_threads if on_cpu else settings.max_batch
+        self._pool = make_decode_pool(encoder, settings, observer=observer)
         network = Network(encoder)
-        self._network: MicroBatcher[Work, Encoded] = MicroBatcher(
+        self._network: MicroBatcher[NetworkInput, Encoded] = MicroBatcher(
             network.run,
             part="device",
-            probes=[Probe(work, _lane(work), work.num_steps) for work in network.probes()],
+            probes=[Probe(item, _lane(item), item.num_steps) for item in network.probes()],
             threads=settings.network_threads if on_cpu else 1,
             max_batch=settings.max_batch,
-            one_by_one_seconds=TOGETHER_SECONDS if on_cpu else None,
+            one_by_one_seconds=BATCH_SECONDS if on_cpu else None,
             max_run_seconds=settings.max_run_seconds,
             observer=observer,
         )
-        # Decoded media is large: no more of it than keeps the network busy.
-        self._ahead = threading.Semaphore(2 * settings.max_decodes + settings.max_batch)
-        self._decoding: MicroBatcher[Upload, Work] = MicroBatcher(
-            Decoding(self._pool, encoder, max_steps=settings.max_steps).run,
+        # Backpressure: decoded media is large, so only enough is decoded to keep the network busy.
+        self._slots = threading.Semaphore(2 * settings.max_decodes + settings.max_batch)
+        self._preprocessing: MicroBatcher[MediaRequest, NetworkInput] = MicroBatcher(
+            Preprocessor(self._pool, encoder, max_steps=settings.max_steps).run,
             part="decoder",
             threads=settings.max_decodes,
             max_run_seconds=2 * settings.max_decode_seconds + START_SECONDS,
-            gate=self._ahead,
+            observer=observer,
+            slots=self._slots,
         )
         self._admissions = {
             kind: Admission(settings.max_queue, what=kind, setting="SRCID_MAX_QUEUE")
             for kind in (SENTENCES, MEDIA)
         }
-        self._close = weakref.finalize(self, _close, self._decoding, self._network, self._pool)
+        self._close = weakref.finalize(self, _close, self._preprocessing, self._network, self._pool)
 
     def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def start(self) -> None:
-        """Start all threads and processes; return when the network works.
+        """Start all threads and processes; return when the network is ready.
 
         Raises:
-            EngineFailed: It does not.
+            EngineFailed: The network did not start.
         """
         self._pool.start()
-        self._decoding.start()
+        self._preprocessing.start()
         self._network.start()
         if not self._network.wait_until_ready(START_SECONDS):
-            raise EngineFailed(f"{self._network.trouble}: the log says why")
+            raise EngineFailed(f"{self._network.failure}: see the log")
 
     def close(self) -> None:
-        """End all threads and processes. What waits fails with ``EngineFailed``."""
+        """End all threads and processes. Queued requests fail with ``EngineFailed``."""
         self._close()
 
     def check(self) -> None:
         """Return if requests can be served. Never waits.
 
         Raises:
-            EngineFailed: A part is broken down or hangs; the message says which, and how.
+            EngineFailed: A part failed or hangs; the message says which and why.
         """
-        hanging = self.settings.max_decode_seconds + self.settings.max_run_seconds
-        reasons = [self._network.trouble, self._decoding.trouble, self._pool.trouble]
-        reasons += [own.trouble(hanging) for own in self._admissions.values()]
+        stalled = self.settings.max_decode_seconds + self.settings.max_run_seconds
+        reasons = [self._network.failure, self._preprocessing.failure, self._pool.failure]
+        reasons += [admission.stall(stalled) for admission in self._admissions.values()]
         if reason := next(filter(None, reasons), None):
             raise EngineFailed(reason)
 
     def check_room(self) -> None:
-        """Return if media may come: what is to be refused need not be read first.
+        """Return if media is accepted, so that a rejected upload need not be read first.
 
         Raises:
-            Overloaded: As many media files wait as may.
+            Overloaded: The queue of media files is full.
         """
         self._admissions[MEDIA].check()
 
     @property
     def num_useful(self) -> int:
-        """How many media files in work keep every part busy; more of them only wait."""
-        settings = self.settings
-        on_cpu = self.encoder.device.type == "cpu"
-        # What the network runs, and as much that is decoded and waits for it.
-        return settings.max_decodes + 2 * (
-            settings.network_threads if on_cpu else settings.max_batch
-        )
+        """Media files in flight that keep every part busy; more would only wait."""
+        # As many again are decoded and wait for the network.
+        return self.settings.max_decodes + 2 * self._network_size
 
     @property
     def num_waiting(self) -> int:
-        """How many requests have been accepted and not yet answered."""
-        return sum(own.num_in for own in self._admissions.values())
+        """Number of requests accepted and not yet answered."""
+        return sum(admission.num_in_flight for admission in self._admissions.values())
 
     def encode(self, source: Source, modality: Modality | None = None) -> Encoded:
         """Return the codes of ``source``.
 
         Args:
             source: Media, features, or a sentence.
-            modality: The only stream wanted of a clip; all that it has by default.
+            modality: Encode only this stream of a clip; all its streams by default.
 
         Raises:
             InvalidMedia: Not decodable, empty, or without that stream.
             TooLarge: Longer or heavier than the settings allow.
-            Overloaded: As many wait as may.
-            EngineFailed: A part broke down meanwhile.
+            Overloaded: The queue is full.
+            EngineFailed: A part of the engine failed meanwhile.
         """
         return self.submit(source, modality).result()
 
     async def encode_async(self, source: Source, modality: Modality | None = None) -> Encoded:
-        """Return the codes of ``source``; see ``encode``. Cancelling drops what has not begun."""
+        """Return the codes of ``source``; see ``encode``. Cancelling drops queued work."""
         return await asyncio.wrap_future(self.submit(source, modality))
 
     def submit(self, source: Source, modality: Modality | None = None) -> Future[Encoded]:
@@ -181,7 +186,7 @@ class Engine:
         Raises:
             InvalidMedia: The sentence is empty.
             TooLarge: The sentence is too long.
-            Overloaded: As many wait as may.
+            Overloaded: The queue is full.
         """
         if isinstance(source, str):
             self._check_sentence(source)
@@ -189,17 +194,17 @@ class Engine:
         admission.enter()
         try:
             if isinstance(source, str):
-                found = _encode(self._network, Work(source))
+                encoded = _encode(self._network, NetworkInput(source))
             else:
-                found = self._submit_media(Upload(source, modality))
+                encoded = self._submit_media(MediaRequest(source, modality))
         except BaseException:
             admission.leave()
             raise
-        found.add_done_callback(lambda _: admission.leave())
-        return found
+        encoded.add_done_callback(lambda _: admission.leave())
+        return encoded
 
     def thumbnail(self, source: bytes | Path) -> bytes | None:
-        """Return a small JPEG of a clip's first second or of a picture; None where there is none.
+        """Return a small JPEG of a picture or of a clip's first second; None if it has no frame.
 
         Raises:
             InvalidMedia: Not decodable, or empty.
@@ -214,52 +219,115 @@ class Engine:
         limit = self.settings.max_text_characters
         if len(text) > limit:
             raise TooLarge(
-                f"the sentence has {len(text)} characters, at most {limit} are taken: shorten it, "
-                "or raise SRCID_MAX_TEXT_CHARACTERS"
+                f"the sentence has {len(text)} characters, at most {limit} are accepted: shorten "
+                "it, or raise SRCID_MAX_TEXT_CHARACTERS"
             )
         if not text.strip():
             raise InvalidMedia("the sentence is empty: send at least one word as text")
 
-    def _submit_media(self, upload: Upload) -> Future[Encoded]:
-        decoded = self._decoding.submit(upload, lane=MEDIA)
-        # Not a method: what waits would keep the engine from being closed.
-        return then(decoded, partial(_encode, self._network), free=self._ahead.release)
+    def _submit_media(self, request: MediaRequest) -> Future[Encoded]:
+        prepared = self._preprocessing.submit(request, lane=MEDIA)
+        # Not a bound method: pending futures would keep the engine from being collected.
+        encode = partial(_encode, self._network)
+        return chain_futures(prepared, encode, release=self._slots.release)
 
 
-def decode_pool(
-    encoder: Encoder, settings: Settings, *, observer: EngineObserver | None = None
-) -> DecodePool:
-    """Return what decodes for ``encoder``, as ``settings`` say; see ``Engine``."""
-    return DecodePool(
-        settings.max_decodes,
-        config=DecodeConfig(
-            max_steps=settings.max_steps,
-            frames_per_step=encoder.frames_per_step,
-            max_seconds=settings.max_media_seconds,
-            max_bytes=settings.max_media_bytes,
-        ),
-        limits=DecodeLimits(
-            memory_bytes=settings.max_decode_memory_bytes, seconds=settings.max_decode_seconds
-        ),
-        observer=observer or Unobserved(),
-    )
+def chain_futures(
+    first: "Future[Intermediate]",
+    submit_second: Callable[[Intermediate], "Future[Result]"],
+    *,
+    release: Callable[[], object],
+) -> "Future[Result]":
+    """Return one future for two stages. It fails with the error of either stage.
+
+    Cancelling it cancels the stage that it waits for.
+
+    Args:
+        first: The first stage, already submitted.
+        submit_second: Submits the second stage; called in the thread that ends the first.
+        release: Called once when the intermediate result is no longer held, unless the first
+            stage was cancelled before it ran.
+    """
+    chained: Future[Result] = Future()
+    _cancel_with(chained, first)
+    first.add_done_callback(partial(_start_second, submit_second, chained, release))
+    return chained
 
 
-def _encode(network: MicroBatcher[Work, Encoded], work: Work) -> Future[Encoded]:
-    return network.submit(work, lane=_lane(work), cost=work.num_steps)
+def _start_second(
+    submit_second: Callable[[Intermediate], "Future[Result]"],
+    chained: "Future[Result]",
+    release: Callable[[], object],
+    first: "Future[Intermediate]",
+) -> None:
+    if first.cancelled():
+        return
+    try:
+        second = submit_second(first.result())
+    except BaseException as error:  # any: it goes to the submitter
+        release()
+        with suppress(InvalidStateError):  # cancelled
+            chained.set_exception(error)
+        return
+    second.add_done_callback(lambda _: release())
+    _cancel_with(chained, second)
+    second.add_done_callback(partial(_copy_outcome, chained))
 
 
-def _lane(work: Work) -> str:
-    return SENTENCES if isinstance(work.inputs, str) else MEDIA
+def _copy_outcome(chained: "Future[Result]", second: "Future[Result]") -> None:
+    with suppress(InvalidStateError):  # cancelled
+        if second.cancelled():
+            return
+        if error := second.exception():
+            chained.set_exception(error)
+        else:
+            chained.set_result(second.result())
+
+
+def _cancel_with(chained: "Future[Any]", stage: "Future[Any]") -> None:
+    """Cancel ``stage`` when ``chained`` is cancelled.
+
+    The stage refers to ``chained``, so ``chained`` refers to it weakly. A reference cycle would
+    hold the intermediate result until the next garbage collection.
+    """
+    reference = weakref.ref(stage)
+
+    def cancel(chained: "Future[Any]") -> None:
+        future = reference()
+        if future is not None and chained.cancelled():
+            future.cancel()
+
+    chained.add_done_callback(cancel)
+
+
+def keep_freed_memory() -> None:
+    """Make glibc's threads reuse freed memory; does nothing with another C library.
+
+    By default glibc returns what a thread frees beyond a few hundred KiB to the system, and the
+    network faults in its activations again, page by page, for each item: with two threads that
+    takes a sixth of the processor time.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, LARGEST_RETAINED_BYTES)
+        mallopt(M_TRIM_THRESHOLD, RETAINED_BYTES)
+
+
+def _encode(network: MicroBatcher[NetworkInput, Encoded], item: NetworkInput) -> Future[Encoded]:
+    return network.submit(item, lane=_lane(item), cost=item.num_steps)
+
+
+def _lane(item: NetworkInput) -> str:
+    return SENTENCES if isinstance(item.inputs, str) else MEDIA
 
 
 def _close(
-    decoding: MicroBatcher[Upload, Work],
-    network: MicroBatcher[Work, Encoded],
+    preprocessing: MicroBatcher[MediaRequest, NetworkInput],
+    network: MicroBatcher[NetworkInput, Encoded],
     pool: DecodePool,
 ) -> None:
-    decoding.close()
+    preprocessing.close()
     network.close()
     pool.close()
-    for threads in (decoding, network):
-        threads.join(END_SECONDS)
+    for batcher in (preprocessing, network):
+        batcher.join(END_SECONDS)

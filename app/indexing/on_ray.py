@@ -25,9 +25,14 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from app.engine.decoding import Decoding, Upload
-from app.engine.engine import decode_pool
-from app.engine.network import Encoded, Network, Work
+from app.engine.stages import (
+    Encoded,
+    MediaRequest,
+    Network,
+    NetworkInput,
+    Preprocessor,
+    make_decode_pool,
+)
 from app.errors import InvalidMedia, ServiceError
 from app.indexing.bulk import BulkIndex, FileItems, further_passages
 from app.indexing.run import MAX_COMMIT, FileToIndex, Outcome, Processed, commit, refusal
@@ -160,10 +165,10 @@ class _Decoders:
         self._settings: Settings = pickle.loads(pickled)
         torch.set_num_threads(1)  # as everywhere: codes must not depend on it
         encoder = Encoder.from_pretrained(self._settings.checkpoint, device="cpu")
-        pool = decode_pool(encoder, self._settings.model_copy(update={"max_decodes": 1}))
+        pool = make_decode_pool(encoder, self._settings.model_copy(update={"max_decodes": 1}))
         weakref.finalize(self, pool.close)
         self._piece = encoder.config.max_steps
-        self._decoding = Decoding(pool, encoder, max_steps=self._settings.max_steps)
+        self._preprocessor = Preprocessor(pool, encoder, max_steps=self._settings.max_steps)
 
     def __call__(self, batch: Batch) -> Iterator[Batch]:
         columns = (batch[name] for name in ("number", "path", "indexed"))
@@ -173,7 +178,7 @@ class _Decoders:
 
     def _file(
         self, number: int, path: Path, indexed: str
-    ) -> Iterator[tuple[_Stretch, Work | None]]:
+    ) -> Iterator[tuple[_Stretch, NetworkInput | None]]:
         """Yield the stretches of a file, each with the network's input."""
         stretch = _Stretch(number)
         try:
@@ -181,7 +186,7 @@ class _Decoders:
             if stretch.digest == indexed:
                 yield stretch._replace(kind="unchanged"), None
                 return
-            (first,) = self._decoding.run([Upload(path, None)])
+            (first,) = self._preprocessor.run([MediaRequest(path)])
         except (ServiceError, OSError) as error:
             yield stretch._replace(kind="failed", reason=str(error)), None
             return
@@ -193,7 +198,7 @@ class _Decoders:
         for passage in further:
             stretch = stretch._replace(start=passage.start_second)
             try:
-                (work,) = self._decoding.run([Upload(passage, None)])
+                (work,) = self._preprocessor.run([MediaRequest(passage)])
                 yield stretch, work
             except InvalidMedia as error:
                 yield stretch._replace(reason=str(error)), None
@@ -209,7 +214,7 @@ class _Encoders:
 
     def __call__(self, batch: Batch) -> Batch:
         stretches: list[_Stretch] = [pickle.loads(data) for data in batch["stretch"]]
-        works: list[Work | None] = [pickle.loads(data) for data in batch["work"]]
+        works: list[NetworkInput | None] = [pickle.loads(data) for data in batch["work"]]
         decoded = [work for work in works if work is not None]
         encoded = iter(self._network.run(decoded) if decoded else [])
         complete = [

@@ -1,4 +1,4 @@
-"""uvicorn's server, stopped in two steps."""
+"""A uvicorn server that shuts down in two steps: it reports "not ready", then it drains."""
 
 import asyncio
 import logging
@@ -13,38 +13,43 @@ import uvicorn
 logger = logging.getLogger(__name__)
 
 
-class DrainingServer(uvicorn.Server):
-    """Goes on for ``seconds`` after SIGTERM, while /readyz answers 503; then drains and ends.
+class GracefulServer(uvicorn.Server):
+    """Accepts connections for ``seconds`` after SIGTERM, then drains and exits.
 
-    Whoever sends requests here has that time to notice. A second signal ends it at once, and so
-    does the first where nothing is served yet.
+    Meanwhile /readyz answers 503, so that load balancers notice. A second signal exits at once,
+    and so does the first before the service is ready.
     """
 
     def __init__(self, config: uvicorn.Config, *, seconds: float) -> None:
         super().__init__(config)
-        self.drain: Callable[[], None] | None = None  # makes /readyz say so; set by who serves
+        self.report_not_ready: Callable[[], None] | None = None  # set once the service is ready
         self.is_listening = asyncio.Event()
         self._seconds = seconds
-        self._is_told = False
+        self._is_stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until told to stop."""
+        """Serve until a signal ends it."""
         self._loop = asyncio.get_running_loop()
         await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take connections from now on."""
+        """Start to accept connections."""
         await super().startup(sockets)
         self.is_listening.set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Take a signal."""
+        """Handle a signal."""
         stop = partial(super().handle_exit, sig, frame)
-        if sig != signal.SIGTERM or self._is_told or self._loop is None or self.drain is None:
+        if (
+            sig != signal.SIGTERM
+            or self._is_stopping
+            or self._loop is None
+            or self.report_not_ready is None
+        ):
             stop()
             return
-        self._is_told = True
-        self.drain()
-        logger.info("told to stop: connections are taken for %g s more", self._seconds)
+        self._is_stopping = True
+        self.report_not_ready()
+        logger.info("SIGTERM received; accepting connections for %g s more", self._seconds)
         self._loop.call_soon_threadsafe(self._loop.call_later, self._seconds, stop)

@@ -1,4 +1,4 @@
-"""One server process, from binding its port to its last answer."""
+"""One server process: bind the port, answer while the app loads, serve, shut down."""
 
 import asyncio
 import gc
@@ -10,82 +10,84 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from app.server.graceful_shutdown import DrainingServer
-from app.server.startup_app import Door
+from app.server.graceful_shutdown import GracefulServer
+from app.server.startup_app import StartupApp
 from app.settings import Settings
 from app.telemetry import logs
 from model.errors import ConfigError
 
-if TYPE_CHECKING:  # loads torch, which should not keep the door closed
+if TYPE_CHECKING:  # imports torch, which would delay the first answer
     from fastapi import FastAPI
 
     from app.service.async_service import AsyncRetrievalService
 
-DRAIN_SECONDS = 30  # that requests in flight have to finish when the service is stopped
+SHUTDOWN_SECONDS = 30  # for requests in flight to finish
 
 
-class Serving:
-    """Answers on sockets, and makes the app meanwhile.
+class ServerProcess:
+    """Serves on sockets, and loads the app meanwhile.
 
     Args:
         settings: Of the service.
-        writer_url: Where changes are passed on to (``create_app``).
-        is_alone: Whether nobody else answers on the port. Else this process takes no connection
-            from those that can answer it until it can itself.
+        writer_url: The process that changes are forwarded to (``create_app``).
+        is_alone: Whether this is the only process on the port. Otherwise it accepts no
+            connection before it can answer, since another process can.
     """
 
     def __init__(self, settings: Settings, *, writer_url: str | None, is_alone: bool) -> None:
         self.settings = settings
         self.writer_url = writer_url
         self.is_alone = is_alone
-        self._door = Door()
+        self._startup_app = StartupApp()
         self.config = uvicorn.Config(
-            self._door,
+            self._startup_app,
             lifespan="off",
-            log_config=None,  # ours holds for it too, and has a line for each request
-            log_level="warning",  # of uvicorn's own: that it starts and stops is said here
+            log_config=None,  # `logs.configure` covers uvicorn, and requests have our own line
+            log_level="warning",  # without uvicorn's messages about start and stop
             access_log=False,
             root_path=settings.root_path,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         )
-        self._server = DrainingServer(self.config, seconds=settings.drain_seconds)
+        self._server = GracefulServer(self.config, seconds=settings.drain_seconds)
         self._may_listen = asyncio.Event()
 
-    async def answer(
+    async def serve(
         self,
         listeners: list[socket.socket],
         *,
-        then: Callable[["AsyncRetrievalService"], Awaitable[None]],
+        on_ready: Callable[["AsyncRetrievalService"], Awaitable[None]],
     ) -> None:
-        """Answer until told to stop; ``then`` is awaited once requests are served."""
-        serving = asyncio.create_task(self._serve_app(then))
+        """Serve until a signal; ``on_ready`` is awaited once requests are answered."""
+        app = asyncio.create_task(self._run_app(on_ready))
         try:
             await self._may_listen.wait()
             if not self._server.should_exit:
                 await self._server.serve(sockets=listeners)
         finally:
-            serving.cancel()
-            await asyncio.wait([serving])
-        if not serving.cancelled():
-            serving.result()
+            app.cancel()
+            await asyncio.wait([app])
+        if not app.cancelled():
+            app.result()
 
-    async def _serve_app(self, then: Callable[["AsyncRetrievalService"], Awaitable[None]]) -> None:
+    async def _run_app(
+        self, on_ready: Callable[["AsyncRetrievalService"], Awaitable[None]]
+    ) -> None:
         try:
             if self.is_alone:
                 await self._listen()
             app = await asyncio.to_thread(_create_app, self.settings, self.writer_url)
-            # Not left to uvicorn, which would log a traceback where a sentence says it all.
+            # Not by uvicorn, which would log a traceback where one sentence is enough.
             async with app.router.lifespan_context(app):
                 service: AsyncRetrievalService = app.state.service
-                self._server.drain = service.drain
+                self._server.report_not_ready = service.drain
                 gc.collect()
-                gc.freeze()  # what is loaded stays: the collector need not go through it again
-                self._door.open(app)
+                gc.freeze()  # later collections skip the modules and weights
+                self._startup_app.switch_to(app)
                 await self._listen()
-                await then(service)
+                await on_ready(service)
                 await asyncio.Event().wait()  # until cancelled
         finally:
-            self._server.should_exit = True  # where this failed
+            self._server.should_exit = True  # if this failed
             self._may_listen.set()
 
     async def _listen(self) -> None:
@@ -94,7 +96,7 @@ class Serving:
 
 
 def _create_app(settings: Settings, writer_url: str | None) -> "FastAPI":
-    from app.main import create_app  # loads torch
+    from app.main import create_app  # imports torch
 
     return create_app(settings, writer_url=writer_url)
 
@@ -102,31 +104,31 @@ def _create_app(settings: Settings, writer_url: str | None) -> "FastAPI":
 def run(
     settings: Settings,
     *listeners: socket.socket,
-    then: Callable[["AsyncRetrievalService"], Awaitable[None]],
+    on_ready: Callable[["AsyncRetrievalService"], Awaitable[None]],
     writer_url: str | None = None,
     is_alone: bool = True,
     log_level: str = "info",
 ) -> None:
     """Serve until SIGTERM or SIGINT; the latter ends in ``KeyboardInterrupt``.
 
-    A process that is alone on its port answers at once: ``/livez`` succeeds while the checkpoint
-    is loaded, which takes seconds, and everything else answers ``Starting``.
+    A process that is alone on its port answers immediately: ``/livez`` succeeds while the
+    checkpoint is loaded, which takes seconds, and everything else answers ``Starting``.
 
     Args:
         settings: Of the service.
         listeners: Bound sockets; they need not listen yet.
-        then: Awaited with the opened service once requests are served.
-        writer_url: Where changes are forwarded to (``create_app``).
-        is_alone: Whether no other process answers on the port. Otherwise this one accepts no
+        on_ready: Awaited with the opened service once requests are answered.
+        writer_url: The process that changes are forwarded to (``create_app``).
+        is_alone: Whether this is the only process on the port. Otherwise it accepts no
             connection before it can answer.
-        log_level: "warning" leaves out the line for each request.
+        log_level: "warning" omits the line for each request.
     """
     logs.configure(settings.log_format, level=log_level)
-    serving = Serving(settings, writer_url=writer_url, is_alone=is_alone)
-    # Once drained, uvicorn raises the signal again: being asked to stop is no failure.
+    process = ServerProcess(settings, writer_url=writer_url, is_alone=is_alone)
+    # Once drained, uvicorn raises the signal again; exiting on request is not a failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with asyncio.Runner(loop_factory=serving.config.get_loop_factory()) as runner:
-        runner.run(serving.answer([*listeners], then=then))
+    with asyncio.Runner(loop_factory=process.config.get_loop_factory()) as runner:
+        runner.run(process.serve([*listeners], on_ready=on_ready))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -135,8 +137,7 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         ConfigError: The port is taken, or the address is not one of this machine.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -154,4 +155,6 @@ def announce(listener: socket.socket) -> None:
     """Print the service's address."""
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    print(f"srcid: running on {address}, its calls at {address}/docs", flush=True)
+    print(
+        f"srcid: running on {address}. Open it in a browser. API docs: {address}/docs", flush=True
+    )

@@ -1,4 +1,4 @@
-"""What answers while the checkpoint is loaded: the process is alive, and not yet ready."""
+"""The app that answers while the checkpoint is loaded: alive, but not ready."""
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -8,26 +8,25 @@ from app.errors import Starting
 from app.schemas.service import Health
 
 
-class Door:
-    """The ASGI app that stands before the real one, which takes seconds to make.
+class StartupApp:
+    """Answers ``/livez`` with 200 and all else with ``Starting``, until ``switch_to`` is called.
 
-    Until ``open`` is called, ``/livez`` answers 200 and everything else ``Starting``.
+    Loading the real app takes seconds.
     """
 
     def __init__(self) -> None:
         self._app: ASGIApp | None = None
 
-    def open(self, app: ASGIApp) -> None:
-        """Pass requests on to ``app`` from now on."""
+    def switch_to(self, app: ASGIApp) -> None:
+        """Pass all further requests on to ``app``."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer it."""
+        """Answer the request, or pass it on."""
         if self._app is not None:
             await self._app(scope, receive, send)
         elif scope["type"] == "http" and scope["path"].endswith("/livez"):
             await JSONResponse(Health(status="alive").model_dump())(scope, receive, send)
         else:
-            await problem(Starting("the service starts: try again in a moment"))(
-                scope, receive, send
-            )
+            answer = problem(Starting("the service is starting: try again in a moment"))
+            await answer(scope, receive, send)

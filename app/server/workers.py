@@ -1,9 +1,9 @@
-"""``srcid serve --workers N``: one process that writes and others that read, on one port.
+"""``srcid serve --workers N``: several processes on one port; the first writes, all answer.
 
-The kernel gives each process some of the connections. Those that read pass on what changes
-something to the one that writes, over a port of this machine; they see every commit in their
-next search. A process that ends is started again, and takes connections again when its checkpoint
-is loaded: the others answer meanwhile. All end with this one, however that ends.
+The kernel distributes connections among the processes. Readers forward changes to the writer over
+a local port and see every commit in their next search. A process that ends is restarted and takes
+connections again once its checkpoint is loaded; the others answer meanwhile. All end with the
+parent, however it ends.
 """
 
 import logging
@@ -16,7 +16,7 @@ import threading
 import time
 from contextlib import ExitStack
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from app.errors import ServiceError
 from app.server.process import announce, listen, run
@@ -24,47 +24,47 @@ from app.settings import Settings
 from app.telemetry import logs
 from model.errors import SRCIDError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # imports torch
     from multiprocessing.context import SpawnProcess
 
     from app.service.async_service import AsyncRetrievalService
 
 logger = logging.getLogger(__name__)
 
-NOT_STARTED = 2  # exit code of a worker that could not begin, and has said why
-PAUSE_SECONDS = 1.0  # before a worker is started again
-LOOK_SECONDS = 0.5  # between two looks at whether to stop
-
-
-class Place(NamedTuple):
-    """What a worker serves."""
-
-    settings: Settings
-    inner: socket.socket | str  # where changes come in; of who reads: the URL of that
+NOT_STARTED = 2  # exit code of a worker that could not start and has printed why
+RESTART_SECONDS = 1.0  # before a worker is restarted
+CHECK_SECONDS = 0.5  # between two checks whether to stop
 
 
 class Worker:
-    """A process in its place, which may be started anew."""
+    """A server process that can be restarted.
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
+    Args:
+        settings: Of the service.
+        writer: For the writer, the socket where changes arrive; for a reader, its URL.
+    """
+
+    def __init__(self, settings: Settings, writer: socket.socket | str) -> None:
+        self.settings = settings
+        self.writer = writer
         self.process: SpawnProcess
         self.start()
 
     def start(self) -> None:
-        """Start it, without waiting."""
+        """Start the process, without waiting for it."""
         context = multiprocessing.get_context("spawn")
-        self._line, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(self.place, theirs), daemon=False)
+        self._pipe, child_end = context.Pipe()
+        arguments = (self.settings, self.writer, child_end)
+        self.process = context.Process(target=_serve, args=arguments, daemon=False)
         self.process.start()
-        theirs.close()
+        child_end.close()
 
     def wait_until_ready(self) -> bool:
-        """Wait for it to serve, or to end; return whether it serves."""
-        wait([self._line, self.process.sentinel])
+        """Wait until the process serves or ends; return whether it serves."""
+        wait([self._pipe, self.process.sentinel])
         try:
-            return self._line.poll() and bool(self._line.recv())
-        except EOFError:  # it has ended, maybe before the system says so
+            return self._pipe.poll() and bool(self._pipe.recv())
+        except EOFError:  # it has ended, but the sentinel may not be ready yet
             return False
 
 
@@ -72,59 +72,59 @@ def serve_together(settings: Settings) -> None:
     """Serve with several processes until SIGTERM or SIGINT; the latter ends in KeyboardInterrupt.
 
     Raises:
-        ConfigError: The port is taken, or the address is not this machine's.
-        SystemExit: A process could not start; it has said why.
+        ConfigError: The port is taken, or the address is not one of this machine.
+        SystemExit: A process could not start; it has printed why.
     """
     logs.configure(settings.log_format)
-    with ExitStack() as opened:
-        listen(settings.host, settings.port).close()  # shared ones would join another service
-        held = opened.enter_context(_bound(settings.host, settings.port))
-        inner = opened.enter_context(listen("127.0.0.1", 0))
-        own = _divided(settings).model_copy(update={"port": held.getsockname()[1]})
-        url = f"http://127.0.0.1:{inner.getsockname()[1]}"
-        crew: list[Worker] = []
+    with ExitStack() as sockets:
+        # A shared socket would silently join another service on the same port.
+        listen(settings.host, settings.port).close()
+        public = sockets.enter_context(_bind_shared(settings.host, settings.port))
+        internal = sockets.enter_context(listen("127.0.0.1", 0))
+        settings = _share_processors(settings).model_copy(update={"port": public.getsockname()[1]})
+        writer_url = f"http://127.0.0.1:{internal.getsockname()[1]}"
+        workers: list[Worker] = []
         stopping = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: stopping.set())
         try:
-            for number in range(settings.workers):  # who writes first: it may make the database
-                crew.append(Worker(Place(own, url if number else inner)))
-                if not crew[-1].wait_until_ready():
+            for index in range(settings.workers):  # the writer first: it may create the database
+                workers.append(Worker(settings, writer_url if index else internal))
+                if not workers[-1].wait_until_ready():
                     sys.exit(NOT_STARTED)
-            announce(held)
-            _keep_up(crew, stopping)
+            announce(public)
+            _supervise(workers, stopping)
         finally:
-            for worker in crew:
+            for worker in workers:
                 worker.process.terminate()
-            for worker in crew:
+            for worker in workers:
                 worker.process.join()
 
 
-def _keep_up(crew: list[Worker], stopping: threading.Event) -> None:
-    """Start anew whoever ends, until told to stop."""
+def _supervise(workers: list[Worker], stopping: threading.Event) -> None:
+    """Restart workers that end, until ``stopping`` is set."""
     while not stopping.is_set():
-        wait([worker.process.sentinel for worker in crew], LOOK_SECONDS)
-        for worker in crew:
+        wait([worker.process.sentinel for worker in workers], CHECK_SECONDS)
+        for worker in workers:
             if not worker.process.is_alive() and not stopping.is_set():
                 code = worker.process.exitcode
-                logger.error("worker %s ended (%s) and is started again", worker.process.pid, code)
-                time.sleep(PAUSE_SECONDS)
+                logger.error("restarting worker %s, which ended (%s)", worker.process.pid, code)
+                time.sleep(RESTART_SECONDS)
                 worker.start()
 
 
-def _work(place: Place, line: Connection) -> None:
+def _serve(settings: Settings, writer: socket.socket | str, pipe: Connection) -> None:
     """Serve; the main function of a worker."""
-    threading.Thread(target=_end_with, args=(line,), daemon=True).start()
+    threading.Thread(target=_stop_with_parent, args=(pipe,), daemon=True).start()
 
-    async def told(service: "AsyncRetrievalService") -> None:
-        line.send(True)
+    async def report_ready(service: "AsyncRetrievalService") -> None:
+        pipe.send(True)
 
-    settings, inner = place
     try:
-        own = _bound(settings.host, settings.port)
-        if isinstance(inner, str):
-            run(settings, own, writer_url=inner, is_alone=False, then=told)
+        public = _bind_shared(settings.host, settings.port)
+        if isinstance(writer, str):
+            run(settings, public, writer_url=writer, is_alone=False, on_ready=report_ready)
         else:
-            run(settings, own, inner, is_alone=False, then=told)
+            run(settings, public, writer, is_alone=False, on_ready=report_ready)
     except (SRCIDError, ServiceError) as error:
         print(f"srcid: {error}", file=sys.stderr)
         sys.exit(NOT_STARTED)
@@ -132,26 +132,26 @@ def _work(place: Place, line: Connection) -> None:
         sys.exit(0)
 
 
-def _end_with(line: Connection) -> None:
-    """Stop this process when the other end of the line has gone."""
+def _stop_with_parent(pipe: Connection) -> None:
+    """Stop this process when the parent's end of the pipe closes."""
     try:
-        line.recv()
+        pipe.recv()
     except (EOFError, OSError):
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    """Return a socket that shares the port, and takes no connections until it listens."""
-    held = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    held.bind((host, port))
-    return held
+def _bind_shared(host: str, port: int) -> socket.socket:
+    """Return a socket that shares the port and takes no connections until it listens."""
+    shared = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    shared.bind((host, port))
+    return shared
 
 
-def _divided(settings: Settings) -> Settings:
-    """Return settings in which processors are shared out, where they do not say otherwise."""
-    each = max(1, (os.cpu_count() or 1) // settings.workers)
-    wanted = {"max_decodes": each, "network_threads": each}
-    unset = {name: n for name, n in wanted.items() if name not in settings.model_fields_set}
+def _share_processors(settings: Settings) -> Settings:
+    """Divide the processors among the workers, unless settings say otherwise."""
+    share = max(1, (os.cpu_count() or 1) // settings.workers)
+    defaults = {"max_decodes": share, "network_threads": share}
+    unset = {name: n for name, n in defaults.items() if name not in settings.model_fields_set}
     return settings.model_copy(update=unset)

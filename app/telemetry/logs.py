@@ -1,7 +1,7 @@
-"""How the log is written to stderr: text for people, or a JSON object a line for programs.
+"""Logging to stderr: text for people, or one JSON object per line for programs.
 
-A record carries named values in ``extra={"fields": {...}}``; both formats show them. What is
-logged while a request is answered carries the id of that request.
+A record carries named values in ``extra={"fields": {...}}``; both formats show them. Records
+logged during a request carry its id.
 """
 
 import json
@@ -16,14 +16,14 @@ LogFormat = Literal["text", "json"]
 
 
 def configure(log_format: LogFormat, *, level: str = "info") -> None:
-    """Send every log of the process, uvicorn's too, to stderr in this format."""
+    """Write all logs of the process, including uvicorn's, to stderr in this format."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
 
 
 class JsonLines(logging.Formatter):
-    """A JSON object a line: time, level, logger, message, request_id and what else is known."""
+    """One JSON object per line: time, level, logger, message, request_id and named values."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -36,14 +36,14 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)  # ASCII: whatever is in it stays on one line
+        return json.dumps(line, default=str)  # ASCII, so always one line
 
 
 class TextLines(logging.Formatter):
     """Time, level, message, then the named values as ``name=value``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; of an error with its traceback, several."""
+        """Return the line; an error with a traceback takes several."""
         values = " ".join(f"{name}={value}" for name, value in _fields(record).items())
         words = [f"{_time(record):%H:%M:%S}", record.levelname.lower(), record.getMessage(), values]
         line = " ".join(word for word in words if word)

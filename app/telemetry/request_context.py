@@ -1,4 +1,4 @@
-"""What is known about the request that is being answered: its id, its key, what went wrong."""
+"""The current request: its id, its API key and its problem, for logs and metrics."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 @dataclass
 class RequestContext:
-    """Filled by the middlewares while a request passes them; read when it is logged."""
+    """Filled by the middleware, read when the request is logged."""
 
     id: str
-    key_name: str | None = None  # of the API key that the request came with
-    problem: str | None = None  # kind of the problem that it is answered by: "not-found"
-    is_over: bool = False  # timers that a request has set run in its context, long after it
+    key_name: str | None = None  # of the API key
+    problem: str | None = None  # kind of the problem answered, such as "not-found"
+    is_over: bool = False  # timers set by a request still run in its context later
 
 
-# A request runs in a context of its own, and threads that work for it in copies of that:
-# all of them see the one object.
+# Each request has its own context; threads that work for it have copies, with the same object.
 current_request: ContextVar[RequestContext | None] = ContextVar("current_request", default=None)

@@ -1,4 +1,4 @@
-"""OpenTelemetry traces of every request, where they are switched on: an extra of the package."""
+"""OpenTelemetry traces of every request; needs the extra ``srcid[tracing]``."""
 
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,13 @@ UNTRACED = "livez,readyz,metrics"
 
 
 def trace(app: "FastAPI", *, processor: "SpanProcessor | None" = None) -> "TracerProvider":
-    """Make ``app`` report a span a request; return what is to be shut down with it.
+    """Make ``app`` report a span per request; return the provider, to be shut down with it.
 
     Args:
         app: Before its first request.
-        processor: Where spans go. By default to an OTLP collector over HTTP; the standard
-            ``OTEL_*`` variables say which (``OTEL_EXPORTER_OTLP_ENDPOINT``), under which name
-            (``OTEL_SERVICE_NAME``), and how many.
+        processor: Receives the spans. The default sends them to an OTLP collector over HTTP, set
+            by the standard variables: ``OTEL_EXPORTER_OTLP_ENDPOINT`` for its URL,
+            ``OTEL_SERVICE_NAME``, and the sampling ones.
 
     Raises:
         ConfigError: The packages are not installed.

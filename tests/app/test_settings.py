@@ -46,7 +46,7 @@ def test_a_misspelt_setting_is_told_with_the_one_that_was_meant(
     monkeypatch.setenv("SRCID_MAX_QUEU", "3")
     assert load_settings().max_queue == Settings.model_fields["max_queue"].default
     assert caplog.messages == [
-        "SRCID_MAX_QUEU is no setting and changes nothing: did you mean SRCID_MAX_QUEUE?"
+        "unknown setting SRCID_MAX_QUEU, ignored: did you mean SRCID_MAX_QUEUE?"
     ]
 
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -114,6 +116,26 @@ def test_a_process_that_is_killed_is_started_again_and_nothing_is_lost(server: S
     assert httpx2.get(f"{url}/items/kept").json()["metadata"]["version"] == 1
     put(url, "kept", 2)
     assert httpx2.get(f"{url}/items/kept").json()["metadata"]["version"] == 2
+
+
+def test_workers_end_with_a_parent_that_is_killed(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    with serving(tiny_checkpoint, tmp_path, workers=2, max_decodes=1) as server:
+        children = workers_of(server)
+        assert len(children) == 2
+        server.process.kill()
+        deadline = time.monotonic() + WAIT
+        while any(Path(f"/proc/{pid}").exists() for pid in children):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def test_workers_that_cannot_start_say_why_once(tmp_path: Path) -> None:
+    options = ["--workers", "2", "--port", "0", "--checkpoint", "nowhere"]
+    command = [sys.executable, "-m", "app", "serve", *options, "--data-dir", str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=WAIT)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("srcid: no checkpoint 'nowhere'")
+    assert ran.stderr.count("\n") == 1
 
 
 def _answers(url: str) -> bool:

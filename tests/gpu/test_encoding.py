@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from app.engine.decode_pool import DecodePool
-from app.engine.decoding import Decoding, Upload
 from app.engine.engine import Engine
+from app.engine.stages import MediaRequest, Preprocessor
 from app.settings import Settings
 from model.encoder import Encoder
 from model.media import Clip
@@ -103,6 +103,6 @@ def test_batches_change_no_more_than_near_ties(gpu: str, on_gpu: Encoder) -> Non
 def test_what_is_decoded_for_a_gpu_lies_in_pinned_memory(on_gpu: Encoder, tmp_path: Path) -> None:
     engine = Engine(on_gpu, Settings(data_dir=tmp_path))
     pool: DecodePool = engine._pool
-    (work,) = Decoding(pool, on_gpu, max_steps=60).run([Upload(clips()[0], None)])
+    (work,) = Preprocessor(pool, on_gpu, max_steps=60).run([MediaRequest(clips()[0])])
     assert not isinstance(work.inputs, str)
     assert all(own.is_pinned() for own in work.inputs.values())

@@ -8,29 +8,29 @@ from concurrent.futures import CancelledError, Future, wait
 import pytest
 
 from app.engine import batcher
-from app.engine.batcher import MicroBatcher, Probe
-from app.engine.observer import Unobserved
-from app.engine.throughput import Pace
+from app.engine.batcher import MicroBatcher, Probe, Throughput
 from app.errors import EngineFailed
+from app.telemetry.engine_observer import EngineObserver, Part
 
 WAIT = 10  # seconds: far more than anything here takes
 Maker = Callable[..., "MicroBatcher[str, str]"]
 
 
-class Recording(Unobserved):
+class Recording(EngineObserver):
     def __init__(self) -> None:
         self.sizes: list[int] = []
         self.num_waited = 0
         self.replaced: list[str] = []
 
-    def waited(self, seconds: float) -> None:
+    def waited(self, part: Part, seconds: float) -> None:
+        assert part == "device"
         assert seconds >= 0
         self.num_waited += 1
 
-    def ran(self, *, items: int, seconds: float) -> None:
+    def ran(self, part: Part, *, items: int, seconds: float) -> None:
         self.sizes.append(items)
 
-    def restarted(self, part: str) -> None:
+    def restarted(self, part: Part) -> None:
         self.replaced.append(part)
 
 
@@ -75,7 +75,7 @@ def make(shouting: Shouting, observer: Recording) -> Iterator[Maker]:
         one_by_one_seconds: float | None = None,
         max_run_seconds: float = 60,
         probes: Sequence[Probe[str]] = (),
-        gate: threading.Semaphore | None = None,
+        slots: threading.Semaphore | None = None,
     ) -> MicroBatcher[str, str]:
         made.append(
             MicroBatcher(
@@ -87,41 +87,41 @@ def make(shouting: Shouting, observer: Recording) -> Iterator[Maker]:
                 max_run_seconds=max_run_seconds,
                 probes=probes,
                 observer=observer,
-                gate=gate,
+                slots=slots,
             )
         )
         return made[-1]
 
     yield maker
     shouting.may_run.set()
-    for own in made:
-        own.close()
+    for micro_batcher in made:
+        micro_batcher.close()
 
 
 def queued(
-    own: MicroBatcher[str, str], shouting: Shouting, *items: str, lane: str = "a"
+    micro_batcher: MicroBatcher[str, str], shouting: Shouting, *items: str, lane: str = "a"
 ) -> list[Future[str]]:
     """Let items queue up behind one that runs."""
     shouting.may_run.clear()
-    first = own.submit("first", lane=lane)
+    first = micro_batcher.submit("first", lane=lane)
     assert shouting.started.acquire(timeout=WAIT)
-    return [first, *(own.submit(item, lane=lane) for item in items)]
+    return [first, *(micro_batcher.submit(item, lane=lane) for item in items)]
 
 
-def ended(own: MicroBatcher[str, str]) -> None:
-    """Wait until observers have been told of everything, which is after the results are."""
-    own.close()
-    own.join(WAIT)
+def ended(micro_batcher: MicroBatcher[str, str]) -> None:
+    """Wait until observers have every event; they come after the results."""
+    micro_batcher.close()
+    micro_batcher.join(WAIT)
 
 
 def test_an_idle_thread_takes_an_item_at_once_and_alone(
     make: Maker, shouting: Shouting, observer: Recording
 ) -> None:
-    own = make()
+    micro_batcher = make()
     for item in ("one", "two"):
-        assert own.submit(item, lane="a").result(WAIT) == item.upper()
+        assert micro_batcher.submit(item, lane="a").result(WAIT) == item.upper()
     assert shouting.batches == [["one"], ["two"]]
-    ended(own)
+    ended(micro_batcher)
     assert observer.sizes == [1, 1]
     assert observer.num_waited == 2
 
@@ -129,14 +129,14 @@ def test_an_idle_thread_takes_an_item_at_once_and_alone(
 def test_what_waits_when_a_thread_gets_free_is_one_batch(make: Maker, shouting: Shouting) -> None:
     futures = queued(make(max_batch=3), shouting, *"bcdef")
     shouting.may_run.set()
-    assert [own.result(WAIT) for own in futures] == ["FIRST", *"BCDEF"]
+    assert [future.result(WAIT) for future in futures] == ["FIRST", *"BCDEF"]
     assert shouting.batches == [["first"], ["b", "c", "d"], ["e", "f"]]
 
 
 def test_lanes_take_turns_and_are_never_mixed(make: Maker, shouting: Shouting) -> None:
-    own = make(max_batch=1)
-    slow = queued(own, shouting, "slow 2", "slow 3", "slow 4")
-    quick = [own.submit(item, lane="b") for item in ("quick 1", "quick 2")]
+    micro_batcher = make(max_batch=1)
+    slow = queued(micro_batcher, shouting, "slow 2", "slow 3", "slow 4")
+    quick = [micro_batcher.submit(item, lane="b") for item in ("quick 1", "quick 2")]
     shouting.may_run.set()
     wait([*slow, *quick], WAIT)
     assert [batch[0] for batch in shouting.batches] == [
@@ -159,73 +159,71 @@ def test_only_the_item_at_fault_fails(make: Maker, shouting: Shouting, observer:
     assert observer.num_waited == 4
 
 
-def test_one_by_one_a_thread_takes_half_its_share_and_tells_all_at_once(
+def test_one_by_one_a_thread_takes_half_its_share_and_answers_all_at_once(
     make: Maker, shouting: Shouting, observer: Recording
 ) -> None:
-    own = make(one_by_one_seconds=60)
-    futures = queued(own, shouting, *"bcdefg")  # of six it takes three, of three one
-    told: list[int] = []
+    micro_batcher = make(one_by_one_seconds=60)
+    futures = queued(micro_batcher, shouting, *"bcdefg")  # of six it takes three, of three one
+    batches_run: list[int] = []
     for future in futures:
-        future.add_done_callback(lambda _: told.append(len(shouting.batches)))
+        future.add_done_callback(lambda _: batches_run.append(len(shouting.batches)))
     shouting.may_run.set()
     assert [future.result(WAIT) for future in futures] == ["FIRST", *"BCDEFG"]
     assert shouting.batches == [["first"], *([item] for item in "bcdefg")]
-    assert told == [1, 4, 4, 4, 5, 6, 7]
-    ended(own)
+    assert batches_run == [1, 4, 4, 4, 5, 6, 7]
+    ended(micro_batcher)
     assert observer.sizes == [1, 3, 1, 1, 1]
 
 
 def test_threads_that_run_one_by_one_share_what_waits(
     make: Maker, shouting: Shouting, observer: Recording
 ) -> None:
-    own = make(one_by_one_seconds=60, threads=2)
+    micro_batcher = make(one_by_one_seconds=60, threads=2)
     shouting.may_run.clear()
-    running = [own.submit(item, lane="a") for item in "ab"]
+    running = [micro_batcher.submit(item, lane="a") for item in "ab"]
     for _ in running:
         assert shouting.started.acquire(timeout=WAIT)
-    waiting = [own.submit(item, lane="a") for item in "cdefghij"]
+    waiting = [micro_batcher.submit(item, lane="a") for item in "cdefghij"]
     shouting.may_run.set()
     wait([*running, *waiting], WAIT)
-    ended(own)
+    ended(micro_batcher)
     assert max(observer.sizes) == 2
 
 
 def test_one_by_one_no_more_is_taken_than_is_expected_to_take_so_long(
     make: Maker, shouting: Shouting, observer: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "app.engine.throughput.WEIGHT", 0
-    )  # a step takes what the probe took, for good
-    own = make(one_by_one_seconds=1, probes=[Probe("probe", "a", 1.0)])
-    own.start()
-    assert own.wait_until_ready(WAIT)
-    own._pace = Pace()
-    own._pace.note("a", units=1, seconds=0.5)
+    monkeypatch.setattr(batcher, "LATEST_WEIGHT", 0)  # a step always takes what is recorded first
+    micro_batcher = make(one_by_one_seconds=1, probes=[Probe("probe", "a", 1.0)])
+    micro_batcher.start()
+    assert micro_batcher.wait_until_ready(WAIT)
+    micro_batcher._throughput = Throughput()
+    micro_batcher._throughput.record("a", units=1, seconds=0.5)
     assert shouting.started.acquire(timeout=WAIT)  # of the probe
-    futures = queued(own, shouting, *"bcdefg")
+    futures = queued(micro_batcher, shouting, *"bcdefg")
     shouting.may_run.set()
     wait(futures, WAIT)
-    ended(own)
+    ended(micro_batcher)
     assert max(observer.sizes) == 2
 
 
 def test_one_by_one_an_item_that_fails_costs_the_others_nothing(
     make: Maker, shouting: Shouting, observer: Recording
 ) -> None:
-    own = make(one_by_one_seconds=60)
-    futures = queued(own, shouting, "b", "fail", *"defg")
+    micro_batcher = make(one_by_one_seconds=60)
+    futures = queued(micro_batcher, shouting, "b", "fail", *"defg")
     shouting.may_run.set()
     with pytest.raises(ValueError, match="failed"):
         futures[2].result(WAIT)
     wait(futures, WAIT)
     assert shouting.batches == [["first"], ["b"], ["fail"], *([item] for item in "defg")]
-    ended(own)
+    ended(micro_batcher)
     assert observer.sizes == [1, 2, 1, 1, 1]  # of three that were taken, two came to something
 
 
 def test_what_is_cancelled_before_its_turn_is_never_run(make: Maker, shouting: Shouting) -> None:
-    own = make(max_batch=1)
-    futures = queued(own, shouting, "b", "c")
+    micro_batcher = make(max_batch=1)
+    futures = queued(micro_batcher, shouting, "b", "c")
     assert futures[1].cancel()
     assert not futures[0].cancel()
     shouting.may_run.set()
@@ -234,9 +232,9 @@ def test_what_is_cancelled_before_its_turn_is_never_run(make: Maker, shouting: S
 
 
 def test_threads_run_side_by_side(make: Maker, shouting: Shouting) -> None:
-    own = make(threads=3, max_batch=1)
+    micro_batcher = make(threads=3, max_batch=1)
     shouting.may_run.clear()
-    futures = [own.submit(item, lane="a") for item in "abc"]
+    futures = [micro_batcher.submit(item, lane="a") for item in "abc"]
     for _ in futures:
         assert shouting.started.acquire(timeout=WAIT)
     shouting.may_run.set()
@@ -246,76 +244,98 @@ def test_threads_run_side_by_side(make: Maker, shouting: Shouting) -> None:
 def test_a_thread_that_dies_fails_its_batch_and_is_replaced(
     make: Maker, shouting: Shouting, observer: Recording
 ) -> None:
-    own = make(max_batch=1)
-    futures = queued(own, shouting, "die", "next")
+    micro_batcher = make(max_batch=1)
+    futures = queued(micro_batcher, shouting, "die", "next")
     shouting.may_run.set()
     with pytest.raises(EngineFailed, match=r"a thread died .* try again"):
         futures[1].result(WAIT)
     assert futures[2].result(WAIT) == "NEXT"
     assert observer.replaced == ["device"]
-    assert own.trouble is not None
-    assert "just been replaced" in own.trouble
+    assert micro_batcher.failure is not None
+    assert "was just replaced" in micro_batcher.failure
 
 
-def test_trouble_is_over_when_nothing_has_broken_down_for_a_while(
+def test_a_failure_is_over_when_nothing_has_broken_down_for_a_while(
     make: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = make()
-    assert own.trouble is None
+    micro_batcher = make()
+    assert micro_batcher.failure is None
     with pytest.raises(EngineFailed):
-        own.submit("die", lane="a").result(WAIT)
-    assert own.trouble is not None
+        micro_batcher.submit("die", lane="a").result(WAIT)
+    assert micro_batcher.failure is not None
     monkeypatch.setattr(batcher, "RECOVERY_SECONDS", 0)
-    assert own.submit("next", lane="a").result(WAIT) == "NEXT"
-    assert own.trouble is None
+    assert micro_batcher.submit("next", lane="a").result(WAIT) == "NEXT"
+    assert micro_batcher.failure is None
 
 
 def test_a_thread_that_hangs_fails_its_batch_and_is_replaced(
     make: Maker, shouting: Shouting, observer: Recording
 ) -> None:
-    own = make(max_run_seconds=0.05)
+    micro_batcher = make(max_run_seconds=0.05)
     shouting.may_run.clear()
-    hanging = own.submit("hangs", lane="a")
-    with pytest.raises(EngineFailed, match="0 s at one batch"):
+    hanging = micro_batcher.submit("hangs", lane="a")
+    with pytest.raises(EngineFailed, match="0 s in one batch"):
         hanging.result(WAIT)
     assert observer.replaced == ["device"]
     shouting.may_run.set()  # what the old thread still answers is of no interest
-    assert own.submit("next", lane="a").result(WAIT) == "NEXT"
+    assert micro_batcher.submit("next", lane="a").result(WAIT) == "NEXT"
 
 
-def test_a_batch_that_takes_far_longer_than_usual_is_trouble(
+def test_a_replaced_thread_ends_and_takes_no_further_item(make: Maker, shouting: Shouting) -> None:
+    micro_batcher = make(max_run_seconds=0.05)
+    shouting.may_run.clear()
+    hanging = micro_batcher.submit("hangs", lane="a")
+    (replaced,) = micro_batcher._runners
+    with pytest.raises(EngineFailed):
+        hanging.result(WAIT)
+    shouting.may_run.set()
+    replaced.thread.join(WAIT)
+    assert not replaced.thread.is_alive()
+
+
+def test_a_batch_that_takes_far_longer_than_usual_is_a_failure(
     make: Maker, shouting: Shouting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.engine.throughput.LATE_SECONDS", 0)
-    own = make(probes=[Probe("probe", "a", 1.0)])
-    own.start()
-    assert own.wait_until_ready(WAIT)
-    assert own.trouble is None
-    (runner,) = own._runners
+    monkeypatch.setattr(batcher, "LATE_SECONDS", 0)
+    micro_batcher = make(probes=[Probe("probe", "a", 1.0)])
+    micro_batcher.start()
+    assert micro_batcher.wait_until_ready(WAIT)
+    assert micro_batcher.failure is None
+    (runner,) = micro_batcher._runners
     shouting.may_run.clear()
-    late = own.submit("late", lane="a", cost=1e-9)
+    late = micro_batcher.submit("late", lane="a", cost=1e-9)
     shouting.started.acquire(timeout=WAIT)  # of the probe
     shouting.started.acquire(timeout=WAIT)
     assert runner.batch
-    assert own.trouble is not None
-    assert "hangs" in own.trouble
+    assert micro_batcher.failure is not None
+    assert "hangs" in micro_batcher.failure
     shouting.may_run.set()
     assert late.result(WAIT) == "LATE"
+
+
+def test_the_expected_time_follows_what_batches_take(make: Maker, shouting: Shouting) -> None:
+    micro_batcher = make(probes=[Probe("probe", "a", 1.0)])
+    micro_batcher.start()
+    assert micro_batcher.wait_until_ready(WAIT)
+    micro_batcher._throughput = Throughput()
+    assert micro_batcher.submit("one", lane="a", cost=4).result(WAIT) == "ONE"
+    ended(micro_batcher)
+    assert micro_batcher._throughput.expected_seconds("a", 4) is not None
 
 
 def test_long_work_is_not_taken_for_hanging(
     make: Maker, shouting: Shouting, observer: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batcher, "CHECK_SECONDS", 0.001)
-    own = make(probes=[Probe("probe", "a", 1e-9)])
-    own.start()
-    assert own.wait_until_ready(WAIT)
+    micro_batcher = make(probes=[Probe("probe", "a", 1e-9)])
+    micro_batcher.start()
+    assert micro_batcher.wait_until_ready(WAIT)
     assert shouting.started.acquire(timeout=WAIT)  # of the probe
-    futures = queued(own, shouting)
-    monkeypatch.setattr(own, "max_run_seconds", 0.001)
+    futures = queued(micro_batcher, shouting)
+    monkeypatch.setattr(micro_batcher, "max_run_seconds", 0.001)
     looks = threading.Semaphore(0)
-    hangs = own._hangs
-    monkeypatch.setattr(own, "_hangs", lambda runner: (looks.release(), hangs(runner))[1])
+    hangs = micro_batcher._hangs
+    monkeypatch.setattr(micro_batcher, "_hangs", lambda runner: (looks.release(), hangs(runner))[1])
     for _ in range(3):
         assert looks.acquire(timeout=WAIT)
     shouting.may_run.set()
@@ -324,13 +344,13 @@ def test_long_work_is_not_taken_for_hanging(
 
 
 def test_a_thread_that_fails_its_probe_takes_no_item(make: Maker, shouting: Shouting) -> None:
-    own = make(probes=[Probe("fail", "a", 1.0)])
-    own.start()
-    assert not own.wait_until_ready(0.05)
-    assert own.trouble is not None
-    future = own.submit("one", lane="a")
-    own.close()
-    with pytest.raises(EngineFailed, match="stops"):
+    micro_batcher = make(probes=[Probe("fail", "a", 1.0)])
+    micro_batcher.start()
+    assert not micro_batcher.wait_until_ready(0.05)
+    assert micro_batcher.failure is not None
+    future = micro_batcher.submit("one", lane="a")
+    micro_batcher.close()
+    with pytest.raises(EngineFailed, match="is stopping"):
         future.result(WAIT)
     assert ["one"] not in shouting.batches
 
@@ -340,50 +360,84 @@ def test_starting_is_tried_again_but_not_in_a_loop(
 ) -> None:
     monkeypatch.setattr(batcher, "CHECK_SECONDS", 0.001)
     monkeypatch.setattr(batcher, "RETRY_SECONDS", 0.2)
-    own = make(probes=[Probe("die", "a", 1.0)])
+    micro_batcher = make(probes=[Probe("die", "a", 1.0)])
     started = time.monotonic()
-    own.start()
+    micro_batcher.start()
     for _ in range(3):
         assert shouting.started.acquire(timeout=WAIT)
     assert time.monotonic() - started >= 0.4
-    own.probes = [Probe("live", "a", 1.0)]
-    assert own.wait_until_ready(WAIT)
-    assert own.submit("one", lane="a").result(WAIT) == "ONE"
+    micro_batcher.probes = [Probe("live", "a", 1.0)]
+    assert micro_batcher.wait_until_ready(WAIT)
+    assert micro_batcher.submit("one", lane="a").result(WAIT) == "ONE"
 
 
-def test_a_gate_holds_threads_back_until_it_is_released(make: Maker, shouting: Shouting) -> None:
-    gate = threading.Semaphore(1)
-    own = make(max_batch=1, gate=gate)
-    first, second = (own.submit(item, lane="a") for item in "ab")
+def test_threads_wait_for_a_slot_until_one_is_released(make: Maker, shouting: Shouting) -> None:
+    slots = threading.Semaphore(1)
+    micro_batcher = make(max_batch=1, slots=slots)
+    first, second = (micro_batcher.submit(item, lane="a") for item in "ab")
     assert first.result(WAIT) == "A"
-    assert not gate.acquire(blocking=False)
-    assert own.num_waiting == 1
-    gate.release()
+    assert not slots.acquire(blocking=False)
+    assert micro_batcher.num_waiting == 1
+    slots.release()
     assert second.result(WAIT) == "B"
 
 
+def test_threads_that_end_give_their_slots_back(make: Maker, shouting: Shouting) -> None:
+    slots = threading.Semaphore(2)
+    micro_batcher = make(threads=2, slots=slots)
+    future = micro_batcher.submit("a", lane="a")
+    assert future.result(WAIT) == "A"
+    slots.release()  # of the item
+    ended(micro_batcher)
+    assert slots.acquire(blocking=False)
+    assert slots.acquire(blocking=False)
+    assert not slots.acquire(blocking=False)
+
+
 def test_closing_fails_what_waits_and_ends_the_threads(make: Maker, shouting: Shouting) -> None:
-    own = make(max_batch=1, threads=2)
+    micro_batcher = make(max_batch=1, threads=2)
     shouting.may_run.clear()
-    running = [own.submit(item, lane="a") for item in "ab"]
+    running = [micro_batcher.submit(item, lane="a") for item in "ab"]
     for _ in running:
         assert shouting.started.acquire(timeout=WAIT)
-    waiting = own.submit("c", lane="a")
-    own.close()
-    with pytest.raises(EngineFailed, match="stops"):
+    waiting = micro_batcher.submit("c", lane="a")
+    micro_batcher.close()
+    with pytest.raises(EngineFailed, match="is stopping"):
         waiting.result(WAIT)
     shouting.may_run.set()
     assert [future.result(WAIT) for future in running] == ["A", "B"]
-    own.join(WAIT)
-    assert not any(runner.thread.is_alive() for runner in own._runners)
-    with pytest.raises(EngineFailed, match="stops"):
-        own.submit("d", lane="a")
+    micro_batcher.join(WAIT)
+    assert not any(runner.thread.is_alive() for runner in micro_batcher._runners)
+    with pytest.raises(EngineFailed, match="is stopping"):
+        micro_batcher.submit("d", lane="a")
 
 
 def test_a_future_cancelled_after_closing_is_no_error(make: Maker, shouting: Shouting) -> None:
-    own = make(max_batch=1)
-    futures = queued(own, shouting, "b")
+    micro_batcher = make(max_batch=1)
+    futures = queued(micro_batcher, shouting, "b")
     futures[1].cancel()
-    own.close()
+    micro_batcher.close()
     with pytest.raises(CancelledError):
         futures[1].result(WAIT)
+
+
+class TestThroughput:
+    def test_an_unmeasured_lane_is_never_late(self) -> None:
+        throughput = Throughput()
+        assert throughput.expected_seconds("clips", 3) is None
+        assert not throughput.is_late("clips", 3, 1e9)
+
+    def test_work_is_late_after_many_times_its_usual_duration(self) -> None:
+        throughput = Throughput()
+        throughput.record("clips", 2, 1.0)
+        assert throughput.expected_seconds("clips", 10) == 5.0
+        assert not throughput.is_late("clips", 10, 100)
+        assert throughput.is_late("clips", 10, 102)
+        assert not throughput.is_late("sentences", 10, 102)
+
+    def test_the_latest_work_counts_most(self) -> None:
+        throughput = Throughput()
+        throughput.record("clips", 1, 9.0)
+        for _ in range(100):
+            throughput.record("clips", 1, 1.0)
+        assert throughput.expected_seconds("clips", 1) == pytest.approx(1.0, abs=0.001)

@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError, Future
 
 import pytest
 
-from app.engine.chained_future import then
+from app.engine.engine import chain_futures
 
 
 class Stages:
@@ -15,17 +15,17 @@ class Stages:
 
     def __init__(self) -> None:
         self.first: Future[int] = Future()
-        self.last: Future[str] = Future()
-        self.given: list[int] = []
-        self.num_freed = 0
-        self.both = then(self.first, self._second, free=self._free)
+        self.second: Future[str] = Future()
+        self.intermediates: list[int] = []
+        self.num_released = 0
+        self.chained = chain_futures(self.first, self._submit_second, release=self._release)
 
-    def _second(self, between: int) -> "Future[str]":
-        self.given.append(between)
-        return self.last
+    def _submit_second(self, between: int) -> "Future[str]":
+        self.intermediates.append(between)
+        return self.second
 
-    def _free(self) -> None:
-        self.num_freed += 1
+    def _release(self) -> None:
+        self.num_released += 1
 
 
 @pytest.fixture
@@ -43,25 +43,25 @@ def no_collector() -> Iterator[None]:
 
 def test_the_second_stage_is_given_what_the_first_made(stages: Stages) -> None:
     stages.first.set_result(3)
-    assert stages.given == [3]
-    assert (stages.both.done(), stages.num_freed) == (False, 0)
-    stages.last.set_result("three")
-    assert (stages.both.result(0), stages.num_freed) == ("three", 1)
+    assert stages.intermediates == [3]
+    assert (stages.chained.done(), stages.num_released) == (False, 0)
+    stages.second.set_result("three")
+    assert (stages.chained.result(0), stages.num_released) == ("three", 1)
 
 
 def test_an_error_of_the_first_stage_is_the_error(stages: Stages) -> None:
     stages.first.set_exception(ValueError("no media"))
     with pytest.raises(ValueError, match="no media"):
-        stages.both.result(0)
-    assert (stages.given, stages.num_freed) == ([], 1)
+        stages.chained.result(0)
+    assert (stages.intermediates, stages.num_released) == ([], 1)
 
 
 def test_an_error_of_the_second_stage_is_the_error(stages: Stages) -> None:
     stages.first.set_result(3)
-    stages.last.set_exception(ValueError("no network"))
+    stages.second.set_exception(ValueError("no network"))
     with pytest.raises(ValueError, match="no network"):
-        stages.both.result(0)
-    assert stages.num_freed == 1
+        stages.chained.result(0)
+    assert stages.num_released == 1
 
 
 def test_a_second_stage_that_takes_nothing_is_an_error() -> None:
@@ -69,25 +69,25 @@ def test_a_second_stage_that_takes_nothing_is_an_error() -> None:
         raise ValueError(f"{between} is one too many")
 
     first: Future[int] = Future()
-    freed: list[None] = []
-    both = then(first, refuse, free=lambda: freed.append(None))
+    released: list[None] = []
+    chained = chain_futures(first, refuse, release=lambda: released.append(None))
     first.set_result(3)
     with pytest.raises(ValueError, match="3 is one too many"):
-        both.result(0)
-    assert len(freed) == 1
+        chained.result(0)
+    assert len(released) == 1
 
 
 def test_cancelling_ends_the_stage_that_is_waited_for(stages: Stages) -> None:
-    assert stages.both.cancel()
+    assert stages.chained.cancel()
     assert stages.first.cancelled()
-    assert (stages.given, stages.num_freed) == ([], 0)  # it never ran
+    assert (stages.intermediates, stages.num_released) == ([], 0)  # it never ran
     later = Stages()
     later.first.set_result(3)
-    assert later.both.cancel()
-    assert later.last.cancelled()
-    assert later.num_freed == 1
+    assert later.chained.cancel()
+    assert later.second.cancelled()
+    assert later.num_released == 1
     with pytest.raises(CancelledError):
-        later.both.result(0)
+        later.chained.result(0)
 
 
 @pytest.mark.usefixtures("no_collector")
@@ -96,12 +96,12 @@ def test_what_lies_between_is_gone_with_its_future() -> None:
         pass
 
     first: Future[Large] = Future()
-    last: Future[str] = Future()
-    both = then(first, lambda _: last, free=lambda: None)
+    second: Future[str] = Future()
+    chained = chain_futures(first, lambda _: second, release=lambda: None)
     large = Large()
     gone = weakref.ref(large)
     first.set_result(large)
-    last.set_result("small")
+    second.set_result("small")
     del large, first
-    assert both.result(0) == "small"
+    assert chained.result(0) == "small"
     assert gone() is None

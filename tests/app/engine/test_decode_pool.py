@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.engine import decoder
-from app.engine.decode_messages import DecodeLimits
+from app.engine import decode_process
 from app.engine.decode_pool import DecodePool
-from app.engine.observer import Unobserved
+from app.engine.decode_process import DecodeAnswer, DecodeLimits, DecodeProcess
 from app.errors import EngineFailed
+from app.telemetry.engine_observer import EngineObserver, Part
 from model.errors import MediaError, MediaTooLarge
 from model.media import DecodeConfig, read_clip
 from tests.media_maker import colours, make_picture, make_video, tone
@@ -28,7 +28,7 @@ MakePool = Callable[..., DecodePool]
 CONFIG = DecodeConfig(max_steps=4)
 
 
-class Counting(Unobserved):
+class Counting(EngineObserver):
     def __init__(self) -> None:
         self.num_decoded = 0
         self.replaced: list[str] = []
@@ -37,7 +37,7 @@ class Counting(Unobserved):
         assert seconds > 0
         self.num_decoded += 1
 
-    def restarted(self, part: str) -> None:
+    def restarted(self, part: Part) -> None:
         self.replaced.append(part)
 
 
@@ -71,21 +71,21 @@ def warmed(pool: DecodePool, picture: bytes) -> int:
 
 
 def test_a_worker_decodes_what_the_process_itself_would(make_pool: MakePool, clip: bytes) -> None:
-    own = read_clip(clip, CONFIG)
-    assert own.frames is not None
-    assert own.waveform is not None
-    with make_pool().decoded(clip) as theirs:
-        np.testing.assert_array_equal(theirs.frames, own.frames)
-        np.testing.assert_array_equal(theirs.waveform, own.waveform)
-        assert theirs.duration_seconds == own.duration_seconds
+    expected = read_clip(clip, CONFIG)
+    assert expected.frames is not None
+    assert expected.waveform is not None
+    with make_pool().decoded(clip) as decoded:
+        np.testing.assert_array_equal(decoded.frames, expected.frames)
+        np.testing.assert_array_equal(decoded.waveform, expected.waveform)
+        assert decoded.duration_seconds == expected.duration_seconds
 
 
 def test_a_path_is_read_by_the_worker(make_pool: MakePool, sound: bytes, tmp_path: Path) -> None:
     path = tmp_path / "n\udcffme.wav"  # a name that is no Unicode
     path.write_bytes(sound)
-    with make_pool().decoded(path) as theirs:
-        np.testing.assert_array_equal(theirs.waveform, read_clip(sound, CONFIG).waveform)
-        assert theirs.frames is None
+    with make_pool().decoded(path) as decoded:
+        np.testing.assert_array_equal(decoded.waveform, read_clip(sound, CONFIG).waveform)
+        assert decoded.frames is None
 
 
 def test_a_path_is_seen_from_where_the_process_is_now(
@@ -99,34 +99,34 @@ def test_a_path_is_seen_from_where_the_process_is_now(
     warmed(pool, picture)  # the worker stays where it was started
     monkeypatch.chdir(tmp_path)
     Path("a.wav").write_bytes(sound)
-    with pool.decoded(Path("a.wav")) as theirs:
-        np.testing.assert_array_equal(theirs.waveform, read_clip(sound, CONFIG).waveform)
+    with pool.decoded(Path("a.wav")) as decoded:
+        np.testing.assert_array_equal(decoded.waveform, read_clip(sound, CONFIG).waveform)
 
 
 def test_less_can_be_asked_for(make_pool: MakePool, clip: bytes) -> None:
     config = CONFIG.model_copy(update={"max_steps": 1, "short_side": 32})
-    with make_pool().decoded(clip, config) as theirs:
-        assert theirs.frames is not None
-        assert theirs.frames.shape == (1, 1, 32, 48, 3)
+    with make_pool().decoded(clip, config) as decoded:
+        assert decoded.frames is not None
+        assert decoded.frames.shape == (1, 1, 32, 48, 3)
 
 
 def test_media_larger_than_any_clip_fits_through(make_pool: MakePool) -> None:
     config = CONFIG.model_copy(update={"max_steps": 1, "short_side": 8})
     pixels = np.random.default_rng(0).integers(0, 255, (300, 300, 3)).astype(np.uint8)
     picture = make_picture(pixels)
-    with make_pool(config=config).decoded(picture) as theirs:
+    with make_pool(config=config).decoded(picture) as decoded:
         assert len(picture) > 250_000
-        np.testing.assert_array_equal(theirs.frames, read_clip(picture, config).frames)
+        np.testing.assert_array_equal(decoded.frames, read_clip(picture, config).frames)
 
 
 def test_what_is_wrong_with_a_file_is_told_as_ever(make_pool: MakePool, clip: bytes) -> None:
     pool = make_pool()
     for source in (b"", b"nonsense"):
-        with pytest.raises(MediaError) as own:
+        with pytest.raises(MediaError) as expected:
             read_clip(source, CONFIG)
-        with pytest.raises(MediaError) as theirs, pool.decoded(source):
+        with pytest.raises(MediaError) as decoded, pool.decoded(source):
             pass
-        assert str(theirs.value) == str(own.value)
+        assert str(decoded.value) == str(expected.value)
     config = CONFIG.model_copy(update={"max_seconds": 1})
     with (
         pytest.raises(MediaTooLarge, match=r"3\.0 seconds, of at most 1"),
@@ -153,8 +153,19 @@ def test_a_worker_may_write_no_file_and_has_an_end_of_memory(
     limits = {line[:25].strip(): line[25:].split()[0] for line in text.splitlines()[1:]}
     assert limits["Max file size"] == "0"
     assert limits["Max core file size"] == "0"
+    assert limits["Max open files"] == "64"
     assert 2**28 < int(limits["Max address space"]) < 2**31
     assert int(limits["Max cpu time"]) <= 60
+
+
+def test_a_worker_knows_no_setting_and_hears_no_ctrl_c(
+    make_pool: MakePool, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hostile file that takes it over finds no secret, such as SRCID_STORE_TOKEN."""
+    monkeypatch.setenv("SRCID_STORE_TOKEN", "root:secret")
+    pid = warmed(make_pool(), picture)
+    assert b"SRCID_" not in Path(f"/proc/{pid}/environ").read_bytes()
+    assert os.getsid(pid) == pid
 
 
 def test_a_picture_that_takes_too_much_memory_fails_alone(
@@ -175,8 +186,8 @@ def test_a_file_that_hangs_its_worker_fails_after_the_time_limit(
     pool = make_pool(seconds=0.1)
     pid = warmed(pool, picture)
     os.kill(pid, signal.SIGSTOP)
-    told = r"over 0\.1 seconds.*SRCID_MAX_DECODE_SECONDS"
-    with pytest.raises(MediaError, match=told), pool.decoded(picture):
+    message = r"over 0\.1 seconds.*SRCID_MAX_DECODE_SECONDS"
+    with pytest.raises(MediaError, match=message), pool.decoded(picture):
         pass
     assert warmed(pool, picture) != pid
     assert not Path(f"/proc/{pid}").exists()
@@ -202,7 +213,7 @@ def test_a_file_that_crashes_its_worker_fails_alone(
     with ThreadPoolExecutor(1) as executor:
         poisoned = executor.submit(warmed, pool, picture)
         end_at_work(pool, pid, fatal)
-        with pytest.raises(MediaError, match=f"broke down on this file .{fatal.name}"):
+        with pytest.raises(MediaError, match=f"crashed on this file .{fatal.name}"):
             poisoned.result()
     for _ in range(100):
         warmed(pool, picture)
@@ -226,21 +237,64 @@ def test_a_file_whose_worker_is_killed_by_somebody_else_is_tried_once_more(
 def test_a_file_that_two_workers_die_of_is_refused(
     make_pool: MakePool, picture: bytes, observer: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kernel ends whoever takes too much memory by SIGKILL, which nobody can be told from."""
+    """The OOM killer sends SIGKILL, which cannot be told from anybody else's."""
     pool = make_pool()
     warmed(pool, picture)
-    answer = decoder.Decoder._answer
+    answer = DecodeProcess._answer
 
-    def killed(self: decoder.Decoder, seconds: float) -> object:
+    def killed(self: DecodeProcess, seconds: float) -> object:
         kill(self.pid) if self._is_ready else None
         return answer(self, seconds) if not self._is_ready else None
 
     with monkeypatch.context() as patch:
-        patch.setattr(decoder.Decoder, "_answer", killed)
-        with pytest.raises(MediaError, match=r"broke down on this file .SIGKILL"):
+        patch.setattr(DecodeProcess, "_answer", killed)
+        with pytest.raises(MediaError, match=r"crashed on this file .SIGKILL"):
             warmed(pool, picture)
     assert observer.replaced == ["decoder", "decoder"]
     warmed(pool, picture)
+
+
+def test_a_worker_that_answers_more_than_the_shared_memory_holds_is_replaced(
+    make_pool: MakePool, picture: bytes, observer: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hostile file may have taken it over."""
+    pool = make_pool()
+    warmed(pool, picture)
+    for answer in (
+        DecodeAnswer(frames=(10**6, 1, 10**4, 10**4, 3)),
+        DecodeAnswer(num_samples=10**19),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(DecodeProcess, "_answer", lambda *_, answer=answer: answer)
+            with pytest.raises(MediaError, match="invalid answer"), pool.decoded(picture):
+                pass
+    assert observer.replaced == ["decoder", "decoder"]
+
+
+def test_closing_ends_a_decoding_in_progress(make_pool: MakePool, picture: bytes) -> None:
+    pool = make_pool(seconds=600)
+    os.kill(warmed(pool, picture), signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as executor:
+        decoding = executor.submit(warmed, pool, picture)
+        while not is_sent(pool):
+            time.sleep(0.001)
+        pool.close()
+        with pytest.raises(EngineFailed, match="is stopping"):
+            decoding.result(60)
+    assert pool.pids == []
+
+
+def test_a_worker_that_dies_before_it_gets_its_file_harms_nobody(
+    make_pool: MakePool, picture: bytes, observer: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the check that it is alive and the file."""
+    pool = make_pool()
+    pid = warmed(pool, picture)
+    monkeypatch.setattr(DecodeProcess, "is_alive", True)
+    kill(pid)
+    assert warmed(pool, picture) != pid
+    assert pool.failure is None
+    assert observer.replaced == ["decoder"]
 
 
 def test_a_worker_that_dies_idle_harms_nobody(
@@ -275,9 +329,9 @@ def test_memory_that_a_large_clip_took_is_given_back(make_pool: MakePool) -> Non
     large = make_video(colours(2))
     with pool.decoded(large) as clip:
         assert clip.frames is not None
-        assert clip.frames.nbytes > decoder.KEPT_BYTES
+        assert clip.frames.nbytes > decode_process.RETAINED_BYTES
         (worker,) = pool._leased
-        assert os.fstat(worker._arena).st_blocks * 512 > decoder.KEPT_BYTES
+        assert os.fstat(worker._arena).st_blocks * 512 > decode_process.RETAINED_BYTES
     assert os.fstat(worker._arena).st_blocks == 0
     with pool.decoded(large) as again:
         np.testing.assert_array_equal(again.frames, clip.frames)
@@ -307,7 +361,7 @@ def heap_of(pid: int) -> int:
     lines = iter(Path(f"/proc/{pid}/smaps").read_text().splitlines())
     for line in lines:
         if line.endswith("[heap]"):
-            return next(int(own.split()[1]) * 1024 for own in lines if own.startswith("Rss:"))
+            return next(int(field.split()[1]) * 1024 for field in lines if field.startswith("Rss:"))
     return 0
 
 
@@ -317,14 +371,14 @@ def test_nothing_is_left_behind(make_pool: MakePool, picture: bytes) -> None:
     pool.start()
     for _ in range(3):
         with pool.decoded(picture):
-            pid = next(own.pid for own in pool._leased)
+            pid = next(worker.pid for worker in pool._leased)
         kill(pid)
     pids = pool.pids
     pool.close()
     assert pool.pids == []
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert fds() == before
-    with pytest.raises(EngineFailed, match="stops"), pool.decoded(picture):
+    with pytest.raises(EngineFailed, match="is stopping"), pool.decoded(picture):
         pass
 
 
@@ -354,13 +408,13 @@ def test_workers_that_do_not_start_are_told_of(
 ) -> None:
     pool = make_pool()
     with monkeypatch.context() as patch:
-        patch.setattr(decoder, "PROJECT", Path("/nowhere"))
+        patch.setattr(decode_process, "PROJECT", Path("/nowhere"))
         patch.setenv("PYTHONHOME", "/nowhere")
         with pytest.raises(EngineFailed, match="do not start"), pool.decoded(picture):
             pass
-        assert pool.trouble is not None
-        assert "do not start" in pool.trouble
+        assert pool.failure is not None
+        assert "do not start" in pool.failure
         (broken,) = pool._idle
         broken._process.wait()
     warmed(pool, picture)
-    assert pool.trouble is None
+    assert pool.failure is None

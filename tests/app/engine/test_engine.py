@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -12,12 +13,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from app.engine.batcher import MicroBatcher
 from app.engine.engine import Encoded, Engine
-from app.engine.network import Work
+from app.engine.stages import NetworkInput, Passage, Preprocessor
 from app.errors import EngineFailed, InvalidMedia, Overloaded, TooLarge
 from app.settings import Settings
+from app.telemetry.engine_observer import EngineObserver, Part
 from model.encoder import Encoder
-from model.media import read_clip
+from model.media import DecodeConfig, read_clip
 from model.modality import Modality
 from tests.media_maker import colours, make_video, tone
 
@@ -194,9 +197,9 @@ def test_decoding_does_not_run_far_ahead_of_the_network(
     encoder.may_encode.clear()
     futures = [engine.submit(picture) for _ in range(8)]
     assert encoder.is_encoding.acquire(timeout=WAIT)
-    while engine._decoding.num_waiting > 5:
+    while engine._preprocessing.num_waiting > 5:
         assert not futures[-1].done()
-    assert engine._decoding.num_waiting == 5
+    assert engine._preprocessing.num_waiting == 5
     encoder.may_encode.set()
     wait(futures, WAIT)
     assert all(future.result().codes for future in futures)
@@ -220,7 +223,7 @@ def test_work_of_those_who_have_gone_is_dropped(
     encoder.may_encode.set()
     assert answered(first).codes
     assert answered(engine.submit("last")).codes
-    while engine._decoding.num_waiting or engine._network.num_waiting:
+    while engine._preprocessing.num_waiting or engine._network.num_waiting:
         pass
     assert engine.num_waiting == 0
     assert encoder.shapes == [[1], [1]]  # of "first" and "last"
@@ -246,14 +249,16 @@ def test_awaiting_gives_what_blocking_does(make_engine: MakeEngine, clip: bytes)
 
     encoded = asyncio.run(together())
     expected = [engine.encode(clip), engine.encode("a dog"), engine.encode(clip)]
-    assert [codes_of(own) for own in encoded] == [codes_of(own) for own in expected]
+    assert list(map(codes_of, encoded)) == list(map(codes_of, expected))
 
 
-def test_an_engine_is_well_once_started(make_engine: MakeEngine) -> None:
+def test_an_engine_is_well_once_started(make_engine: MakeEngine, sound: bytes) -> None:
     with make_engine() as engine:
         engine.check()
-    with pytest.raises(EngineFailed, match="stops"):
-        engine.encode("a dog")
+    for source in ("a dog", sound):
+        with pytest.raises(EngineFailed, match="is stopping"):
+            engine.encode(source)
+    assert engine.num_waiting == 0
 
 
 def test_a_broken_network_shows(
@@ -272,6 +277,84 @@ def test_a_broken_network_shows(
         with pytest.raises(EngineFailed, match="device thread"):
             engine.check()
     assert engine.encode("a dog").codes
+
+
+@pytest.mark.parametrize("kind", ["device", "decoder"])
+def test_a_failure_of_either_kind_of_thread_shows(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    def failure(batcher: "MicroBatcher[object, object]") -> str | None:
+        return f"a {kind} thread hangs" if batcher.part == kind else None
+
+    engine = make_engine()
+    monkeypatch.setattr(MicroBatcher, "failure", property(failure))
+    with pytest.raises(EngineFailed, match=f"a {kind} thread hangs"):
+        engine.check()
+
+
+def test_decode_workers_that_do_not_start_show(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make_engine()
+    monkeypatch.setattr(engine._pool, "_failure", "decode workers do not start")
+    with pytest.raises(EngineFailed, match="do not start"):
+        engine.check()
+
+
+@pytest.mark.parametrize("source", ["sound", "sentence"])
+def test_requests_that_are_never_answered_show(
+    make_engine: MakeEngine,
+    encoder: WatchedEncoder,
+    sound: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+) -> None:
+    engine = make_engine(max_decode_seconds=20, max_run_seconds=30)
+    encoder.may_encode.clear()
+    future = engine.submit({"sound": sound, "sentence": "a dog"}[source])
+    now = time.monotonic()
+    with monkeypatch.context() as patch:
+        patch.setattr("app.admission.time.monotonic", lambda: now + 49)
+        engine.check()
+        patch.setattr("app.admission.time.monotonic", lambda: now + 52)
+        with pytest.raises(EngineFailed, match="none answered"):
+            engine.check()
+    encoder.may_encode.set()
+    assert answered(future).codes
+
+
+def test_a_replaced_decoding_thread_is_counted(
+    encoder: WatchedEncoder, sound: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Counting(EngineObserver):
+        def __init__(self) -> None:
+            self.replaced: list[Part] = []
+
+        def restarted(self, part: Part) -> None:
+            self.replaced.append(part)
+
+    def die(self: Preprocessor, batch: object) -> list[NetworkInput]:
+        raise SystemExit("dead")
+
+    observer = Counting()
+    monkeypatch.setattr(Preprocessor, "run", die)
+    settings = Settings(max_decodes=1, network_threads=1)
+    with Engine(encoder, settings, observer=observer) as engine:
+        for _ in range(2):
+            with pytest.raises(EngineFailed, match="a thread died"):
+                answered(engine.submit(sound))
+    assert observer.replaced == ["decoder", "decoder"]
+
+
+def test_a_passage_of_a_file_has_the_codes_of_its_seconds(
+    make_engine: MakeEngine, encoder: WatchedEncoder, clip: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(clip)
+    encoded = make_engine().encode(Passage(path, 1, 1))
+    config = DecodeConfig(start_second=1, max_steps=1, frames_per_step=encoder.frames_per_step)
+    expected = encoder.encode_clip(read_clip(clip, config))
+    assert codes_of(encoded) == {m: codes.tobytes() for m, codes in expected.items()}
 
 
 def test_closing_waits_for_the_networks_threads(make_engine: MakeEngine) -> None:
@@ -320,7 +403,7 @@ def test_codes_are_the_same_in_every_company_order_and_thread(tmp_path: Path) ->
         order = rng.permutation(np.repeat(np.arange(len(sources)), 11)).tolist()[:64]
         with ThreadPoolExecutor(16) as pool:
             together = list(pool.map(engine.encode, [sources[n] for n in order]))
-    assert [codes_of(own) for own in together] == [alone[n] for n in order]
+    assert list(map(codes_of, together)) == [alone[n] for n in order]
     with Engine(encoder, settings) as engine:
         assert [codes_of(engine.encode(source)) for source in reversed(sources)] == alone[::-1]
 
@@ -344,7 +427,9 @@ def test_what_was_decoded_is_given_up_once_it_is_encoded(
 
 def num_decoded() -> int:
     """How many clips, not probes, are in memory."""
-    return sum(type(own) is Work and bool(own.duration_seconds) for own in gc.get_objects())
+    return sum(
+        type(item) is NetworkInput and bool(item.duration_seconds) for item in gc.get_objects()
+    )
 
 
 def test_a_cancelled_future_stays_cancelled(

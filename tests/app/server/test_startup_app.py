@@ -6,11 +6,11 @@ import sys
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
-from app.server.startup_app import Door
+from app.server.startup_app import StartupApp
 
 
 def test_a_service_that_starts_is_alive_and_asks_to_come_back() -> None:
-    client = TestClient(Door())
+    client = TestClient(StartupApp())
     alive = client.get("/livez")
     assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
     for method, path in (("GET", "/readyz"), ("POST", "/search"), ("GET", "/")):
@@ -20,10 +20,10 @@ def test_a_service_that_starts_is_alive_and_asks_to_come_back() -> None:
 
 
 def test_everything_goes_to_the_app_once_it_is_there() -> None:
-    door = Door()
-    door.open(PlainTextResponse("mine"))
+    startup_app = StartupApp()
+    startup_app.switch_to(PlainTextResponse("mine"))
     for path in ("/livez", "/readyz", "/search"):
-        assert TestClient(door).get(path).text == "mine"
+        assert TestClient(startup_app).get(path).text == "mine"
 
 
 def test_what_answers_first_does_not_load_torch() -> None:

@@ -1,18 +1,20 @@
-"""What the engine tells, in Prometheus's text format."""
+"""The engine's events as Prometheus metrics."""
 
 from pathlib import Path
 
-from app.engine.observer import EngineObserver
+from app.telemetry.engine_observer import EngineObserver
 from app.telemetry.metrics import Metrics
 
 
-def test_the_engine_is_told_apart_by_part() -> None:
+def test_the_engines_events_are_counted_by_part() -> None:
     metrics = Metrics()
     observer: EngineObserver = metrics
     observer.decoded(0.2)
-    observer.waited(0.01)
-    observer.ran(items=3, seconds=0.5)
-    observer.ran(items=1, seconds=0.25)
+    observer.waited("device", 0.01)
+    observer.waited("decoder", 5.0)
+    observer.ran("device", items=3, seconds=0.5)
+    observer.ran("device", items=1, seconds=0.25)
+    observer.ran("decoder", items=1, seconds=5.0)
     observer.restarted("decoder")
     text = metrics.render().decode()
     for line in (
@@ -41,7 +43,7 @@ def test_what_runs_is_a_label() -> None:
 
 
 def test_every_metric_is_documented() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
     names = {
         line.split()[2]
         for line in Metrics().render().decode().splitlines()

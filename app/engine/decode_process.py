@@ -1,4 +1,8 @@
-"""The parent's side of one decode worker."""
+"""A decode worker as its parent sees it, and the messages between the two.
+
+Messages are JSON, never pickles: a worker that a hostile file took over cannot run code in the
+parent.
+"""
 
 import logging
 import mmap
@@ -9,11 +13,11 @@ import subprocess
 import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
-from app.engine.decode_messages import Answer, DecodeLimits, Task, sound_offset
 from model.config import FrozenModel
 from model.errors import MediaError, MediaTooLarge
 from model.media import SAMPLE_RATE, Clip, DecodeConfig
@@ -21,97 +25,129 @@ from model.sampling import MAX_ASPECT
 
 logger = logging.getLogger(__name__)
 
-START_SECONDS = 60.0  # for a worker to be there: far more than it takes on a busy machine
-GRACE_SECONDS = 1.0  # that the kernel's limit has to strike before the clock's does
-BY_OTHERS = {"SIGKILL", "SIGTERM", "SIGHUP"}  # signals that no decoder raises itself
-KEPT_BYTES = 32 * 2**20  # of shared memory that a worker keeps between two files
+START_SECONDS = 60.0  # for a worker to start: far more than it takes on a busy machine
+GRACE_SECONDS = 1.0  # by which the kernel's time limit strikes before the parent's
+EXTERNAL_SIGNALS = {"SIGKILL", "SIGTERM", "SIGHUP"}  # which no decoder raises itself
+RETAINED_BYTES = 32 * 2**20  # of shared memory that a worker keeps between two files
 PROJECT = Path(__file__).parents[2]
 
 
+class DecodeLimits(FrozenModel):
+    """Limits of a worker, enforced by the kernel; the seconds also by the parent's clock."""
+
+    memory_bytes: PositiveInt = 2 * 2**30  # beyond what the worker uses when it starts
+    seconds: PositiveFloat = 30.0  # for one file, of processor time and of wall time
+
+
+class DecodeTask(FrozenModel):
+    """One file to decode: a path, or ``size`` bytes from the start of the arena."""
+
+    config: DecodeConfig
+    path_hex: str | None = None  # any path, including those that are not Unicode
+    size: NonNegativeInt = 0
+
+
+class DecodeAnswer(FrozenModel):
+    """Where the clip lies: frames from the start of the arena, then, aligned, the sound."""
+
+    frames: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt, Literal[3]] | None = None
+    num_samples: NonNegativeInt | None = None
+    duration_seconds: float | None = None
+    error: Literal["MediaError", "MediaTooLarge", "memory", "unexpected"] | None = None
+    message: str = ""
+
+
+def sound_offset(num_frame_bytes: int) -> int:
+    """Return the offset of the sound behind ``num_frame_bytes`` of frames."""
+    return -(-num_frame_bytes // 64) * 64
+
+
 class WorkerDied(MediaError):
-    """The worker broke down on a file; the message is for who sent it."""
+    """The worker died while decoding; the message is for the file's sender."""
 
 
 class WorkerKilled(WorkerDied):
-    """Somebody ended the worker at its work: the kernel for want of memory, or a person."""
+    """An external signal ended the worker while it was decoding: the OOM killer, or a person."""
 
 
 class WorkerMissing(Exception):
     """The worker did not start; the message says how it ended."""
 
 
-class Decoder:
+class DecodeProcess:
     """One worker process. Used by one thread at a time.
 
     The process starts in the background; ``decode`` waits for it. After ``WorkerDied`` or
-    ``WorkerMissing`` it is of no more use.
+    ``WorkerMissing`` it must be closed.
 
     Args:
-        config: The largest clip that will be asked for.
-        limits: What one file may cost.
+        config: The largest clip that will be requested.
+        limits: Limits for each file.
     """
 
     def __init__(self, config: DecodeConfig, limits: DecodeLimits) -> None:
         self.limits = limits
         largest = config.short_side * (config.short_side * MAX_ASPECT + 1) * 3  # bytes of a frame
         frames = config.max_steps * config.frames_per_step * largest
-        # Sparse: only what is written takes memory.
+        # Sparse: only written pages take memory.
         self._capacity = sound_offset(frames) + 4 * config.max_steps * SAMPLE_RATE
         self._is_ready = False
         self._arena = os.memfd_create("srcid-media")
         self._shared = self._map(self._capacity)
-        own, theirs = socket.socketpair()
-        with theirs:
-            self._process = _start(theirs.fileno(), self._arena)
-        self._channel = Connection(own.detach())
+        parent_end, worker_end = socket.socketpair()
+        with worker_end:
+            self._process = _start(worker_end.fileno(), self._arena)
+        self._channel = Connection(parent_end.detach())
         self._channel.send_bytes(_json(limits))
 
     @property
     def pid(self) -> int:
-        """The process id of the worker."""
+        """The worker's process id."""
         return self._process.pid
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process runs, or still starts."""
+        """Whether the process is running or starting."""
         return self._process.poll() is None
 
     def decode(self, source: bytes | Path, config: DecodeConfig) -> Clip:
         """Return the clip in ``source``. Its arrays are overwritten by the next call.
 
         Raises:
-            MediaError: As ``read_clip`` does.
-            WorkerDied: The file broke the worker, or took too much time or memory.
-            WorkerKilled: Nothing that a file does ends a worker in this way.
-            WorkerMissing: There is no worker.
+            MediaError: See ``read_clip``.
+            WorkerDied: The file crashed the worker, or exceeded the time or memory limit.
+            WorkerKilled: An external signal ended the worker: retry with another.
+            WorkerMissing: The worker did not start.
         """
         if not self._is_ready:
             if self._answer(START_SECONDS) is None:
                 raise WorkerMissing(self._ending())
             self._is_ready = True
-        # Messages fit into the socket's buffer: sending never waits, not for a hung worker either.
+        # Messages fit into the socket's buffer: sending never blocks, even if the worker hangs.
         try:
             self._channel.send_bytes(_json(self._task(source, config)))
-        except OSError as error:
-            raise WorkerMissing(self._ending()) from error
+        except OSError as error:  # it was killed while idle
+            raise WorkerKilled(self._message(self._ending())) from error
         answer = self._answer(self.limits.seconds + GRACE_SECONDS)
         if answer is None:
             ending = self._ending()
-            raise (WorkerKilled if ending in BY_OTHERS else WorkerDied)(self._sentence(ending))
+            raise (WorkerKilled if ending in EXTERNAL_SIGNALS else WorkerDied)(
+                self._message(ending)
+            )
         return self._clip(answer)
 
     def trim(self) -> None:
-        """Give shared memory back where the last file took much of it."""
-        if os.fstat(self._arena).st_blocks * 512 > KEPT_BYTES:
+        """Release shared memory after a large file."""
+        if os.fstat(self._arena).st_blocks * 512 > RETAINED_BYTES:
             os.ftruncate(self._arena, 0)
             self._shared = self._map(self._capacity)
 
     def kill(self) -> None:
-        """End the process. May be called from any thread, while another decodes."""
+        """End the process. Thread-safe, also while another thread decodes."""
         self._process.kill()
 
     def close(self) -> None:
-        """End the process and free what belonged to it."""
+        """End the process and release its resources."""
         self.kill()
         self._process.wait()
         self._channel.close()
@@ -121,29 +157,29 @@ class Decoder:
         os.ftruncate(self._arena, size)
         return mmap.mmap(self._arena, size)
 
-    def _task(self, source: bytes | Path, config: DecodeConfig) -> Task:
+    def _task(self, source: bytes | Path, config: DecodeConfig) -> DecodeTask:
         if isinstance(source, Path):
-            return Task(config=config, path_hex=os.fsencode(source.absolute()).hex())
+            return DecodeTask(config=config, path_hex=os.fsencode(source.absolute()).hex())
         if len(source) > len(self._shared):
             self._shared = self._map(len(source))
         self._shared[: len(source)] = source
-        return Task(config=config, size=len(source))
+        return DecodeTask(config=config, size=len(source))
 
-    def _answer(self, seconds: float) -> Answer | None:
-        """Return what the worker says within ``seconds``; None: it has ended, or hangs."""
+    def _answer(self, seconds: float) -> DecodeAnswer | None:
+        """Return the worker's answer; None if it has ended or does not answer in ``seconds``."""
         try:
             if not self._channel.poll(seconds):
                 return None
-            return Answer.model_validate_json(self._channel.recv_bytes())
+            return DecodeAnswer.model_validate_json(self._channel.recv_bytes())
         except (EOFError, OSError, ValidationError):
             return None
 
-    def _clip(self, answer: Answer) -> Clip:
+    def _clip(self, answer: DecodeAnswer) -> Clip:
         if answer.error == "memory":
             raise WorkerDied("decoding takes too much memory: send a smaller picture or clip")
         if answer.error == "unexpected":
-            logger.warning("a file that the decoders choke on: %s", answer.message)
-            raise MediaError("the decoders choke on this file: convert it, and send it again")
+            logger.warning("cannot decode a file: %s", answer.message)
+            raise MediaError("cannot decode this file: re-encode it and send it again")
         if answer.error is not None:
             kind = MediaTooLarge if answer.error == "MediaTooLarge" else MediaError
             raise kind(answer.message)
@@ -154,18 +190,18 @@ class Decoder:
             if answer.num_samples is not None:
                 offset = sound_offset(0 if frames is None else frames.nbytes)
                 sound = np.ndarray((answer.num_samples,), np.float32, self._shared, offset)
-        except (TypeError, ValueError) as error:  # more than there is room for
-            raise WorkerDied("the decoders answer what cannot be on this file") from error
+        except (TypeError, ValueError) as error:  # larger than the arena
+            raise WorkerDied("the decoder gave an invalid answer for this file") from error
         return Clip(frames, sound, answer.duration_seconds)
 
-    def _sentence(self, ending: str) -> str:
-        """Tell whoever sent the file why there is no answer."""
+    def _message(self, ending: str) -> str:
+        """Return why there is no answer, for the file's sender."""
         if ending in {"it hangs", "SIGXCPU"}:
             return (
                 f"decoding takes over {self.limits.seconds:g} seconds: send a shorter or smaller "
                 "clip, or raise SRCID_MAX_DECODE_SECONDS"
             )
-        return f"the decoder broke down on this file ({ending}): convert it, and send it again"
+        return f"the decoder crashed on this file ({ending}): re-encode it and send it again"
 
     def _ending(self) -> str:
         try:
@@ -183,11 +219,11 @@ def _start(channel: int, arena: int) -> subprocess.Popen[bytes]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SRCID_")}
     environment |= {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     return subprocess.Popen(
-        # -P: what lies in the working directory is not imported.
+        # -P: modules in the working directory are not imported.
         [sys.executable, "-P", "-m", "app.engine.decode_worker", str(channel), str(arena)],
         pass_fds=(channel, arena),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         env=environment,
-        start_new_session=True,  # Ctrl-C is for the parent, which then closes the channel
+        start_new_session=True,  # Ctrl-C reaches only the parent, which closes the channel
     )

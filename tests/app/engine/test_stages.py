@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor
 
-from app.engine.network import Network, Work
+from app.engine.stages import Network, NetworkInput
 from model.config import SRCIDConfig
 from model.encoder import Encoder, Quantized
 from model.media import Clip
@@ -31,24 +32,44 @@ def clip(seconds: float | None) -> Clip:
 
 def test_a_picture_is_held_and_a_second_of_video_is_not(encoder: Encoder) -> None:
     prepared = encoder.prepare(clip(None))
-    held, second = Network(encoder).run([Work(prepared), Work(prepared, duration_seconds=1.0)])
+    held, second = Network(encoder).run(
+        [NetworkInput(prepared), NetworkInput(prepared, duration_seconds=1.0)]
+    )
     assert held.codes[Modality.VIDEO].shape == (2, 4)
     assert second.codes[Modality.VIDEO].shape == (2, 1)
 
 
 def test_a_sentence_keeps_its_words(encoder: Encoder) -> None:
-    (own,) = Network(encoder).run([Work("three small words")])
-    assert own.codes[Modality.TEXT].tolist() == encoder.encode_text("three small words").tolist()
+    (encoded,) = Network(encoder).run([NetworkInput("three small words")])
+    assert (
+        encoded.codes[Modality.TEXT].tolist() == encoder.encode_text("three small words").tolist()
+    )
 
 
 @pytest.mark.parametrize(("seconds", "steps"), [(None, 4), (1.0, 1)])
 def test_the_encoder_by_itself_holds_pictures_too(
     encoder: Encoder, seconds: float | None, steps: int
 ) -> None:
-    (found,) = Network(encoder).run([Work(encoder.prepare(clip(seconds)), False, seconds)])
+    (encoded,) = Network(encoder).run(
+        [NetworkInput(encoder.prepare(clip(seconds)), False, seconds)]
+    )
     alone = encoder.encode_clip(clip(seconds))[Modality.VIDEO]
     assert alone.shape == (2, steps)
-    assert alone.tolist() == found.codes[Modality.VIDEO].tolist()
+    assert alone.tolist() == encoded.codes[Modality.VIDEO].tolist()
+
+
+def test_the_network_uses_one_thread_of_openmp_in_whichever_thread_it_runs(
+    encoder: Encoder,
+) -> None:
+    """With more, the last bits of sums would depend on the load, and so would codes."""
+
+    def run() -> int:
+        torch.set_num_threads(2)
+        Network(encoder).run([NetworkInput("a word")])
+        return torch.get_num_threads()
+
+    with ThreadPoolExecutor(1) as executor:
+        assert executor.submit(run).result() == 1
 
 
 def quantizing(
@@ -68,7 +89,7 @@ def quantizing(
     monkeypatch.setattr(encoder, "quantize", counted)
     network = Network(encoder)
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(network.run, [[Work("a word")]] * 4))
+        list(threads.map(network.run, [[NetworkInput("a word")]] * 4))
     return counts
 
 

@@ -18,7 +18,6 @@ import torch
 import typer
 
 from app.store.index.code_index import CodeIndex
-from app.store.index.kernels import load_kernels
 from benchmarks.corpora import LAYERS, Corpus, random_corpus, real_corpus, topical_corpus
 from benchmarks.goals import Goal
 from benchmarks.search_ways import (

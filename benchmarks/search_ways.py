@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.store.index.code_index import CodeIndex
-from app.store.index.kernels import load_kernels
 from app.store.index.pq import pq_index, pq_query
 from app.store.index.snapshots import Snapshot, Snapshots, parts_of
-from app.store.index.vector_index import BREADTH
+from app.store.index.float_index import BREADTH
 from app.store.sqlite.views import Position
 from benchmarks.corpora import LAYERS, STEPS, Corpus
 from model.modality import Modality

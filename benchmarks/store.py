@@ -23,7 +23,7 @@ import numpy as np
 import typer
 
 from app.store.base import Item, Stream
-from app.store.index.kinds import warm_up
+from app.store.index.code_index import warm_up
 from app.store.local import LocalStore
 from benchmarks.corpora import Corpus, random_corpus
 from benchmarks.goals import Goal
@@ -40,7 +40,6 @@ import sys, time
 from pathlib import Path
 start = time.perf_counter()
 import numpy as np
-from app.store.index.kernels import load_kernels
 from app.store.local import LocalStore
 from benchmarks.corpora import LAYERS, random_corpus
 from model.modality import Modality

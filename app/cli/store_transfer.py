@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # `srcid --help` answers without them
     from collections.abc import Iterator
 
     from app.store.base import Item
-    from app.store.reading import Reading
+    from app.store.data_folder import Reading
 
 AT_ONCE = 10_000  # items that are committed together
 FileArgument = Annotated[Path, typer.Argument(help="Ends with .parquet or .jsonl.")]
@@ -69,7 +69,7 @@ def import_(
 @contextmanager
 def _whole_index(settings: Settings) -> "Iterator[Reading]":
     """Yield all items: of a folder as of one moment; of Milvus page by page."""
-    from app.store.reading import Reading, pages, reading
+    from app.store.data_folder import Reading, reading
 
     if settings.store_url is None:
         with reading(settings.data_dir) as found:
@@ -80,4 +80,4 @@ def _whole_index(settings: Settings) -> "Iterator[Reading]":
 
     encoder = Encoder.from_pretrained(settings.checkpoint)
     with open_store(settings, encoder, read_only=True) as store:
-        yield Reading(encoder.fingerprint, len(store), pages(store))
+        yield Reading(encoder.fingerprint, len(store), store.items())

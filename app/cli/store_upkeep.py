@@ -116,7 +116,7 @@ def compact(
     as_json: JsonOption = False,
 ) -> None:
     """Write the database anew without gaps, and a snapshot from which the index opens at once."""
-    from app.store.folder import existing_database
+    from app.store.data_folder import existing_database
     from app.store.local import LocalStore
     from app.upkeep.compact import compact as write_anew
     from model.checkpoint import fingerprint, locate

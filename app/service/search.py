@@ -54,17 +54,8 @@ class Searcher:
                 which nothing is left.
         """
         layers = self.layers(options.layers)
-        hits = self._store.search(
-            query.vectors(layers),
-            layers=layers,
-            targets=self.targets(options.targets),
-            k=options.k,
-            score=options.score,
-            window=options.window,
-            where=options.where,
-            threshold=options.threshold,
-            curves=options.curves,
-        )
+        self.targets(options.targets)
+        hits = self._store.search(query.vectors(layers), options, layers=layers)
         chances = [self._probability(query, hit, options) for hit in hits]
         return SearchResponse(
             fingerprint=self._encoder.fingerprint,

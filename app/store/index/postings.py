@@ -118,7 +118,7 @@ class Postings:
     def _best_of(
         self, symbols: Ints, cosines: Floats, lut: Doubles, search: IndexSearch
     ) -> Candidates:
-        """Return the streams of so many of the first ``symbols`` that the best ``k`` are certain."""
+        """Return the streams of the first ``symbols``, as many as make the best ``k`` certain."""
         sizes = np.cumsum(self._starts[symbols + 1] - self._starts[symbols])
         end = min(int(np.searchsorted(sizes, search.k)) + 1, len(symbols))
         while True:

@@ -1,7 +1,7 @@
-"""The items that pass a filter, remembered: reading all metadata takes longer than the search.
+"""The items that match recent filters. Reading all metadata takes longer than the search.
 
-What is under a key never changes, and a key is never used again. So what passed once passes
-still, only later items are to be asked, and those that were removed are in no index.
+What is stored under a key never changes, and keys are never reused. So cached matches stay valid,
+only later items have to be read, and removed items are in no index.
 """
 
 import threading
@@ -14,35 +14,35 @@ from numpy.typing import NDArray
 from app.schemas.filters import Where
 from app.store.sqlite.views import View
 
-REMEMBERED = 8  # filters: eight bytes for each item that passes
+FILTERS = 8  # in the cache, each with eight bytes per matching item
 
 
-class _Known(NamedTuple):
+class _Matches(NamedTuple):
     history: int
-    added: int  # the highest key that was asked
+    added: int  # the highest key that was read
     keys: NDArray[np.int64]
 
 
-class Filtering:
-    """The filters that were used last. Any thread may ask."""
+class FilterCache:
+    """The last filters that were used. Any thread may call it."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, _Known] = OrderedDict()  # the last used last
+        self._matches: OrderedDict[str, _Matches] = OrderedDict()  # the last used last
         self._lock = threading.Lock()
 
     def passing(self, view: View, where: Where) -> NDArray[np.int64]:
-        """Return the keys, rising, of the items that pass ``where``; of removed ones too."""
+        """Return the increasing keys of the items that match ``where``, removed ones included."""
         name, now = where.model_dump_json(), view.position()
         with self._lock:
-            known = self._known.get(name)
-        if known is None or known.history != now.history or known.added > now.added:
-            known = _Known(now.history, 0, np.empty(0, np.int64))
-        if known.added < now.added:
-            later = view.passing(where, since=known.added)
-            known = _Known(now.history, now.added, np.concatenate([known.keys, later]))
+            matches = self._matches.get(name)
+        if matches is None or matches.history != now.history or matches.added > now.added:
+            matches = _Matches(now.history, 0, np.empty(0, np.int64))
+        if matches.added < now.added:
+            later = view.passing(where, since=matches.added)
+            matches = _Matches(now.history, now.added, np.concatenate([matches.keys, later]))
         with self._lock:
-            self._known[name] = known
-            self._known.move_to_end(name)
-            if len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
-        return known.keys
+            self._matches[name] = matches
+            self._matches.move_to_end(name)
+            if len(self._matches) > FILTERS:
+                self._matches.popitem(last=False)
+        return matches.keys

@@ -23,7 +23,7 @@ from app.indexing.run import Outcome, files_below, files_of_manifest, index_file
 from app.main import open_service
 from app.settings import Settings
 from app.store.base import Item
-from app.store.reading import reading
+from app.store.data_folder import reading
 from model.errors import ConfigError
 from tests.media_maker import colours, make_picture, make_sound, make_video, tone
 from tests.running_server import children_of

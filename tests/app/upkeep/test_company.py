@@ -1,5 +1,6 @@
 """Backups and restores while other processes read and write."""
 
+from app.schemas.search import SearchOptions
 import threading
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def test_a_reader_tells_a_restored_index_that_has_come_as_far_from_the_one_it_kn
 
 
 def scores(store: LocalStore) -> dict[str, float]:
-    hits = store.search(QUERY, layers=(1, 2), targets=[AUDIO], k=99)
+    hits = store.search(QUERY, SearchOptions(targets=[AUDIO], k=99), layers=(1, 2))
     return {hit.item.id: hit.score for hit in hits}
 
 

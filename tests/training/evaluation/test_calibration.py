@@ -1,5 +1,6 @@
 """Fitting what scores mean: curves whose truth is known, scores as the store computes them."""
 
+from app.schemas.search import SearchOptions
 from pathlib import Path
 
 import numpy as np
@@ -66,11 +67,7 @@ def test_scores_are_those_of_the_store(
             streams = {Modality.AUDIO: Stream(codes, 7.0)}
             store.add(Item(str(number), streams, {}, None, ""), replace=False)
         hits = store.search(
-            query[None],
-            layers=layers,
-            targets=[Modality.AUDIO],
-            k=9,
-            score=kind,
+            query[None], SearchOptions(targets=[Modality.AUDIO], k=9, score=kind), layers=layers
         )
     assert {int(hit.item.id): hit.score for hit in hits} == pytest.approx(
         dict(enumerate(expected)), abs=2e-6

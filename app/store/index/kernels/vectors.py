@@ -95,7 +95,7 @@ def window_scores(
 ) -> None:
     """Write to ``out`` ``[R]`` the best cosine of ``width`` consecutive steps, in about float32.
 
-    A stream with a window whose vectors nearly cancel gets infinity: only ``best_cosines`` can score it.
+    If the vectors of a window nearly cancel, it is infinity: only ``best_cosines`` is accurate.
 
     Args:
         codes: ``[R, Q, T]`` the compared rows of the streams.

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from pydantic import JsonValue
 
+from app.schemas.fields import Score
 from app.schemas.filters import Where
 from app.schemas.search import SearchOptions
-from app.store.base import Item, Score, Store, Stream
+from app.store.base import Item, Store, Stream
 from model.encoder import Vocabulary
 from model.modality import Modality
 from tests.contracts.store_cases import (

@@ -61,6 +61,9 @@ class SearchState:
             self.queries.append(QueryState(towards, comparison.lut(towards), shortlist))
 
 
+# Pairs of stream and query that may be good enough: the streams' rows in a tile [P], the queries
+# [P], and the sums [P].
+Passing = tuple[NDArray[np.integer], NDArray[np.integer], Floats]
 # Notes the streams of a block by their means, after the first so many of each chunk.
 Scan = Callable[[SearchState, Block, Sequence[int]], None]
 
@@ -91,24 +94,37 @@ def _scan_for_one(state: SearchState, block: Block, skip: Sequence[int]) -> None
 
 
 def _scan_for_many(state: SearchState, block: Block, skip: Sequence[int]) -> None:
-    scaled = [scaled_lut(query.lut, state.comparison, block.packing) for query in state.queries]
-    lut = np.ascontiguousarray(np.stack([table for table, _ in scaled], axis=-1))  # [Q + 1, L, N]
-    errors = np.array([error for _, error in scaled], np.float32)
+    luts, errors = scaled_luts(state, block)
     columns = state.comparison.columns(block.packing)
-    shortlists = [query.shortlist for query in state.queries]
-    out = np.empty((MANY_TILE, len(shortlists)), np.float32)
-    rows, which = np.empty((2, out.size), np.int32)
-    pending = Pending(shortlists)
-    for number, tile, norms in tiles(block, state, MANY_TILE, skip):
-        chunk = block.chunks[number]
+    out = np.empty((MANY_TILE, len(errors)), np.float32)
+    rows, queries = np.empty((2, out.size), np.int32)
+
+    def find(chunk: Chunk, tile: slice, norms: Norms, least: Floats) -> Passing:
         totals = out[: len(norms)]
-        sums_of_many(chunk.low[:, tile], chunk.high[:, tile], columns, lut, totals)
+        sums_of_many(chunk.low[:, tile], chunk.high[:, tile], columns, luts, totals)
+        count = passing_of_many(totals, norms, least, errors, rows, queries)
+        return rows[:count], queries[:count], totals[rows[:count], queries[:count]]
+
+    note_passing(state, block, skip, MANY_TILE, errors, find)
+
+
+def note_passing(
+    state: SearchState,
+    block: Block,
+    skip: Sequence[int],
+    tile_size: int,
+    errors: Floats,
+    find: Callable[[Chunk, slice, Norms, Floats], Passing],
+) -> None:
+    """Note the pairs of stream and query that ``find`` returns, tile by tile."""
+    shortlists = [query.shortlist for query in state.queries]
+    pending = Pending(shortlists)
+    for number, tile, norms in tiles(block, state, tile_size, skip):
         least = np.array([shortlist.least for shortlist in shortlists], np.float32)
-        count = passing_of_many(totals, norms, least, errors, rows, which)
-        good, queries = rows[:count], which[:count]
-        lower, upper = bounds(totals[good, queries], norms[good], errors[queries])
-        places = np.full(count, len(state.chunks) + number)
-        pending.append(queries, Entries(places, good + tile.start, lower, upper))
+        rows, queries, totals = find(block.chunks[number], tile, norms, least)
+        lower, upper = bounds(totals, norms[rows], errors[queries])
+        places = np.full(len(rows), len(state.chunks) + number)
+        pending.append(queries, Entries(places, rows + tile.start, lower, upper))
     pending.flush()
 
 
@@ -159,6 +175,13 @@ def scaled_lut(lut: Doubles, comparison: Comparison, packing: Packing) -> tuple[
     largest = packing.steps * float(np.abs(table).max(1).sum())
     terms = packing.columns + 8
     return table, float(np.finfo(np.float32).eps) * (terms * largest + 4 * 2**16)
+
+
+def scaled_luts(state: SearchState, block: Block) -> tuple[Floats, Floats]:
+    """Return the tables ``[Q + 1, L, N]`` and errors ``[N]`` of all queries."""
+    pairs = [scaled_lut(query.lut, state.comparison, block.packing) for query in state.queries]
+    luts = np.stack([lut for lut, _ in pairs], axis=-1)
+    return np.ascontiguousarray(luts), np.array([error for _, error in pairs], np.float32)
 
 
 def bounds(sums: Floats | Doubles, norms: Norms, error: float | Floats) -> tuple[Doubles, Doubles]:

@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from app.store.index.blocks import CHUNK, Block, Chunk, Floats, Norms
-from app.store.index.scan import SearchState, bounds, scaled_lut, tiles
-from app.store.index.shortlist import Entries, Pending
+from app.store.index.scan import Passing, SearchState, note_passing, scaled_luts
 
 
 class TorchScan:
@@ -32,22 +31,16 @@ class TorchScan:
     @torch.inference_mode()
     def __call__(self, state: SearchState, block: Block, skip: Sequence[int]) -> None:
         """Note the streams of a block by their means, after the first ``skip`` of each chunk."""
-        scaled = [scaled_lut(query.lut, state.comparison, block.packing) for query in state.queries]
-        table = self._table(state, np.stack([lut for lut, _ in scaled], axis=-1))
-        errors = np.array([error for _, error in scaled], np.float32)
-        shortlists = [query.shortlist for query in state.queries]
-        pending = Pending(shortlists)
-        for number, tile, norms in tiles(block, state, CHUNK, skip):
-            places = self._places(block.chunks[number])[tile]
-            sums = embedding_bag(places, table, mode="sum")  # [R, N]
-            least = np.array([shortlist.least for shortlist in shortlists], np.float32)
-            good = self._passing(sums, norms, least, errors)  # [pairs, 2]
-            totals = sums[good[:, 0], good[:, 1]].cpu().numpy()
-            rows, queries = good.cpu().numpy().T
-            lower, upper = bounds(totals, norms[rows], errors[queries])
-            chunks = np.full(len(rows), len(state.chunks) + number)
-            pending.append(queries, Entries(chunks, rows + tile.start, lower, upper))
-        pending.flush()
+        luts, errors = scaled_luts(state, block)
+        table = self._table(state, luts)
+
+        def find(chunk: Chunk, tile: slice, norms: Norms, least: Floats) -> Passing:
+            sums = embedding_bag(self._places(chunk)[tile], table, mode="sum")  # [R, N]
+            pairs = self._passing(sums, norms, least, errors)  # [P, 2]
+            rows, queries = pairs.cpu().numpy().T
+            return rows, queries, sums[pairs[:, 0], pairs[:, 1]].cpu().numpy()
+
+        note_passing(state, block, skip, CHUNK, errors, find)
 
     def _table(self, state: SearchState, luts: Floats) -> Tensor:
         """Return ``luts`` ``[Q + 1, L, N]`` for all rows, ``[C * L, N]``; 0: not compared."""

@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.errors import IndexMismatch, StoreUnavailable
 from app.store.milvus.rows import MAX_ID_BYTES, MAX_TERMS, MAX_TEXT_BYTES, MilvusRow
@@ -77,36 +77,27 @@ class Collection:
 
     def upsert(self, rows: Sequence[MilvusRow]) -> None:
         """Write rows, replacing those with the same key. Durable on return."""
-        with self._translated():
-            self._client.upsert(self._name, list(rows), timeout=SECONDS)
+        self._call(self._client.upsert, data=list(rows))
 
     def delete(self, key: str) -> None:
         """Delete the row with that key, if any."""
-        with self._translated():
-            self._client.delete(self._name, ids=[key], timeout=SECONDS)
+        self._call(self._client.delete, ids=[key])
 
     def get(self, key: str) -> MilvusRow | None:
         """Return the row with that key, as of the last write of any process."""
-        with self._translated():
-            rows = self._client.get(
-                self._name,
-                ids=[key],
-                output_fields=["item"],
-                timeout=SECONDS,
-                consistency_level="Strong",
-            )
+        rows: list[MilvusRow] = self._call(
+            self._client.get, ids=[key], output_fields=["item"], consistency_level="Strong"
+        )
         return rows[0] if rows else None
 
     def count(self, expression: str = "") -> int:
         """Return the number of rows that match ``expression``; "" counts all, as of now."""
-        with self._translated():
-            rows = self._client.query(
-                self._name,
-                filter=expression,
-                output_fields=["count(*)"],
-                timeout=SECONDS,
-                consistency_level="Session" if expression else "Strong",
-            )
+        rows = self._call(
+            self._client.query,
+            filter=expression,
+            output_fields=["count(*)"],
+            consistency_level="Session" if expression else "Strong",
+        )
         return int(rows[0]["count(*)"])
 
     def rows(self, expression: str = "", *, at_once: int = PAGE) -> Iterator[MilvusRow]:
@@ -116,19 +107,19 @@ class Collection:
             expression: A filter; "" matches all.
             at_once: Rows per response.
         """
-        with self._translated():
-            pages = self._client.query_iterator(
-                self._name,
-                filter=expression,
-                batch_size=at_once,
-                output_fields=["item"],
-                timeout=SECONDS,
-            )
-        try:
-            while page := self._next(pages.next):
+        pages = self._call(
+            self._client.query_iterator,
+            filter=expression,
+            batch_size=at_once,
+            output_fields=["item"],
+        )
+        with closing(pages):
+            while True:
+                with self._translated():
+                    page = pages.next()
+                if not page:
+                    return
                 yield from page
-        finally:
-            pages.close()
 
     def page(self, after: str, *, limit: int) -> list[MilvusRow]:
         """Return at most ``limit`` rows by key, starting with the first key > ``after``."""
@@ -143,17 +134,15 @@ class Collection:
             expression: A filter; "" matches all.
             limit: Most rows, at most ``MOST_HITS``.
         """
-        with self._translated():
-            (results,) = self._client.search(
-                self._name,
-                data=[weights],
-                anns_field="codes",
-                filter=expression,
-                limit=limit,
-                output_fields=["item"],
-                timeout=SECONDS,
-                consistency_level="Session",
-            )
+        (results,) = self._call(
+            self._client.search,
+            data=[weights],
+            anns_field="codes",
+            filter=expression,
+            limit=limit,
+            output_fields=["item"],
+            consistency_level="Session",
+        )
         return [Match(hit["entity"], float(hit["distance"])) for hit in results]
 
     def close(self) -> None:
@@ -214,9 +203,9 @@ class Collection:
         self._client.create_index(self._name, indexes, sync=False)  # no rows: no need to wait
         self._client.load_collection(self._name)
 
-    def _next(self, page: Callable[[], list[MilvusRow]]) -> list[MilvusRow]:
+    def _call(self, method: Callable[..., Any], **options: object) -> Any:
         with self._translated():
-            return page()
+            return method(self._name, timeout=SECONDS, **options)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

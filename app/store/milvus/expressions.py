@@ -5,6 +5,7 @@ items than the filter, never fewer, and results are checked again with ``passes`
 """
 
 import json
+import operator
 from collections.abc import Iterable, Mapping
 
 from pydantic import JsonValue
@@ -12,6 +13,7 @@ from pydantic import JsonValue
 from app.schemas.filters import AnyOf, Condition, Prefix, Range, Scalar, Where
 
 OPERATORS = {"gte": ">=", "gt": ">", "lte": "<=", "lt": "<"}
+COMPARE = {"gte": operator.ge, "gt": operator.gt, "lte": operator.le, "lt": operator.lt}
 LARGEST_EXACT = 2**53  # larger integers are rounded by a float64
 
 
@@ -122,13 +124,7 @@ def _is_between(value: JsonValue, condition: Range) -> bool:
     bounds = condition.bounds
     if _type(value) is not _type(next(iter(bounds.values()))):
         return False
-    is_within = {
-        "gte": lambda bound: value >= bound,
-        "gt": lambda bound: value > bound,
-        "lte": lambda bound: value <= bound,
-        "lt": lambda bound: value < bound,
-    }
-    return all(is_within[name](bound) for name, bound in bounds.items())
+    return all(COMPARE[name](value, bound) for name, bound in bounds.items())
 
 
 def _type(value: JsonValue) -> type:

@@ -1,12 +1,12 @@
 """Backups and restores while other processes read and write."""
 
-from app.schemas.search import SearchOptions
 import threading
 from pathlib import Path
 
 import pytest
 
 from app.errors import StoreUnavailable
+from app.schemas.search import SearchOptions
 from app.store.local import LocalStore
 from app.upkeep.backup import back_up, restore
 from tests.app.store.processes import AUDIO, QUERY, is_whole, make_item, open_store

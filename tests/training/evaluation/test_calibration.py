@@ -1,12 +1,12 @@
 """Fitting what scores mean: curves whose truth is known, scores as the store computes them."""
 
-from app.schemas.search import SearchOptions
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from app.schemas.search import SearchOptions
 from app.store.base import Item, Stream
 from app.store.local import LocalStore
 from model.encoder import Encoder, vocabulary_of

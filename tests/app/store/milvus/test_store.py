@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from app.errors import StoreLimit, StoreUnavailable, TooLarge
+from app.schemas.fields import Score
 from app.schemas.filters import Where
 from app.schemas.search import SearchOptions
-from app.store.base import Hit, Item, Score, Store, Stream
+from app.store.base import Hit, Item, Store, Stream
 from app.store.local import LocalStore
 from app.store.milvus import explorer, search
 from app.store.milvus.collection import Address

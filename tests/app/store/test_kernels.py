@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from app.store.index.blocks import Packing
 from app.store.index.comparison import Comparison
-from app.store.index.kernels import jit
+from app.store.index.kernels.jit import jit
 from app.store.index.kernels.lists import first_listed, grouped, partial_means
 from app.store.index.kernels.scans import passing, passing_of_many, sums, sums_of_many
 from app.store.index.kernels.vectors import best_cosines, lengths, window_scores

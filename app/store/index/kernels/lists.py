@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.store.index.blocks import Floats, Ints, Norms
-from app.store.index.kernels import jit
+from app.store.index.kernels.jit import jit
 
 
 @jit

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.store.index.blocks import Bytes, Floats, Ints, Norms, Packed
-from app.store.index.kernels import jit
+from app.store.index.kernels.jit import jit
 
 TILE = 2048  # streams whose sums fit into the first-level cache
 ROWS_OF_MANY = 256  # streams whose codes do

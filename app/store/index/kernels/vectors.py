@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.store.index.blocks import CodeArray, Doubles, Floats, Ints
-from app.store.index.kernels import jit
+from app.store.index.kernels.jit import jit
 
 
 @jit

@@ -6,14 +6,20 @@ items than the filter, never fewer, and results are checked again with ``passes`
 
 import json
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from pydantic import JsonValue
 
 from app.schemas.filters import AnyOf, Condition, Prefix, Range, Scalar, Where
 
 OPERATORS = {"gte": ">=", "gt": ">", "lte": "<=", "lt": "<"}
-COMPARE = {"gte": operator.ge, "gt": operator.gt, "lte": operator.le, "lt": operator.lt}
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "gte": operator.ge,
+    "gt": operator.gt,
+    "lte": operator.le,
+    "lt": operator.lt,
+}
 LARGEST_EXACT = 2**53  # larger integers are rounded by a float64
 
 

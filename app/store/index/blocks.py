@@ -148,10 +148,11 @@ class Block:
         """Remove the stream with that key; return whether it existed."""
         for place, chunk in enumerate(self.chunks):
             row = int(np.searchsorted(chunk.keys[: chunk.count], key))
-            if row == chunk.count or chunk.keys[row] != key or not chunk.alive[row]:
+            norms = list(chunk.norms.values())
+            if row == chunk.count or chunk.keys[row] != key or not norms[0][row]:
                 continue
-            for norms in chunk.norms.values():
-                norms[row] = 0
+            for norms_of_layers in norms:
+                norms_of_layers[row] = 0
             if 2 * chunk.num_alive < chunk.count:
                 self._compact(place)
             return True

@@ -130,3 +130,15 @@ def test_a_full_chunk_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) ->
         index.add(np.array([key]), STREAMS[key - 1 : key])
     assert [chunk.count for chunk in index.blocks[4].chunks] == [70, 30]
     assert [ask(index, STREAMS[row], (1, 2))[0] for row in (0, 69, 70, 99)] == [1, 70, 71, 100]
+
+
+def test_what_a_snapshot_is_written_from_does_not_change_with_the_index() -> None:
+    """It is written while others search and change the index, and its digest must fit."""
+    index = CodeIndex(VOCABULARY)
+    index.add(np.arange(1, FIRST), STREAMS[1:FIRST])
+    (block,) = snapshot_blocks({Modality.AUDIO: index})
+    before = [array.copy() for array in block.arrays]
+    index.remove(5)
+    index.add(np.array([FIRST, FIRST + 1]), STREAMS[:2])
+    for array, expected in zip(block.arrays, before, strict=True):
+        np.testing.assert_array_equal(array, expected)

@@ -46,6 +46,8 @@ def restored(index: CodeIndex, keys: list[int], tmp_path: Path) -> CodeIndex:
     other = CodeIndex(VOCABULARY)
     for block in read.blocks:
         restore(other, block)
+    (chunk,) = other.blocks[4].chunks
+    assert chunk.count == chunk.num_alive  # the file has no room for what was removed
     return other
 
 

@@ -37,9 +37,6 @@ from app.service.media_folder import MediaFolder
 from app.service.service import RetrievalService
 from app.settings import Settings
 from app.store.base import Store
-from app.store.local import LocalStore
-from app.store.milvus.collection import Address
-from app.store.milvus.store import MilvusStore
 from app.telemetry.engine_observer import EngineObserver
 from app.telemetry.metrics import Metrics
 from app.telemetry.tracing import trace
@@ -87,6 +84,8 @@ def open_store(settings: Settings, encoder: Encoder, *, read_only: bool = False)
             opened.
     """
     if settings.store_url is None:
+        from app.store.local import LocalStore  # loads numba, which encoding does not need
+
         return LocalStore(
             settings.data_dir,
             encoder.vocabulary,
@@ -95,6 +94,9 @@ def open_store(settings: Settings, encoder: Encoder, *, read_only: bool = False)
             index=settings.index,
             device=str(encoder.device),
         )
+    from app.store.milvus.collection import Address
+    from app.store.milvus.store import MilvusStore
+
     token = settings.store_token.get_secret_value() if settings.store_token else None
     address = Address(settings.store_url, settings.store_collection, token)
     return MilvusStore(

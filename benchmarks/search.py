@@ -18,7 +18,7 @@ import torch
 import typer
 
 from app.store.index.code_index import CodeIndex
-from app.store.index.kernels import load_kernels
+from app.store.index.scan import IndexSearch
 from benchmarks.corpora import LAYERS, Corpus, random_corpus, real_corpus, topical_corpus
 from benchmarks.goals import Goal
 from benchmarks.search_ways import (
@@ -111,9 +111,9 @@ def made_queries(corpus: Corpus, count: int) -> Vectors:
 
 def nearest(corpus: Corpus, asked: Vectors) -> list[Keys]:
     """Return for each query the keys of the best ten and of what ties with the last."""
-    index = CodeIndex(corpus.vocabulary, kernels=load_kernels())
+    index = CodeIndex(corpus.vocabulary)
     index.add(np.arange(1, len(corpus.codes) + 1), corpus.codes)
-    return [index.search(own, layers=LAYERS, k=K).keys for own in asked]
+    return [index.search(IndexSearch(query[None], LAYERS, K))[0].keys for query in asked]
 
 
 def recall(keys: Keys, best: Keys) -> float:

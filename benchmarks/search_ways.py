@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.store.index.code_index import CodeIndex
-from app.store.index.kernels import load_kernels
+from app.store.index.float_index import BREADTH
+from app.store.index.kernels.vectors import best_cosines
 from app.store.index.pq import pq_index, pq_query
-from app.store.index.snapshots import Snapshot, Snapshots, parts_of
-from app.store.index.vector_index import BREADTH
+from app.store.index.scan import IndexSearch
+from app.store.index.snapshots import Snapshot, Snapshots, snapshot_blocks
 from app.store.sqlite.views import Position
 from benchmarks.corpora import LAYERS, STEPS, Corpus
 from model.modality import Modality
@@ -66,8 +67,7 @@ class Stopwatch:
 def code_ways(corpus: Corpus, asked: Vectors) -> list[Way]:
     """Return the searches over codes."""
     exact, likely = (
-        CodeIndex(corpus.vocabulary, kernels=load_kernels(), is_approximate=own, postings_from=1)
-        for own in (False, True)
+        CodeIndex(corpus.vocabulary, is_approximate=own, postings_from=1) for own in (False, True)
     )
     count = len(corpus.codes)
     keys, built, listed = np.arange(1, count + 1), Stopwatch(), Stopwatch()
@@ -76,44 +76,52 @@ def code_ways(corpus: Corpus, asked: Vectors) -> list[Way]:
     with built.running():
         exact.add(keys, corpus.codes)
     likely.blocks = exact.blocks
-    likely.search(asked[0], layers=LAYERS, k=K)  # compiles
+    first = IndexSearch(asked[:1], LAYERS, K)
+    likely.search(first)  # compiles
     likely._postings.clear()
     with listed.running():
-        likely.search(asked[0], layers=LAYERS, k=K)
+        likely.search(first)
     (postings,) = likely._postings.values()
     scanned, disk = exact.nbytes / count, _bytes_of_snapshot(exact) / count
     beside = scanned + postings.nbytes / count
     both = count / (built.seconds + listed.seconds)
+
+    def one(index: CodeIndex, width: int | None = None) -> Callable[[int], Keys]:
+        return lambda n: index.search(IndexSearch(asked[n : n + 1], LAYERS, K, width))[0].keys
+
+    def many(index: CodeIndex, width: int | None = None) -> Callable[[], object]:
+        return lambda: index.search(IndexSearch(asked[:MANY], LAYERS, K, width))
+
     return [
         Way(
             SCAN,
             scanned,
             disk,
             count / built.seconds,
-            lambda n: exact.search(asked[n], layers=LAYERS, k=K).keys,
-            lambda: exact.search_many(asked[:MANY], layers=LAYERS, k=K),
+            one(exact),
+            many(exact),
         ),
         Way(
             POSTINGS,
             beside,
             disk,
             both,
-            lambda n: likely.search(asked[n], layers=LAYERS, k=K).keys,
+            one(likely),
         ),
         Way(
             BEST_SECOND,
             beside,
             disk,
             both,
-            lambda n: exact.search(asked[n], layers=LAYERS, k=K, width=1).keys,
-            lambda: exact.search_many(asked[:MANY], layers=LAYERS, k=K, width=1),
+            one(exact, 1),
+            many(exact, 1),
         ),
         Way(
             "codes: best three seconds",
             scanned,
             disk,
             count / built.seconds,
-            lambda n: exact.search(asked[n], layers=LAYERS, k=K, width=3).keys,
+            one(exact, 3),
         ),
     ]
 
@@ -203,13 +211,13 @@ def _way(
 
 def _reranked(way: Way, index: faiss.Index, corpus: Corpus, asked: Vectors) -> Way:
     """Return the search of an index with the best of what it finds by their codes."""
-    comparison = CodeIndex(corpus.vocabulary, kernels=load_kernels()).comparison(LAYERS)
-    kernels, codes_each = load_kernels(), corpus.codes[0].size * 9 / 8
+    comparison = CodeIndex(corpus.vocabulary).comparison(LAYERS)
+    codes_each = corpus.codes[0].size * 9 / 8
 
     def find(n: int) -> Keys:
         rows = index.search(asked[n : n + 1], RERANKED)[1][0]
         towards, which = comparison.towards(asked[n])[None], np.zeros(len(rows), np.int64)
-        scores = kernels.exact(
+        scores = best_cosines(
             corpus.codes[rows], comparison.tables, comparison.parts, towards, which, STEPS
         )
         return rows[np.argsort(-scores)[:K]] + 1
@@ -220,6 +228,6 @@ def _reranked(way: Way, index: faiss.Index, corpus: Corpus, asked: Vectors) -> W
 
 def _bytes_of_snapshot(index: CodeIndex) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        parts = parts_of({Modality.AUDIO: index})
-        Snapshots(Path(folder), fingerprint="").write(Snapshot(Position(0, 0, 0), parts))
+        blocks = snapshot_blocks({Modality.AUDIO: index})
+        Snapshots(Path(folder), fingerprint="").write(Snapshot(Position(0, 0, 0), blocks))
         return sum(path.stat().st_size for path in Path(folder).iterdir())

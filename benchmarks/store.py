@@ -23,7 +23,7 @@ import numpy as np
 import typer
 
 from app.store.base import Item, Stream
-from app.store.index.kinds import warm_up
+from app.store.index.code_index import warm_up
 from app.store.local import LocalStore
 from benchmarks.corpora import Corpus, random_corpus
 from benchmarks.goals import Goal
@@ -40,17 +40,16 @@ import sys, time
 from pathlib import Path
 start = time.perf_counter()
 import numpy as np
-from app.store.index.kernels import load_kernels
+from app.schemas.search import SearchOptions
 from app.store.local import LocalStore
 from benchmarks.corpora import LAYERS, random_corpus
 from model.modality import Modality
 corpus = random_corpus(1)
-load_kernels()
 loaded, used = time.perf_counter(), time.process_time()
 store = LocalStore(Path(sys.argv[1]), corpus.vocabulary, fingerprint="aa", read_only=True)
 opened, spent = time.perf_counter(), time.process_time() - used
 query = corpus.vocabulary.pooled(corpus.codes[0].astype(np.int16), LAYERS)[None]
-store.search(query, layers=LAYERS, targets=[Modality.AUDIO], k=10)
+store.search(query, SearchOptions(targets=[Modality.AUDIO]), layers=LAYERS)
 print(opened - loaded, spent, time.perf_counter() - opened)
 store.close()
 """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # not loaded by `srcid --help`
     from collections.abc import Iterator
 
     from app.store.base import Item
-    from app.store.reading import Reading
+    from app.store.data_folder import Reading
 
 MAX_COMMIT = 10_000  # items that an import commits together
 DAMAGED = 1  # exit code
@@ -180,7 +180,7 @@ def compact(
     as_json: JsonOption = False,
 ) -> None:
     """Rewrite the database without gaps, and write a snapshot that opens quickly."""
-    from app.store.folder import existing_database
+    from app.store.data_folder import existing_database
     from app.store.local import LocalStore
     from app.upkeep.compact import compact as write_anew
     from model.checkpoint import fingerprint, locate
@@ -202,7 +202,7 @@ def compact(
 @contextmanager
 def _whole_index(settings: Settings) -> "Iterator[Reading]":
     """Yield all items: a snapshot of a folder; of Milvus page by page."""
-    from app.store.reading import Reading, reading
+    from app.store.data_folder import Reading, reading
 
     if settings.store_url is None:
         with reading(settings.data_dir) as snapshot:

@@ -46,17 +46,7 @@ class Searcher:
             InvalidRequest: The checkpoint lacks a layer, or nothing is left of the query.
         """
         layers = self.layers(options.layers)
-        hits = self._items.store.search(
-            query.vectors(layers),
-            layers=layers,
-            targets=options.targets or self._encoder.modalities,
-            k=options.k,
-            score=options.score,
-            window=options.window,
-            where=options.where,
-            threshold=options.threshold,
-            curves=options.curves,
-        )
+        hits = self._items.store.search(query.vectors(layers), options, layers=layers)
         probabilities = [self._probability(query, hit, options) for hit in hits]
         return SearchResponse(
             fingerprint=self._encoder.fingerprint,

@@ -1,24 +1,27 @@
-"""What every store is: items kept durably, their streams found by likeness.
+"""The interface of every store: durable items, and search over their streams.
 
-Shape letters: C code rows, T steps, N query vectors, D hidden dim, K layers that are compared.
+Shape letters: C code rows, T steps, N query vectors, D hidden dim, K compared layers.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from app.schemas.filters import Where
+from app.errors import InvalidRequest
+from app.schemas.search import SearchOptions
 from model.modality import Modality
 
-Score = Literal["mean", "max", "window"]
+if TYPE_CHECKING:  # which loads torch: exporting and importing items needs none
+    from model.encoder import Vocabulary
+
 PAGE = 500  # items that ``Store.items`` reads at once
-ANY_CODE = -1  # in a pattern: whatever code stands there
-PLACES = {modality: place for place, modality in enumerate(Modality)}  # what orders equal scores
+ANY_CODE = -1  # in a pattern: matches every code
+PLACES = {modality: place for place, modality in enumerate(Modality)}  # the order of equal scores
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Item:
-    """What is kept under an id. The codes are the truth; all that is searched derives of them."""
+    """What is stored under an id. Every index is derived from its codes."""
 
     id: str
     streams: Mapping[Modality, Stream]
@@ -42,21 +45,21 @@ class Item:
 
 @dataclass(frozen=True)
 class Hit:
-    """One stream of one item, found."""
+    """One stream of one item, as a search returns it."""
 
     item: Item
     modality: Modality
     score: float  # cosine in [-1, 1], to six decimals
-    # The step most like the query; of "window", the first of the window that is. None where the
-    # stream has no time: a picture or a sentence.
+    # The step most similar to the query; with ``score="window"``, the first step of the most
+    # similar window. None for streams without time: pictures and sentences.
     best_second: int | None
-    curve: NDArray[np.float32] | None  # [T] cosine of each step with the query; where asked for
-    query: int = 0  # which of the queries the stream is most like
+    curve: NDArray[np.float32] | None  # [T] cosine of each step with the query, on request
+    query: int = 0  # the most similar of the queries
 
 
 @dataclass(frozen=True)
 class Occurrence:
-    """Where something stands in an item."""
+    """One place in an item."""
 
     item: Item
     modality: Modality
@@ -73,7 +76,7 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class Companion:
-    """A code of another row, and how often it stands at the same step."""
+    """A code of another row, and how often it shares a step with the code in question."""
 
     row: int
     code: int
@@ -82,10 +85,10 @@ class Companion:
 
 @dataclass(frozen=True)
 class CodeCard:
-    """What the items say about the meaning of one code."""
+    """How one code is used in the stored items."""
 
-    counts: Mapping[Modality, int]  # the steps that have it
-    best: list[Occurrence]  # by modality, in each the streams most like the code first
+    counts: Mapping[Modality, int]  # the number of steps with the code
+    best: list[Occurrence]  # by modality; within each, the streams most similar to the code first
     companions: list[Companion]  # the most frequent first
 
 
@@ -94,90 +97,72 @@ class Store(ABC):
 
     ``with store:`` closes it at the end.
 
-    What ``add`` and ``delete`` have returned from survives a crash of the process and of the
-    machine. A reader sees an item whole, as it was before or after a change, never half.
+    Changes survive a crash of the process or machine once ``add`` or ``delete`` has returned.
+    Readers see an item as it was before or after a change, never half of it.
     """
 
     def add(self, item: Item, *, replace: bool) -> None:
-        """Keep ``item``; where its id exists, replace all that was kept under it.
+        """Store ``item``; if its id exists, replace everything under that id.
 
         Raises:
             ItemExists: The id exists and ``replace`` is false; nothing has changed.
-            StoreUnavailable: It could not be written; nothing has changed.
+            StoreUnavailable: The write failed; nothing has changed.
         """
         self.add_many([item], replace=replace)
 
     @abstractmethod
     def add_many(self, items: Sequence[Item], *, replace: bool) -> None:
-        """Keep all ``items`` or none, at once: the way to add many of them.
+        """Store all ``items`` or none, in one write: the fast way to add many.
 
-        Of items with the same id the last is kept, where ``replace`` is true.
+        With ``replace``, the last of several items with the same id is stored.
 
         Raises:
             ItemExists: An id exists, or comes twice, and ``replace`` is false; nothing has
                 changed.
-            StoreUnavailable: They could not be written; nothing has changed.
+            StoreUnavailable: The write failed; nothing has changed.
         """
 
     @abstractmethod
     def get(self, item_id: str) -> Item | None:
-        """Return the item of that id, or None."""
+        """Return the item with that id, or None."""
 
     @abstractmethod
     def page(self, *, after: str, limit: int) -> list[Item]:
-        """Return at most ``limit`` items, by id, from the first whose id is above ``after``."""
+        """Return at most ``limit`` items, ordered by id, starting with the first id > ``after``."""
 
     def items(self, *, after: str = "") -> Iterator[Item]:
-        """Yield all items by id, starting behind ``after``, each as it is when its page is read."""
+        """Yield all items with an id > ``after``, by id, each as of when its page is read."""
         while page := self.page(after=after, limit=PAGE):
             yield from page
             after = page[-1].id
 
     @abstractmethod
     def delete(self, item_id: str) -> bool:
-        """Remove the item of that id; return whether there was one."""
+        """Delete the item with that id; return whether it existed."""
 
     @abstractmethod
     def search(
-        self,
-        queries: NDArray[np.float32],
-        *,
-        layers: Sequence[int],
-        targets: Sequence[Modality],
-        k: int,
-        score: Score = "mean",
-        window: int = 3,
-        where: Where | None = None,
-        threshold: float | None = None,
-        curves: bool = False,
+        self, queries: NDArray[np.float32], options: SearchOptions, *, layers: Sequence[int]
     ) -> list[Hit]:
-        """Return the ``k`` streams most like any of the queries, best first, equal ones by id.
+        """Return the ``k`` streams most similar to any query, best first, equal scores by id.
 
         Args:
             queries: ``[N, K * D]`` pooled vectors (``Vocabulary.pooled`` with ``layers``). A
-                stream's score is its cosine with the query that it is most like.
-            layers: The layers that are compared.
-            targets: The modalities whose streams are searched.
-            k: Most hits.
-            score: What of a stream is compared: the mean of its steps, the step that is most
-                like the query, or the mean of the ``window`` steps in a row that are.
-            window: Steps of a window, at least one; a shorter stream is one window.
-            where: Which items are searched; all of them by default.
-            threshold: The least score of a hit.
-            curves: Whether each hit comes with its curve.
+                stream's score is its cosine with the most similar query.
+            options: ``targets`` (None: every modality), ``k``, ``width``, ``least_score``,
+                ``where`` and ``curves`` apply here; the others have been used to make the queries.
+            layers: The compared layers.
         """
 
     @abstractmethod
     def occurrences(
         self, pattern: NDArray[np.int16], *, targets: Sequence[Modality], k: int
     ) -> list[Occurrence]:
-        """Return the first ``k`` places where codes follow one another, by id, modality, step.
-
-        Codes are compared within a modality: what the same code means in another is not asked.
+        """Return the first ``k`` places with a sequence of codes, by id, modality and step.
 
         Args:
-            pattern: ``[C, n]`` the codes of ``n`` steps in a row; ``ANY_CODE`` fits all.
-            targets: The modalities whose streams are looked through.
+            pattern: ``[C, n]`` the codes of ``n`` consecutive steps; ``ANY_CODE`` matches all.
+            targets: The modalities to search.
             k: Most places.
 
         Raises:
@@ -186,14 +171,14 @@ class Store(ABC):
 
     @abstractmethod
     def duplicates(self, item_id: str) -> list[Duplicate]:
-        """Return the streams of other items with the codes of one of this item's streams, by id.
+        """Return other items' streams with the same codes and modality as this item's, by id.
 
-        Only streams of the same modality are compared. Empty where there is no such item.
+        Empty if there is no such item.
         """
 
     @abstractmethod
     def card(self, row: int, code: int, *, k: int) -> CodeCard:
-        """Return what one code stands for.
+        """Return how one code is used.
 
         Args:
             row: The row of the codes, from 0.
@@ -210,10 +195,54 @@ class Store(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Release what the store holds; it cannot be used afterwards."""
+        """Release all resources; the store cannot be used afterwards."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def check_streams(vocabulary: "Vocabulary", items: Sequence[Item]) -> None:
+    """Check that the codes of items belong to the vocabulary.
+
+    Raises:
+        IndexError: They do not.
+    """
+    rows, size = vocabulary.tables.shape[:2]
+    streams = [stream.codes for item in items for stream in item.streams.values()]
+    if not streams:
+        return
+    codes = np.concatenate([stream.ravel() for stream in streams])  # much faster than one by one
+    is_valid = codes.size and codes.min() >= 0 and codes.max() < size
+    if not is_valid or any(len(stream) != rows or not stream.size for stream in streams):
+        raise IndexError(f"streams must have {rows} rows of codes below {size}: {streams}")
+
+
+def check_pattern(vocabulary: "Vocabulary", pattern: NDArray[np.integer]) -> None:
+    """Check that a pattern ``[C, n]`` can be searched.
+
+    Raises:
+        InvalidRequest: It has another number of rows, or names no code.
+    """
+    rows = len(vocabulary.tables)
+    if pattern.shape[0] != rows or (pattern == ANY_CODE).all():
+        raise InvalidRequest(
+            f"the pattern has {pattern.shape[0]} rows of {pattern.shape[1]} codes: give "
+            f"{rows} rows, one a row of the codes, with at least one code that is not "
+            f"{ANY_CODE} (any)"
+        )
+
+
+def check_code(vocabulary: "Vocabulary", row: int, code: int) -> None:
+    """Check that the vocabulary has a code.
+
+    Raises:
+        InvalidRequest: It has no such row or code.
+    """
+    rows, size = vocabulary.tables.shape[:2]
+    if not (0 <= row < rows and 0 <= code < size):
+        raise InvalidRequest(
+            f"row {row} has no code {code}: there are {rows} rows, from 0, of {size} codes"
+        )

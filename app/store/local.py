@@ -1,13 +1,14 @@
-"""A store in one folder: items in SQLite, search in memory by indexes that follow the items."""
+"""A store in one folder: items in SQLite, and in-memory indexes in sync with them."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.schemas.filters import Where
+from app.schemas.search import SearchOptions
 from app.settings import IndexKind
 from app.store.base import (
     PLACES,
@@ -16,37 +17,52 @@ from app.store.base import (
     Hit,
     Item,
     Occurrence,
-    Score,
     Store,
+    check_code,
+    check_pattern,
+    check_streams,
 )
-from app.store.checks import check_code, check_pattern, check_streams
-from app.store.filtering import Filtering
-from app.store.folder import become_writer, database_path, existing_database
-from app.store.hits import HitMaker, compared_width, in_order
-from app.store.index.kinds import make_index, warm_up
-from app.store.index.patterns import companions, equals, findings, longest_run, places
+from app.store.cosine import HitMaker
+from app.store.data_folder import become_writer, database_path, existing_database
+from app.store.index.code_index import CodeIndex, warm_up
+from app.store.index.float_index import FloatIndex
+from app.store.index.patterns import code_usage, companions, find_equal, find_pattern, longest_run
+from app.store.index.scan import IndexSearch, scan_means
 from app.store.index.snapshots import Snapshots
-from app.store.index.sync import FollowingIndexes, Indexes
-from app.store.nearest import Nearest, joined
+from app.store.index.sync import Indexes, IndexSync
+from app.store.index.torch_scan import TorchScan
 from app.store.sqlite.database import ItemDatabase
+from app.store.sqlite.filter_cache import FilterCache
 from app.store.sqlite.schema import STREAMS_EACH
 from app.store.sqlite.views import View
 from model.encoder import Vocabulary
 from model.modality import Modality
 
-WORTH_SAVING = 1000  # streams that have changed, when the store is closed
-FOLLOW_AFTER = 10_000  # items: the search after them is not to wait for all of them
+SAVE_AT_CLOSE = 1000  # changed streams that are worth a snapshot when the store closes
+SYNC_AFTER = 10_000  # written items: the next search should not wait for all of them
+
+
+class Nearest(NamedTuple):
+    """The streams of an answer, in no order."""
+
+    keys: NDArray[np.int64]  # [R]
+    scores: NDArray[np.float64]  # [R]
+    queries: NDArray[np.int64]  # [R] the query that each stream is most similar to
+
+    def only(self, rows: NDArray[np.integer | np.bool_]) -> Self:
+        """Return some of the streams."""
+        return type(self)(self.keys[rows], self.scores[rows], self.queries[rows])
 
 
 class LocalStore(Store):
     """Items in ``folder``, with an index of the codes of each modality.
 
-    One process writes, any number read beside it; each sees what has been committed.
+    One process writes and any number read beside it; each sees what has been committed.
 
     Args:
-        folder: Made where it is missing, unless ``read_only``.
-        vocabulary: What the codes stand for.
-        fingerprint: The checkpoint that ``vocabulary`` is of.
+        folder: Created if missing, unless ``read_only``.
+        vocabulary: The vectors of the codes.
+        fingerprint: The checkpoint of ``vocabulary``.
         read_only: Only search, beside another process that may write.
         index: How streams are searched.
         device: Where codes are scanned: cpu, or a GPU as torch names it.
@@ -67,34 +83,34 @@ class LocalStore(Store):
         device: str = "cpu",
     ) -> None:
         self._vocabulary = vocabulary
-        self._filtering = Filtering()
-        self._written = 0  # items since the indexes have followed, roughly
-        with ExitStack() as opened:
+        self._filters = FilterCache()
+        self._unsynced = 0  # items written since the last sync, roughly
+        with ExitStack() as resources:
             if not read_only:
-                opened.enter_context(closing(become_writer(folder)))
+                resources.enter_context(closing(become_writer(folder)))
             path = existing_database(folder) if read_only else database_path(folder)
             self._items = ItemDatabase(path, fingerprint=fingerprint, read_only=read_only)
-            opened.enter_context(closing(self._items))
-            self._indexes = FollowingIndexes(
+            resources.enter_context(closing(self._items))
+            self._indexes = IndexSync(
                 self._items,
                 lambda: make_index(index, vocabulary, device=device),
                 Snapshots(folder / "snapshots", fingerprint=fingerprint),
             )
-            self._indexes.follow()
+            self._indexes.sync()
             if not read_only:
-                self._indexes.save_in_time()
-                opened.callback(self._indexes.save, least=WORTH_SAVING)
+                self._indexes.save_if_worthwhile()
+                resources.callback(self._indexes.save, least=SAVE_AT_CLOSE)
                 warm_up(vocabulary)
-            self._opened = opened.pop_all()
+            self._resources = resources.pop_all()
 
     def add_many(self, items: Sequence[Item], *, replace: bool) -> None:
-        """Keep all ``items`` or none; see ``Store.add_many``."""
+        """Store all ``items`` or none; see ``Store.add_many``."""
         check_streams(self._vocabulary, items)
         self._items.put_all(items, replace=replace)
-        self._changed(len(items))
+        self._count_changes(len(items))
 
     def get(self, item_id: str) -> Item | None:
-        """Return the item of that id, or None."""
+        """Return the item with that id, or None."""
         with self._items.view() as view:
             return view.get(item_id)
 
@@ -104,55 +120,35 @@ class LocalStore(Store):
             return view.page(after=after, limit=limit)
 
     def delete(self, item_id: str) -> bool:
-        """Remove the item of that id; return whether there was one."""
-        was_there = self._items.delete(item_id)
-        self._changed(1)
-        return was_there
+        """Delete the item with that id; return whether it existed."""
+        existed = self._items.delete(item_id)
+        self._count_changes(1)
+        return existed
 
     def search(
-        self,
-        queries: NDArray[np.float32],
-        *,
-        layers: Sequence[int],
-        targets: Sequence[Modality],
-        k: int,
-        score: Score = "mean",
-        window: int = 3,
-        where: Where | None = None,
-        threshold: float | None = None,
-        curves: bool = False,
+        self, queries: NDArray[np.float32], options: SearchOptions, *, layers: Sequence[int]
     ) -> list[Hit]:
         """Return the nearest streams; see ``Store.search``."""
-        width = compared_width(score, window)
         with self._indexes.reading() as (view, indexes):
-            near = self._nearest(
-                view,
-                indexes,
-                queries,
-                layers=layers,
-                targets=targets,
-                k=k,
-                width=width,
-                least=-1.0 if threshold is None else threshold,
-                where=where,
-            )
-            stored = view.of_streams(near.keys.tolist())
-        make = HitMaker(self._vocabulary, queries, layers=layers, width=width, curves=curves)
-        return in_order(
-            make.hit(stored[key].item, stored[key].keys[key], value, number)
-            for key, value, number in zip(*(column.tolist() for column in near), strict=True)
+            nearest = self._nearest(view, indexes, queries, options, tuple(layers))
+            stored = view.of_streams(nearest.keys.tolist())
+        maker = HitMaker(self._vocabulary, queries, options, layers)
+        hits = [
+            maker.hit(stored[key].item, stored[key].keys[key], score, number)
+            for key, score, number in zip(*(column.tolist() for column in nearest), strict=True)
             if key in stored
-        )
+        ]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.item.id, PLACES[hit.modality]))
 
     def occurrences(
         self, pattern: NDArray[np.int16], *, targets: Sequence[Modality], k: int
     ) -> list[Occurrence]:
-        """Return where a pattern of codes stands; see ``Store.occurrences``."""
+        """Return where a pattern of codes occurs; see ``Store.occurrences``."""
         check_pattern(self._vocabulary, pattern)
         with self._indexes.reading() as (view, indexes):
-            found = [places(indexes[m], pattern) for m in dict.fromkeys(targets)]
-            keys = np.concatenate([own.keys for own in found])
-            steps = np.concatenate([own.steps for own in found])
+            matches = [find_pattern(indexes[modality], pattern) for modality in set(targets)]
+            keys = np.concatenate([match.keys for match in matches])
+            steps = np.concatenate([match.steps for match in matches])
             first = view.first(np.unique(keys), limit=k)
             stored = view.of_streams(first)
         return [
@@ -166,107 +162,113 @@ class LocalStore(Store):
         """Return the streams with the same codes; see ``Store.duplicates``."""
         with self._indexes.reading() as (view, indexes):
             item = view.get(item_id)
-            streams = item.streams if item else {}
-            keys = [key for m, own in streams.items() for key in equals(indexes[m], own.codes)]
+            streams = item.streams.items() if item else ()
+            keys = [key for m, stream in streams for key in find_equal(indexes[m], stream.codes)]
             stored = view.of_streams(keys)
-        found = [
-            Duplicate(stored[key].item.id, stored[key].keys[key]) for key in keys if key in stored
+        duplicates = [
+            Duplicate(stored[key].item.id, stored[key].keys[key])
+            for key in keys
+            if key in stored and stored[key].item.id != item_id
         ]
-        others = [own for own in found if own.item_id != item_id]
-        return sorted(others, key=lambda own: (own.item_id, PLACES[own.modality]))
+        return sorted(duplicates, key=lambda same: (same.item_id, PLACES[same.modality]))
 
     def card(self, row: int, code: int, *, k: int) -> CodeCard:
-        """Return what one code stands for; see ``Store.card``."""
+        """Return how one code is used; see ``Store.card``."""
         check_code(self._vocabulary, row, code)
         with self._indexes.reading() as (view, indexes):
-            found = {m: findings(index, row, code, k=k) for m, index in indexes.items()}
+            usages = {m: code_usage(index, row, code, k=k) for m, index in indexes.items()}
             best: list[Occurrence] = []
-            for modality, own in found.items():
-                near = _best(view, Nearest(own.keys, own.scores, np.zeros_like(own.keys)), k)
-                best += _longest(view, near, modality, row, code)
-        counts = {modality: own.steps for modality, own in found.items() if own.steps}
-        return CodeCard(counts, best, companions((own.beside for own in found.values()), k=k))
+            for modality, usage in usages.items():
+                keys, scores = usage.nearest
+                nearest = _best(view, Nearest(keys, scores, np.zeros_like(keys)), k)
+                best += _longest_runs(view, nearest, modality, row, code)
+        counts = {modality: usage.steps for modality, usage in usages.items() if usage.steps}
+        neighbours = (usage.neighbours for usage in usages.values())
+        return CodeCard(counts, best, companions(neighbours, k=k))
 
     def __len__(self) -> int:
         with self._items.view() as view:
             return view.count()
 
     def compact(self) -> None:
-        """Write the database anew without gaps, and a snapshot of the indexes.
+        """Rewrite the database without gaps, and write a snapshot of the indexes.
 
         Raises:
-            StoreUnavailable: The disk does not take it; nothing is lost.
+            StoreUnavailable: The write failed; nothing is lost.
         """
         self._indexes.save()
-        with self._items.alone() as db:
+        with self._items.exclusive() as db:
             db.execute("VACUUM")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
-        """Close the database and let another process write."""
-        self._opened.close()
+        """Close the database and release the writer lock."""
+        self._resources.close()
 
     def _nearest(
         self,
         view: View,
         indexes: Indexes,
         queries: NDArray[np.float32],
-        *,
-        layers: Sequence[int],
-        targets: Sequence[Modality],
-        k: int,
-        width: int | None,
-        least: float,
-        where: Where | None,
+        options: SearchOptions,
+        layers: tuple[int, ...],
     ) -> Nearest:
-        """Return the ``k`` best streams, each with the query that it is most like."""
-        passing = STREAMS_EACH * self._filtering.passing(view, where) if where else None
-        found = []
-        for modality in dict.fromkeys(targets):
-            candidates = indexes[modality].search_many(
-                queries,
-                layers=layers,
-                k=k,
-                width=width,
-                least=least,
-                allowed=None if passing is None else passing + PLACES[modality],
-            )
-            found += [
-                Nearest(own.keys, own.scores, np.full(len(own.keys), number))
-                for number, own in enumerate(candidates)
-            ]
-        everything = joined(found)
-        order = np.lexsort([everything.queries, -everything.scores])
-        _, first = np.unique(everything.keys[order], return_index=True)
-        return _best(view, everything.only(order[first]), k)
+        """Return the ``k`` best streams, each with the query that it is most similar to."""
+        where = options.where
+        allowed = None if where is None else STREAMS_EACH * self._filters.passing(view, where)
+        search = IndexSearch(queries, layers, options.k, options.width, options.least_score)
+        columns: list[Nearest] = []
+        for modality in set(options.targets or Modality):
+            if allowed is not None:
+                search = search._replace(allowed=allowed + PLACES[modality])
+            for number, (keys, scores) in enumerate(indexes[modality].search(search)):
+                columns.append(Nearest(keys, scores, np.full(len(keys), number)))
+        streams = Nearest(*map(np.concatenate, zip(*columns, strict=True)))
+        order = np.lexsort([streams.queries, -streams.scores])
+        _, first = np.unique(streams.keys[order], return_index=True)
+        return _best(view, streams.only(order[first]), options.k)
 
-    def _changed(self, count: int) -> None:
-        """Let the indexes follow when much has been written; else the next search lets them."""
-        self._written += count
-        if self._written >= FOLLOW_AFTER:
-            self._written = 0
-            self._indexes.follow()
-            self._indexes.save_in_time()
+    def _count_changes(self, count: int) -> None:
+        """Sync the indexes after many changes; otherwise the next search does it."""
+        self._unsynced += count
+        if self._unsynced >= SYNC_AFTER:
+            self._unsynced = 0
+            self._indexes.sync()
+            self._indexes.save_if_worthwhile()
 
 
-def _best(view: View, found: Nearest, k: int) -> Nearest:
+def make_index(kind: IndexKind, vocabulary: Vocabulary, *, device: str = "cpu") -> CodeIndex:
+    """Return an empty index of the streams of one modality.
+
+    Args:
+        kind: ``codes`` and ``flat`` are exact. The others may miss some of the nearest means and
+            are faster on many: through the codes, inverted lists or a neighbour graph.
+        vocabulary: The vectors of the codes.
+        device: Where codes are scanned, as torch names it. Vectors are compared on the CPU.
+    """
+    if kind == "codes" or kind == "postings":
+        scan = scan_means if device == "cpu" else TorchScan(device)
+        return CodeIndex(vocabulary, is_approximate=kind == "postings", scan=scan)
+    return FloatIndex(vocabulary, kind=kind)
+
+
+def _best(view: View, streams: Nearest, k: int) -> Nearest:
     """Return the ``k`` best; of those that tie with the last, the first by id."""
-    if len(found.keys) <= k:
-        return found
-    last = np.partition(found.scores, -k)[-k]
-    better, tied = found.scores > last, found.scores == last
-    first = view.first(found.keys[tied], limit=k - int(better.sum()))
-    return found.only(better | np.isin(found.keys, np.array(first, np.int64)))
+    if len(streams.keys) <= k:
+        return streams
+    last = np.partition(streams.scores, -k)[-k]
+    better, tied = streams.scores > last, streams.scores == last
+    first = view.first(streams.keys[tied], limit=k - int(better.sum()))
+    return streams.only(better | np.isin(streams.keys, np.array(first, np.int64)))
 
 
-def _longest(
-    view: View, near: Nearest, modality: Modality, row: int, code: int
+def _longest_runs(
+    view: View, nearest: Nearest, modality: Modality, row: int, code: int
 ) -> list[Occurrence]:
-    """Return where a code stands longest in each of some streams, the best first."""
-    stored = view.of_streams(near.keys.tolist())
-    pairs = zip(near.scores.tolist(), near.keys.tolist(), strict=True)
-    own = [(-score, stored[key].item) for score, key in pairs if key in stored]
-    return [
-        Occurrence(item, modality, longest_run(item.streams[modality].codes[row], code))
-        for _, item in sorted(own, key=lambda pair: (pair[0], pair[1].id))
-    ]
+    """Return where the longest run of a code begins in each stream, best stream first."""
+    stored = view.of_streams(nearest.keys.tolist())
+    pairs = zip(nearest.scores.tolist(), nearest.keys.tolist(), strict=True)
+    ranked = sorted((-score, stored[key].item.id, key) for score, key in pairs if key in stored)
+    items = [stored[key].item for _, _, key in ranked]
+    runs = [longest_run(item.streams[modality].codes[row], code) for item in items]
+    return [Occurrence(item, modality, step) for item, step in zip(items, runs, strict=True)]

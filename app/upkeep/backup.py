@@ -15,8 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.errors import InvalidRequest, StoreUnavailable
-from app.store.folder import become_writer, database_path, existing_database
-from app.store.reading import reading
+from app.store.data_folder import become_writer, database_path, existing_database, reading
 from app.store.sqlite.database_copy import copy_database, faults, replace_database, set_aside
 from model.files import PRIVATE, atomic_write, sha256, sync_folder
 

@@ -23,8 +23,7 @@ from app.service.segments import PART_OF, START_SECOND, whole_id
 from app.service.service import RetrievalService
 from app.settings import Settings
 from app.store.base import Item
-from app.store.folder import become_writer, database_path, existing_database
-from app.store.reading import reading
+from app.store.data_folder import become_writer, database_path, existing_database, reading
 from app.store.sqlite.database_copy import replace_database
 from model.checkpoint import fingerprint, locate
 

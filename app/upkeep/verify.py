@@ -10,8 +10,8 @@ from app.errors import StoreUnavailable
 from app.service.media_folder import MediaFolder
 from app.service.segments import whole_id
 from app.store.base import Item
-from app.store.folder import existing_database
-from app.store.index.snapshots import Snapshots, Unusable
+from app.store.data_folder import existing_database
+from app.store.index.snapshots import Snapshots, UnusableSnapshot
 from app.store.sqlite.database import ItemDatabase
 from app.store.sqlite.database_copy import faults
 from model.files import sha256
@@ -89,5 +89,5 @@ def _snapshot(folder: Path, digest: str | None, fingerprint: str) -> Iterator[st
     if digest is not None:
         try:
             Snapshots(folder / "snapshots", fingerprint=fingerprint).open(digest)
-        except Unusable as error:
+        except UnusableSnapshot as error:
             yield f"{error}: the next start builds the index from the items"

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from pydantic import JsonValue
 
+from app.schemas.fields import Score
 from app.schemas.filters import Where
-from app.store.base import Item, Score, Store, Stream
+from app.schemas.search import SearchOptions
+from app.store.base import Item, Store, Stream
 from model.encoder import Vocabulary
 from model.modality import Modality
 from tests.contracts.store_cases import (
@@ -36,7 +38,7 @@ def test_search_equals_brute_force(
     queries = queries[:num_queries]
     expected = brute_force(items, queries, vocabulary, layers, targets)
 
-    hits = store.search(queries, layers=layers, targets=targets, k=7)
+    hits = store.search(queries, SearchOptions(targets=targets, k=7), layers=layers)
 
     assert len(hits) == 7
     for hit in hits:
@@ -67,7 +69,9 @@ def test_media_of_any_length_are_scored_as_the_formula_says(
     queries = np.stack([vocabulary.pooled(random_codes(900 + n), layers) for n in range(2)])
     expected = brute_force(items, queries, vocabulary, layers, [VIDEO], width)
     hits = store.search(
-        queries, layers=layers, targets=[VIDEO], k=60, score=score, window=3, curves=True
+        queries,
+        SearchOptions(targets=[VIDEO], k=60, score=score, window=3, curves=True),
+        layers=layers,
     )
     assert {hit.item.id for hit in hits} == {item.id for item in items}
     for hit in hits:
@@ -88,8 +92,10 @@ def test_the_threshold_is_the_least_score(store: Store, vocabulary: Vocabulary) 
     for n in range(20):
         store.add(make_item(f"{n:02}", n), replace=False)
     query = vocabulary.pooled(random_codes(6), BOTH)[None]
-    every = store.search(query, layers=BOTH, targets=[AUDIO], k=20)
-    some = store.search(query, layers=BOTH, targets=[AUDIO], k=20, threshold=every[7].score)
+    every = store.search(query, SearchOptions(targets=[AUDIO], k=20), layers=BOTH)
+    some = store.search(
+        query, SearchOptions(targets=[AUDIO], k=20, threshold=every[7].score), layers=BOTH
+    )
     assert [hit.item.id for hit in some] == [hit.item.id for hit in every[:8]]
     assert every[7].curve is None
 
@@ -142,7 +148,9 @@ def test_a_filter_is_applied_before_the_best_are_chosen(
     query = vocabulary.pooled(random_codes(6), BOTH)[None]
     condition = Where.model_validate({"album": {"any_of": ["farm", "Farm", "town", None]}} | where)
     hits = store.search(
-        query, layers=BOTH, targets=[AUDIO, VIDEO], k=12, where=condition, score=score
+        query,
+        SearchOptions(targets=[AUDIO, VIDEO], k=12, where=condition, score=score),
+        layers=BOTH,
     )
     ids = [str(n) for n in passing]
     assert sorted(hit.item.id for hit in hits) == sorted(2 * ids)
@@ -156,7 +164,7 @@ def test_equal_scores_stand_in_the_order_of_ids_wherever_they_lie(
     for item_id in ids:
         store.add(Item(item_id, twin, {}, None, ""), replace=False)
     query = vocabulary.pooled(random_codes(6), BOTH)[None]
-    hits = store.search(query, layers=BOTH, targets=[AUDIO], k=20)
+    hits = store.search(query, SearchOptions(targets=[AUDIO], k=20), layers=BOTH)
     assert [hit.item.id for hit in hits] == sorted(ids)[:20]
 
 
@@ -170,7 +178,7 @@ def test_the_same_seconds_in_another_order_score_the_same(
         shuffled = codes[:, rng.permutation(9)]
         store.add(Item(item_id, {AUDIO: Stream(shuffled, 9.0)}, {}, None, ""), replace=False)
     query = vocabulary.pooled(random_codes(6), BOTH)[None]
-    hits = store.search(query, layers=BOTH, targets=[AUDIO], k=20)
+    hits = store.search(query, SearchOptions(targets=[AUDIO], k=20), layers=BOTH)
     assert [hit.item.id for hit in hits] == sorted(ids)[:20]
 
 
@@ -180,7 +188,7 @@ def test_streams_of_one_item_that_tie_stand_in_the_order_of_modalities(
     own = Stream(random_codes(5), 5.0)
     store.add(Item("a", {TEXT: own, VIDEO: own, AUDIO: own}, {}, None, ""), replace=False)
     query = vocabulary.pooled(random_codes(6), BOTH)[None]
-    hits = store.search(query, layers=BOTH, targets=[TEXT, VIDEO, AUDIO], k=3)
+    hits = store.search(query, SearchOptions(targets=[TEXT, VIDEO, AUDIO], k=3), layers=BOTH)
     assert [hit.modality for hit in hits] == [AUDIO, VIDEO, TEXT]
 
 
@@ -193,10 +201,10 @@ def test_the_best_second_is_the_step_most_like_the_query(
         replace=False,
     )
     query = vocabulary.steps(codes, BOTH)[2][None]
-    hits = store.search(query, layers=BOTH, targets=[VIDEO, TEXT], k=2)
+    hits = store.search(query, SearchOptions(targets=[VIDEO, TEXT], k=2), layers=BOTH)
     assert [(hit.modality, hit.best_second) for hit in hits] == [(VIDEO, 2), (TEXT, None)]
 
 
 def test_an_empty_store_finds_nothing(store: Store, vocabulary: Vocabulary) -> None:
     query = vocabulary.pooled(random_codes(6), BOTH)[None]
-    assert store.search(query, layers=BOTH, targets=list(Modality), k=5) == []
+    assert store.search(query, SearchOptions(targets=list(Modality), k=5), layers=BOTH) == []

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import IndexMismatch, ItemExists
+from app.schemas.search import SearchOptions
 from app.store.base import Item, Store
 from model.encoder import Vocabulary
 from model.modality import Modality
@@ -72,7 +73,7 @@ def test_many_items_are_kept_together_or_not_at_all(store: Store, vocabulary: Vo
         store.add_many([items[3], items[4], items[3]], replace=False)
     assert [item.id for item in store.page(after="", limit=9)] == ["0", "1", "2"]
     query = vocabulary.pooled(random_codes(7), BOTH)[None]
-    assert len(store.search(query, layers=BOTH, targets=[AUDIO, TEXT], k=99)) == 6
+    assert len(store.search(query, SearchOptions(targets=[AUDIO, TEXT], k=99), layers=BOTH)) == 6
 
 
 def test_of_items_with_the_same_id_the_last_is_kept(store: Store, vocabulary: Vocabulary) -> None:
@@ -81,7 +82,7 @@ def test_of_items_with_the_same_id_the_last_is_kept(store: Store, vocabulary: Vo
     store.add_many([make_item("a", 2), make_item("b", 2), last], replace=True)
     assert same(store.get("a"), last)
     query = vocabulary.pooled(random_codes(7), BOTH)[None]
-    hits = store.search(query, layers=BOTH, targets=list(Modality), k=99)
+    hits = store.search(query, SearchOptions(targets=list(Modality), k=99), layers=BOTH)
     assert sorted((hit.item.id, hit.modality) for hit in hits) == [("a", AUDIO), ("b", AUDIO)]
 
 
@@ -91,7 +92,7 @@ def test_replacing_leaves_nothing_of_the_old_item(store: Store, vocabulary: Voca
     store.add(new, replace=True)
     assert same(store.get("a"), new)
     query = vocabulary.pooled(random_codes(7), BOTH)[None]
-    hits = store.search(query, layers=BOTH, targets=list(Modality), k=10)
+    hits = store.search(query, SearchOptions(targets=list(Modality), k=10), layers=BOTH)
     assert [(hit.item.id, hit.modality) for hit in hits] == [("a", TEXT)]
 
 
@@ -101,7 +102,7 @@ def test_a_deleted_item_is_gone_from_everywhere(store: Store, vocabulary: Vocabu
     assert store.delete("a")
     assert not store.delete("a")
     query = vocabulary.pooled(random_codes(1000), BOTH)[None]  # what was deleted is nearest to it
-    hits = store.search(query, layers=BOTH, targets=[AUDIO], k=1)
+    hits = store.search(query, SearchOptions(targets=[AUDIO], k=1), layers=BOTH)
     assert [hit.item.id for hit in hits] == ["b"]
     assert store.get("a") is None
     assert len(store) == 1
@@ -122,7 +123,7 @@ def test_reopening_finds_the_same_hits(
     query = vocabulary.pooled(random_codes(77), BOTH)[None]
 
     def search(store: Store) -> list[tuple[str, Modality, float, int | None]]:
-        hits = store.search(query, layers=BOTH, targets=list(Modality), k=8)
+        hits = store.search(query, SearchOptions(targets=list(Modality), k=8), layers=BOTH)
         return [(hit.item.id, hit.modality, hit.score, hit.best_second) for hit in hits]
 
     store = opener(tmp_path, vocabulary, "aa")
@@ -198,7 +199,7 @@ def test_any_sequence_of_changes_leaves_what_a_dict_would_hold(
         assert [item.id for item in items] == sorted(model)
         assert all(same(item, model[item.id]) for item in items)
         query = vocabulary.pooled(random_codes(1), BOTH)[None]
-        hits = store.search(query, layers=BOTH, targets=list(Modality), k=50)
+        hits = store.search(query, SearchOptions(targets=list(Modality), k=50), layers=BOTH)
         expected = brute_force(items, query, vocabulary, BOTH, list(Modality))
         assert {(hit.item.id, hit.modality) for hit in hits} == expected.keys()
     finally:

@@ -1,7 +1,7 @@
-"""What of the codes a search compares, and with what: the rows of some layers, and a query.
+"""The compared rows of the codes, and everything derived from their codebooks.
 
-Shape letters: C code rows, L codebook size, D hidden dim, K layers that are compared, Q rows of
-these, P pairs of these that belong to one layer, S columns of a block.
+Shape letters: C code rows, L codebook size, D hidden dim, K compared layers, Q compared rows, P
+pairs of these in one layer, S columns of a block, M symbols.
 """
 
 from functools import cached_property
@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.store.cosine import unit
-from app.store.index.blocks import Layers, Packing
-from app.store.index.lookups import Doubles, Floats, Ints
+from app.store.index.blocks import CodeArray, Doubles, Floats, Ints, Layers, Packing
 from model.encoder import Vocabulary
 
-LARGEST_NORM = 65_000  # of a mean, as it is kept: the longest that the vocabulary allows
+LARGEST_NORM = 65_000  # of a mean, in stored units: the longest that the vocabulary allows
 
 
 class Comparison:
-    """The rows of a selection of layers and all that follows from their codebooks."""
+    """The rows of some layers. Their codes at one step form a symbol, a number below M."""
 
     def __init__(self, vocabulary: Vocabulary, layers: Layers) -> None:
         self.layers = layers
@@ -31,55 +30,50 @@ class Comparison:
 
     @cached_property
     def norm_unit(self) -> float:
-        """What a length of a mean is counted in."""
+        """The unit in which lengths of means are stored."""
         longest = np.linalg.norm(self._exact, axis=-1).max(1)  # [Q]
         layers = [longest[self.parts[self.rows] == part].sum() for part in range(len(self.layers))]
         return float(np.linalg.norm(layers)) / LARGEST_NORM or 1.0
 
     @cached_property
     def pairs(self) -> Ints:
-        """``[P, 2]`` the pairs of compared rows, by their place, that are of one layer."""
-        own = self.parts[self.rows]
-        return np.argwhere(own[:, None] == own)
+        """``[P, 2]`` the pairs of compared rows in one layer, by their place."""
+        parts = self.parts[self.rows]
+        return np.argwhere(parts[:, None] == parts)
 
     @cached_property
     def grams(self) -> Floats:
         """``[P, L, L]`` the dot products of two rows' codes."""
-        found = [self._exact[one] @ self._exact[other].T for one, other in self.pairs]
-        return np.ascontiguousarray(np.stack(found), np.float32)
+        grams = [self._exact[one] @ self._exact[other].T for one, other in self.pairs]
+        return np.ascontiguousarray(np.stack(grams), np.float32)
 
-    def towards(self, query: NDArray[np.float32]) -> Doubles:
+    def towards(self, query: Floats) -> Doubles:
         """Return ``query`` ``[K * D]`` scaled to length 1; zeros stay zeros."""
         return unit(query.astype(np.float64))
 
     def lut(self, towards: Doubles) -> Doubles:
         """Return the dot product of each compared code with the query, ``[Q, L]``."""
-        own = towards.reshape(len(self.layers), -1)  # [K, D]
-        return np.stack(
-            [
-                table @ own[part]
-                for table, part in zip(self._exact, self.parts[self.rows], strict=True)
-            ]
-        )
+        query = towards.reshape(len(self.layers), -1)[self.parts[self.rows]]  # [Q, D]
+        return np.stack([table @ part for table, part in zip(self._exact, query, strict=True)])
 
     @property
     def num_symbols(self) -> int:
-        """M: how many different steps there can be, as far as the compared rows tell."""
+        """M: the number of different steps, as far as the compared rows distinguish them."""
         return int(self.tables.shape[1] ** len(self.rows))
 
-    def symbols(self, codes: NDArray[np.uint16]) -> NDArray[np.int32]:
+    def symbols(self, codes: CodeArray) -> NDArray[np.int32]:
         """Return each step of codes ``[R, C, T]`` as one number, ``[R, T]``."""
-        found = np.zeros((len(codes), codes.shape[2]), np.int32)
+        symbols = np.zeros((len(codes), codes.shape[2]), np.int32)
         for row in self.rows:
-            found = found * self.tables.shape[1] + codes[:, row]
-        return found
+            symbols = symbols * self.tables.shape[1] + codes[:, row]
+        return symbols
 
     def dots(self, lut: Floats) -> Floats:
         """Return the dot product of every symbol with a query, ``[M]``."""
-        found = lut[0]
+        dots = lut[0]
         for row in lut[1:]:
-            found = (found[:, None] + row).ravel()
-        return found
+            dots = (dots[:, None] + row).ravel()
+        return dots
 
     @cached_property
     def inverse_norms(self) -> Floats:
@@ -87,7 +81,7 @@ class Comparison:
         norms = self._norms
         return np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0).astype(np.float32)
 
-    def exact_cosines(self, symbols: NDArray[np.int64], lut: Doubles) -> Doubles:
+    def exact_cosines(self, symbols: Ints, lut: Doubles) -> Doubles:
         """Return the cosines of some symbols with the query of ``lut``, in float64."""
         norms = self._norms[symbols]
         dots = sum(row[code] for row, code in zip(lut, self._codes(symbols), strict=True))
@@ -100,7 +94,7 @@ class Comparison:
             places[row * packing.steps : (row + 1) * packing.steps] = place
         return places
 
-    def _codes(self, symbols: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    def _codes(self, symbols: Ints) -> list[Ints]:
         """Return the code of each compared row."""
         size = self.tables.shape[1]
         powers = size ** np.arange(len(self.rows))[::-1]

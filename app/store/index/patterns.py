@@ -1,11 +1,10 @@
-"""Where codes stand: a pattern's places, a code's steps and what stands beside it.
+"""Where codes occur: the matches of a pattern, and how one code is used.
 
 Shape letters: R streams, C code rows, T steps, n steps of a pattern.
 """
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -13,89 +12,92 @@ from numpy.typing import NDArray
 
 from app.store.base import ANY_CODE, Companion
 from app.store.index.code_index import CodeIndex
+from app.store.index.scan import IndexSearch
+from app.store.index.shortlist import Candidates
+
+Counts = Counter[tuple[int, int]]  # (row, code) -> steps
 
 
-@dataclass(frozen=True)
-class Places:
-    """Where a pattern stands in the streams of one modality, by key, then step."""
+class PatternMatches(NamedTuple):
+    """Where a pattern occurs in the streams of one modality, by key, then step."""
 
-    keys: NDArray[np.int64]  # [places] of the streams
-    steps: NDArray[np.int64]  # [places] of its first code
-
-
-class Findings(NamedTuple):
-    """What the streams of one modality say about a code."""
-
-    steps: int  # that have it
-    beside: Counter[tuple[int, int]]  # (row, code) -> the steps that have both
-    keys: NDArray[np.int64]  # [R] the streams that have it and are most like it
-    scores: NDArray[np.float64]  # [R] how like it
+    keys: NDArray[np.int64]  # [matches] of the streams
+    steps: NDArray[np.int64]  # [matches] of the pattern's first code
 
 
-def places(index: CodeIndex, pattern: NDArray[np.integer]) -> Places:
-    """Return where ``pattern`` ``[C, n]`` stands; ``ANY_CODE`` fits all."""
+class CodeUsage(NamedTuple):
+    """How the streams of one modality use a code."""
+
+    steps: int  # with the code
+    neighbours: Counts  # the codes of other rows at these steps
+    nearest: Candidates  # the streams with the code that are most similar to it
+
+
+def find_pattern(index: CodeIndex, pattern: NDArray[np.integer]) -> PatternMatches:
+    """Return where ``pattern`` ``[C, n]`` occurs; ``ANY_CODE`` matches every code."""
     keys, steps = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for block in index.blocks.values():
-        for own, codes in block.streams():
-            streams, first = np.nonzero(fits(codes, pattern))
-            keys.append(own[streams])
+        for block_keys, codes in block.streams():
+            streams, first = np.nonzero(matches(codes, pattern))
+            keys.append(block_keys[streams])
             steps.append(first)
-    return Places(np.concatenate(keys), np.concatenate(steps))
+    return PatternMatches(np.concatenate(keys), np.concatenate(steps))
 
 
-def equals(index: CodeIndex, codes: NDArray[np.integer]) -> list[int]:
-    """Return the keys of the streams whose codes are ``codes`` ``[C, T]``, rising."""
+def find_equal(index: CodeIndex, codes: NDArray[np.integer]) -> list[int]:
+    """Return the increasing keys of the streams with exactly these codes ``[C, T]``."""
     block = index.blocks.get(codes.shape[1])
     if block is None:
         return []
     low, high = block.packing.pack(codes[None].astype(np.uint16))
-    found: list[int] = []
+    keys: list[int] = []
     for chunk in block.chunks:
         rows = np.flatnonzero(chunk.alive)
-        for own, wanted in [*zip(chunk.low, low, strict=True), *zip(chunk.high, high, strict=True)]:
-            rows = rows[own[rows] == wanted[0]]
-        found += chunk.keys[rows].tolist()
-    return found
+        for columns, values in ((chunk.low, low), (chunk.high, high)):
+            for column, (value,) in zip(columns, values, strict=True):
+                rows = rows[column[rows] == value]
+        keys += chunk.keys[rows].tolist()
+    return keys
 
 
-def fits(codes: NDArray[np.integer], pattern: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Return ``[R, T - n + 1]`` whether ``pattern`` stands in streams ``[R, C, T]`` from a step."""
+def matches(codes: NDArray[np.integer], pattern: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Return ``[R, T - n + 1]`` at which steps of streams ``[R, C, T]`` ``pattern`` matches."""
     starts = max(0, codes.shape[2] - pattern.shape[1] + 1)
-    found = np.ones((len(codes), starts), bool)
+    matching = np.ones((len(codes), starts), bool)
     for row, step in np.argwhere(pattern != ANY_CODE):
-        found &= codes[:, row, step : step + starts] == pattern[row, step]
-    return found
+        matching &= codes[:, row, step : step + starts] == pattern[row, step]
+    return matching
 
 
-def findings(index: CodeIndex, row: int, code: int, *, k: int) -> Findings:
-    """Return what the streams say about a code; of those that have it, the ``k`` most like it."""
-    steps, with_code = 0, [np.empty(0, np.int64)]
-    beside: Counter[tuple[int, int]] = Counter()
+def code_usage(index: CodeIndex, row: int, code: int, *, k: int) -> CodeUsage:
+    """Return how the streams use a code, and the ``k`` of them that are most similar to it."""
+    num_steps, with_code, neighbours = 0, [np.empty(0, np.int64)], Counts()
     for block in index.blocks.values():
         for keys, codes in block.streams():
-            streams, own = np.nonzero(codes[:, row] == code)
-            steps += len(streams)
+            streams, steps = np.nonzero(codes[:, row] == code)
+            num_steps += len(streams)
             with_code.append(keys[np.unique(streams)])
-            beside += codes_beside(codes[streams, :, own], row)
-    keys = np.sort(np.concatenate(with_code))
-    query, layer = index.meaning(row, code)
-    near = index.search(query, layers=(layer,), k=k, allowed=keys)
-    return Findings(steps, beside, near.keys, near.scores)
+            neighbours += count_neighbours(codes[streams, :, steps], row)
+    query, layer = index.vector(row, code)
+    allowed = np.sort(np.concatenate(with_code))
+    (nearest,) = index.search(IndexSearch(query[None], (layer,), k, allowed=allowed))
+    return CodeUsage(num_steps, neighbours, nearest)
 
 
-def codes_beside(steps: NDArray[np.integer], row: int) -> Counter[tuple[int, int]]:
-    """Return how often each (row, code) of other rows stands in ``steps`` ``[n, C]``."""
-    found: Counter[tuple[int, int]] = Counter()
+def count_neighbours(steps: NDArray[np.integer], row: int) -> Counts:
+    """Return how often each (row, code) of other rows occurs in ``steps`` ``[n, C]``."""
+    neighbours = Counts()
     for other in range(steps.shape[1]):
         if other != row:
             counts = np.bincount(steps[:, other])
-            found |= {(other, its): int(counts[its]) for its in np.flatnonzero(counts).tolist()}
-    return found
+            codes = np.flatnonzero(counts).tolist()
+            neighbours |= {(other, code): int(counts[code]) for code in codes}
+    return neighbours
 
 
-def companions(beside: Iterable[Counter[tuple[int, int]]], *, k: int) -> list[Companion]:
-    """Return the ``k`` codes that stand beside a code most often."""
-    total = sum(beside, Counter[tuple[int, int]]())
+def companions(neighbours: Iterable[Counts], *, k: int) -> list[Companion]:
+    """Return the ``k`` most frequent neighbours of a code."""
+    total = sum(neighbours, Counts())
     common = sorted(total.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
     return [Companion(row, code, count) for (row, code), count in common]
 

@@ -1,4 +1,4 @@
-"""The codes as a FAISS product quantizer: portable, exact, and a check of the faster ways.
+"""The codes as a FAISS product quantizer: portable, exact, and a check of the search over codes.
 
 Shape letters: R streams, C code rows, T steps, L codebook size, D hidden dim.
 """
@@ -19,14 +19,14 @@ def pq_index(vocabulary: Vocabulary, codes: NDArray[np.integer], *, steps: int) 
     pads streams of fewer steps.
 
     Args:
-        vocabulary: What the codes stand for; each layer one row, fewer codes than a power of two.
+        vocabulary: The vectors of the codes; each layer one row, fewer codes than a power of two.
         codes: The streams.
-        steps: As many as the longest has, or more.
+        steps: Steps of the longest stream, or more.
     """
     import faiss
 
     rows, size, dim = vocabulary.tables.shape
-    bits = int(size).bit_length()  # of L, so that there is a code left to pad with
+    bits = int(size).bit_length()  # of L, so that one code is left for padding
     index = faiss.IndexPQ(dim * rows * steps, rows * steps, bits, faiss.METRIC_INNER_PRODUCT)
     centroids = np.zeros((rows, steps, 2**bits, dim), np.float32)
     centroids[:, :, :size] = vocabulary.tables[:, None]
@@ -39,6 +39,6 @@ def pq_index(vocabulary: Vocabulary, codes: NDArray[np.integer], *, steps: int) 
 
 
 def pq_query(query: NDArray[np.float32], *, rows: int, steps: int) -> NDArray[np.float32]:
-    """Return ``query`` ``[C * D]`` as the index takes it: each row's part once a step."""
+    """Return ``query`` ``[C * D]`` in the form of the index: each row's part once a step."""
     parts = query.reshape(rows, 1, -1)
     return np.ascontiguousarray(np.broadcast_to(parts, (rows, steps, parts.shape[-1])).reshape(-1))

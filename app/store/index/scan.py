@@ -1,178 +1,175 @@
-"""The scan of a block: every stream is bounded in float32, the best are scored from vectors.
+"""The scan of a block: bound every stream's score in float32, then score the best from vectors.
 
-Shape letters: R streams, S columns, L codebook size, N queries, Q rows that are compared, K
-layers that are compared, D hidden dim.
+Shape letters: R streams, S columns, L codebook size, N queries, Q compared rows, K compared
+layers, D hidden dim.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.store.index.blocks import Block, Chunk, Norms, Packing
+from app.store.index.blocks import Block, Chunk, Doubles, Floats, Layers, Norms, Packing
 from app.store.index.comparison import Comparison
-from app.store.index.kernels import Kernels
-from app.store.index.lookups import Doubles, Floats
+from app.store.index.kernels.scans import passing, passing_of_many, sums, sums_of_many
+from app.store.index.kernels.vectors import best_cosines, window_scores
 from app.store.index.shortlist import Candidates, Entries, Pending, Shortlist, best
 
 FIRST_TILE = 256  # streams that are scored before there is a score to beat
 TILE = 32768
-MANY_TILE = 2048  # streams whose sums for many queries stay in the second-level cache
+MANY_TILE = 2048  # streams whose sums for many queries fit into the second-level cache
 WINDOW_ERROR = 1e-4  # of a window's score before it is computed from the vectors
 
 
-class Query:
-    """One query of a search, and what has been found for it."""
+class IndexSearch(NamedTuple):
+    """A search of one index."""
+
+    queries: Floats  # [N, K * D] in the space of the layers
+    layers: Layers  # the compared layers
+    k: int  # streams per query
+    width: int | None = None  # consecutive steps that are compared; None: the whole stream
+    least: float = -1.0  # the lowest score
+    allowed: NDArray[np.int64] | None = None  # increasing keys of the streams to search; None: all
+
+
+class QueryState:
+    """One query of a running search, and its results so far."""
 
     def __init__(self, towards: Doubles, lut: Doubles, shortlist: Shortlist) -> None:
         self.towards = towards  # [K * D] of length 1, or zeros
         self.lut = lut  # [Q, L] dot products with the compared codes
         self.shortlist = shortlist
-        self.found: list[Candidates] = []  # with exact scores
+        self.scored: list[Candidates] = []
 
     def take(self, candidates: Candidates) -> None:
-        """Take streams whose scores are exact."""
-        self.found.append(candidates)
+        """Take streams with exact scores."""
+        self.scored.append(candidates)
         self.shortlist.beat(candidates.scores)
 
 
-class Search:
-    """What is looked for, and the chunks that have been gone through.
+class SearchState:
+    """A running search: its queries, and the chunks that have been searched."""
 
-    Args:
-        queries: ``[N, K * D]`` in the space of the layers.
-        comparison: Of the layers.
-        kernels: The inner loops.
-        k: How many streams for each query.
-        width: How many steps in a row are compared; None: the whole stream.
-        least: The least score.
-        allowed: The keys of the only streams that count, rising; None: all count.
-    """
-
-    def __init__(
-        self,
-        queries: NDArray[np.float32],
-        comparison: Comparison,
-        kernels: Kernels,
-        k: int,
-        width: int | None,
-        least: float,
-        allowed: NDArray[np.int64] | None,
-    ) -> None:
+    def __init__(self, search: IndexSearch, comparison: Comparison) -> None:
+        self.search = search
         self.comparison = comparison
-        self.kernels = kernels
-        self.k = k
-        self.width = width
-        self.least = least
-        self.allowed = allowed
         self.chunks: list[Chunk] = []
-        towards = [comparison.towards(query) for query in queries]
-        self.queries = [
-            Query(own, comparison.lut(own), Shortlist(k, least=least)) for own in towards
-        ]
+        self.queries: list[QueryState] = []
+        for query in search.queries:
+            towards, shortlist = comparison.towards(query), Shortlist(search.k, least=search.least)
+            self.queries.append(QueryState(towards, comparison.lut(towards), shortlist))
 
 
-# Notes the streams of a block by their means, but for the first so many of each chunk.
-Scan = Callable[[Search, Block, Sequence[int]], None]
+# Pairs of stream and query that may be good enough: the streams' rows in a tile [P], the queries
+# [P], and the sums [P].
+Passing = tuple[NDArray[np.integer], NDArray[np.integer], Floats]
+# Notes the streams of a block by their means, after the first so many of each chunk.
+Scan = Callable[[SearchState, Block, Sequence[int]], None]
 
 
-def scan_means(search: Search, block: Block, known: Sequence[int]) -> None:
-    """Note the streams of a block by their means, but for the first ``known`` of each chunk."""
-    if len(search.queries) == 1:
-        _scan_for_one(search, block, known)
+def scan_means(state: SearchState, block: Block, skip: Sequence[int]) -> None:
+    """Note the streams of a block by their means, after the first ``skip`` of each chunk."""
+    if len(state.queries) == 1:
+        _scan_for_one(state, block, skip)
     else:
-        _scan_for_many(search, block, known)
+        _scan_for_many(state, block, skip)
 
 
-def _scan_for_one(search: Search, block: Block, known: Sequence[int]) -> None:
-    """Note the streams of a block by their means, for the only query."""
-    (query,), comparison = search.queries, search.comparison
+def _scan_for_one(state: SearchState, block: Block, skip: Sequence[int]) -> None:
+    (query,), comparison = state.queries, state.comparison
     lut, error = scaled_lut(query.lut, comparison, block.packing)
     columns = comparison.columns(block.packing)
-    sums, rows = np.empty(TILE, np.float32), np.empty(TILE, np.int32)
-    for number, tile, norms in tiles(block, search, TILE, known):
+    out, rows = np.empty(TILE, np.float32), np.empty(TILE, np.int32)
+    for number, tile, norms in tiles(block, state, TILE, skip):
         chunk = block.chunks[number]
-        found = sums[: len(norms)]
-        search.kernels.sums(chunk.low[:, tile], chunk.high[:, tile], columns, lut, found)
-        count = search.kernels.passing(found, norms, query.shortlist.least, error, rows)
+        totals = out[: len(norms)]
+        sums(chunk.low[:, tile], chunk.high[:, tile], columns, lut, totals)
+        count = passing(totals, norms, query.shortlist.least, error, rows)
         if count:
             good = rows[:count]
-            lower, upper = bounds(found[good], norms[good], error)
-            places = np.full(count, len(search.chunks) + number)
+            lower, upper = bounds(totals[good], norms[good], error)
+            places = np.full(count, len(state.chunks) + number)
             query.shortlist.note(Entries(places, good + tile.start, lower, upper))
 
 
-def _scan_for_many(search: Search, block: Block, known: Sequence[int]) -> None:
-    """Note the streams of a block by their means, for many queries at once."""
-    scaled = [scaled_lut(own.lut, search.comparison, block.packing) for own in search.queries]
-    lut = np.ascontiguousarray(np.stack([own for own, _ in scaled], axis=-1))  # [Q + 1, L, N]
-    errors = np.array([error for _, error in scaled], np.float32)
-    columns = search.comparison.columns(block.packing)
-    shortlists = [query.shortlist for query in search.queries]
-    sums = np.empty((MANY_TILE, len(shortlists)), np.float32)
-    rows, which = np.empty((2, sums.size), np.int32)
+def _scan_for_many(state: SearchState, block: Block, skip: Sequence[int]) -> None:
+    luts, errors = scaled_luts(state, block)
+    columns = state.comparison.columns(block.packing)
+    out = np.empty((MANY_TILE, len(errors)), np.float32)
+    rows, queries = np.empty((2, out.size), np.int32)
+
+    def find(chunk: Chunk, tile: slice, norms: Norms, least: Floats) -> Passing:
+        totals = out[: len(norms)]
+        sums_of_many(chunk.low[:, tile], chunk.high[:, tile], columns, luts, totals)
+        count = passing_of_many(totals, norms, least, errors, rows, queries)
+        return rows[:count], queries[:count], totals[rows[:count], queries[:count]]
+
+    note_passing(state, block, skip, MANY_TILE, errors, find)
+
+
+def note_passing(
+    state: SearchState,
+    block: Block,
+    skip: Sequence[int],
+    tile_size: int,
+    errors: Floats,
+    find: Callable[[Chunk, slice, Norms, Floats], Passing],
+) -> None:
+    """Note the pairs of stream and query that ``find`` returns, tile by tile."""
+    shortlists = [query.shortlist for query in state.queries]
     pending = Pending(shortlists)
-    for number, tile, norms in tiles(block, search, MANY_TILE, known):
-        chunk = block.chunks[number]
-        found = sums[: len(norms)]
-        search.kernels.sums_of_many(chunk.low[:, tile], chunk.high[:, tile], columns, lut, found)
-        least = np.array([own.least for own in shortlists], np.float32)
-        count = search.kernels.passing_of_many(found, norms, least, errors, rows, which)
-        good, own = rows[:count], which[:count]
-        lower, upper = bounds(found[good, own], norms[good], errors[own])
-        places = np.full(count, len(search.chunks) + number)
-        pending.append(own, Entries(places, good + tile.start, lower, upper))
+    for number, tile, norms in tiles(block, state, tile_size, skip):
+        least = np.array([shortlist.least for shortlist in shortlists], np.float32)
+        rows, queries, totals = find(block.chunks[number], tile, norms, least)
+        lower, upper = bounds(totals, norms[rows], errors[queries])
+        places = np.full(len(rows), len(state.chunks) + number)
+        pending.append(queries, Entries(places, rows + tile.start, lower, upper))
     pending.flush()
 
 
-def scan_windows(search: Search, block: Block, width: int, known: Sequence[int]) -> None:
-    """Note the streams of a block by their best ``width`` steps in a row."""
-    comparison, scores = search.comparison, np.empty(TILE, np.float32)
-    luts = [query.lut.astype(np.float32) for query in search.queries]
-    for number, tile, norms in tiles(block, search, TILE, known):
+def scan_windows(state: SearchState, block: Block, width: int, skip: Sequence[int]) -> None:
+    """Note the streams of a block by their best ``width`` consecutive steps."""
+    comparison, out = state.comparison, np.empty(TILE, np.float32)
+    luts = [query.lut.astype(np.float32) for query in state.queries]
+    for number, tile, norms in tiles(block, state, TILE, skip):
         rows = np.flatnonzero(norms) + tile.start
-        codes = block.chunks[number].codes(rows)[:, comparison.rows]
-        codes, found = np.ascontiguousarray(codes), scores[: len(rows)]
-        for query, lut in zip(search.queries, luts, strict=True):
-            search.kernels.window_scores(
-                codes, lut, comparison.grams, comparison.pairs, width, found
-            )
-            own = found[found >= query.shortlist.least - WINDOW_ERROR].astype(np.float64)
-            good = rows[found >= query.shortlist.least - WINDOW_ERROR]
-            lower = np.where(np.isinf(own), -1.0, own - WINDOW_ERROR)
-            places = np.full(len(good), len(search.chunks) + number)
-            query.shortlist.note(Entries(places, good, lower, own + WINDOW_ERROR))
+        codes = np.ascontiguousarray(block.chunks[number].codes(rows)[:, comparison.rows])
+        for query, lut in zip(state.queries, luts, strict=True):
+            scores = out[: len(rows)]
+            window_scores(codes, lut, comparison.grams, comparison.pairs, width, scores)
+            good = scores >= query.shortlist.least - WINDOW_ERROR
+            upper = scores[good].astype(np.float64) + WINDOW_ERROR
+            lower = np.where(np.isinf(upper), -1.0, upper - 2 * WINDOW_ERROR)
+            places = np.full(len(upper), len(state.chunks) + number)
+            query.shortlist.note(Entries(places, rows[good], lower, upper))
 
 
-def settle(search: Search) -> list[Candidates]:
-    """Score what is on the shortlists from the vectors."""
-    entries = [query.shortlist.entries() for query in search.queries]
-    which = np.repeat(np.arange(len(entries)), [len(own.rows) for own in entries])
-    places = np.concatenate([own.places for own in entries])
-    rows = np.concatenate([own.rows for own in entries])
-    towards = np.stack([query.towards for query in search.queries])
+def settle(state: SearchState) -> list[Candidates]:
+    """Return each query's best streams, with the shortlists scored from the vectors."""
+    entries = [query.shortlist.entries() for query in state.queries]
+    which = np.repeat(np.arange(len(entries)), [len(noted.rows) for noted in entries])
+    places = np.concatenate([noted.places for noted in entries])
+    rows = np.concatenate([noted.rows for noted in entries])
+    towards = np.stack([query.towards for query in state.queries])
     keys, scores = np.empty(len(rows), np.int64), np.empty(len(rows))
-    tables, parts = search.comparison.tables, search.comparison.parts
+    tables, parts = state.comparison.tables, state.comparison.parts
     for place in np.unique(places).tolist():
-        chunk, its = search.chunks[place], places == place
+        chunk, inside = state.chunks[place], places == place
         steps = chunk.packing.steps
-        codes, width = chunk.codes(rows[its]), min(search.width or steps, steps)
-        keys[its] = chunk.keys[rows[its]]
-        scores[its] = search.kernels.exact(codes, tables, parts, towards, which[its], width)
+        codes, width = chunk.codes(rows[inside]), min(state.search.width or steps, steps)
+        keys[inside] = chunk.keys[rows[inside]]
+        scores[inside] = best_cosines(codes, tables, parts, towards, which[inside], width)
     answers = []
-    for number, query in enumerate(search.queries):
-        its = which == number
-        query.take(Candidates(keys[its], scores[its]))
-        everything = Candidates(
-            np.concatenate([own.keys for own in query.found]),
-            np.concatenate([own.scores for own in query.found]),
-        )
-        answers.append(best(everything, k=search.k, least=search.least))
+    for number, query in enumerate(state.queries):
+        query.take(Candidates(keys[which == number], scores[which == number]))
+        everything = Candidates(*map(np.concatenate, zip(*query.scored, strict=True)))
+        answers.append(best(everything, k=state.search.k, least=state.search.least))
     return answers
 
 
 def scaled_lut(lut: Doubles, comparison: Comparison, packing: Packing) -> tuple[Floats, float]:
-    """Return the table whose sums over norms are cosines, and how far such a sum may be off."""
+    """Return the table whose sums over norms are cosines, and the largest error of such a sum."""
     table = np.zeros((len(lut) + 1, lut.shape[1]), np.float32)
     table[:-1] = lut / (packing.steps * comparison.norm_unit)
     largest = packing.steps * float(np.abs(table).max(1).sum())
@@ -180,8 +177,15 @@ def scaled_lut(lut: Doubles, comparison: Comparison, packing: Packing) -> tuple[
     return table, float(np.finfo(np.float32).eps) * (terms * largest + 4 * 2**16)
 
 
+def scaled_luts(state: SearchState, block: Block) -> tuple[Floats, Floats]:
+    """Return the tables ``[Q + 1, L, N]`` and errors ``[N]`` of all queries."""
+    pairs = [scaled_lut(query.lut, state.comparison, block.packing) for query in state.queries]
+    luts = np.stack([lut for lut, _ in pairs], axis=-1)
+    return np.ascontiguousarray(luts), np.array([error for _, error in pairs], np.float32)
+
+
 def bounds(sums: Floats | Doubles, norms: Norms, error: float | Floats) -> tuple[Doubles, Doubles]:
-    """Return what scores are at least and at most. Norms may be up to 1 smaller than they say."""
+    """Return lower and upper bounds of scores. Norms are rounded up, by at most 1."""
     up = norms.astype(np.float64)
     down = np.maximum(up - 1, 1e-9)
     low, high = sums - error, sums + error
@@ -189,18 +193,19 @@ def bounds(sums: Floats | Doubles, norms: Norms, error: float | Floats) -> tuple
 
 
 def tiles(
-    block: Block, search: Search, largest: int, known: Sequence[int]
+    block: Block, state: SearchState, largest: int, skip: Sequence[int]
 ) -> Iterator[tuple[int, slice, Norms]]:
-    """Yield all streams but the first ``known`` of each chunk, in small parts first.
+    """Yield all streams but the first ``skip`` of each chunk, in small parts first.
 
-    With each comes the number of its chunk, and its norms: 0 where a stream does not count.
+    Each comes with the number of its chunk and its norms: 0 for a stream that is not searched.
     """
+    search = state.search
     size = min(largest, max(FIRST_TILE, search.k))
     for number, chunk in enumerate(block.chunks):
-        norms = chunk.norms[search.comparison.layers]
+        norms = chunk.norms[search.layers]
         if search.allowed is not None:
             norms = norms * _mask(chunk, search.allowed)
-        start = known[number] if number < len(known) else 0
+        start = skip[number] if number < len(skip) else 0
         while start < chunk.count:
             end = min(start + size, chunk.count)
             yield number, slice(start, end), norms[start:end]
@@ -208,7 +213,7 @@ def tiles(
 
 
 def _mask(chunk: Chunk, allowed: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return ``[room]`` whether each stream's key is among ``allowed``, which rise."""
+    """Return ``[room]`` whether each stream's key is in ``allowed``, which is sorted."""
     keys = chunk.keys[: chunk.count]
     near = allowed[np.searchsorted(allowed, keys[0]) : np.searchsorted(allowed, keys[-1], "right")]
     rows = np.searchsorted(keys, near)

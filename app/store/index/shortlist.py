@@ -1,4 +1,4 @@
-"""What may be among the best of what has been seen so far, and what the next has to score.
+"""The streams that may still be among the best, and the score that others have to beat.
 
 Shape letters: R streams.
 """
@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.store.cosine import DECIMALS
-from app.store.index.lookups import Doubles
+from app.store.index.blocks import Doubles
 
 ROUNDING = 10**-DECIMALS  # scores that differ by no more may tie
-HANDED_OVER = 4096  # streams that are kept before shortlists take note of them
+HANDED_OVER = 4096  # streams that are collected before the shortlists take them
 
 
 class Candidates(NamedTuple):
@@ -23,10 +23,10 @@ class Candidates(NamedTuple):
 
 
 class Entries(NamedTuple):
-    """Streams whose scores are known to lie between bounds."""
+    """Streams with bounds of their scores."""
 
-    places: NDArray[np.integer]  # [R] which chunk of the search each lies in
-    rows: NDArray[np.integer]  # [R] and where there
+    places: NDArray[np.integer]  # [R] the chunk of the search
+    rows: NDArray[np.integer]  # [R] the row in that chunk
     lower: Doubles  # [R]
     upper: Doubles  # [R]
 
@@ -35,50 +35,50 @@ class Entries(NamedTuple):
         return type(self)(self.places[rows], self.rows[rows], self.lower[rows], self.upper[rows])
 
 
-NONE = Entries(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0))
+EMPTY = Entries(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0))
 
 
 class Shortlist:
-    """Keeps every stream that may be among the ``k`` best or tie with the last of them.
+    """Every stream that may be among the ``k`` best or tie with the last of them.
 
     Args:
         k: How many.
-        least: The least score that counts.
+        least: The lowest score that counts.
     """
 
     def __init__(self, k: int, *, least: float) -> None:
-        self.least = least - ROUNDING  # what a stream has to be able to score
+        self.least = least - ROUNDING  # a stream whose upper bound is lower is out
         self._k = k
-        self._kept = NONE
+        self._entries = EMPTY
         self._new: list[Entries] = []
-        self._room = 0  # of new entries, until those that are out of the question are dropped
+        self._room = 0  # for new entries, before those below ``least`` are dropped
 
     def beat(self, scores: Doubles) -> None:
-        """Look only for what can match the scores of ``k`` other streams."""
+        """From now on, streams have to match the best ``k`` of ``scores``."""
         if len(scores) >= self._k:
             last = float(np.partition(scores, -self._k)[-self._k])
             self.least = max(self.least, last - ROUNDING)
 
     def note(self, new: Entries) -> None:
-        """Take note of streams, each once in a search."""
+        """Add streams, each once in a search."""
         self._new.append(new)
         self._room -= len(new.rows)
         if self._room < 0:
             self.entries()
 
     def entries(self) -> Entries:
-        """Return the streams that are still in question."""
-        parts = [self._kept, *self._new]
+        """Return the streams that may still be among the best."""
+        parts = [self._entries, *self._new]
         entries = _joined(parts)
         self.beat(entries.lower)
         good = entries.upper >= self.least
-        self._kept, self._new = entries.only(good), []
-        self._room = max(4 * self._k, len(self._kept.rows))
-        return self._kept
+        self._entries, self._new = entries.only(good), []
+        self._room = max(4 * self._k, len(self._entries.rows))
+        return self._entries
 
 
 class Pending:
-    """Streams that many shortlists are to take note of, handed over many at a time."""
+    """Streams on their way to many shortlists, handed over in batches."""
 
     def __init__(self, shortlists: list[Shortlist]) -> None:
         self._shortlists = shortlists
@@ -87,7 +87,7 @@ class Pending:
         self._count = 0
 
     def append(self, which: NDArray[np.integer], entries: Entries) -> None:
-        """Keep streams, each for the shortlist ``which`` ``[R]``. Not to be changed afterwards."""
+        """Add streams for the shortlists ``which`` ``[R]``; the caller leaves them unchanged."""
         if len(which):
             self._which.append(which.copy())
             self._entries.append(entries)
@@ -96,7 +96,7 @@ class Pending:
                 self.flush()
 
     def flush(self) -> None:
-        """Hand over what is still kept."""
+        """Hand over all collected streams."""
         if self._count:
             which = np.concatenate(self._which)
             order = np.argsort(which, kind="stable")
@@ -117,9 +117,9 @@ def _joined(parts: list[Entries]) -> Entries:
     )
 
 
-def best(found: Candidates, *, k: int, least: float) -> Candidates:
+def best(candidates: Candidates, *, k: int, least: float) -> Candidates:
     """Return the ``k`` best of some streams and all that tie with the last of them."""
-    rounded = found.scores.round(DECIMALS)
+    rounded = candidates.scores.round(DECIMALS)
     if len(rounded) > k:
         least = max(least, float(np.partition(rounded, -k)[-k]))
-    return Candidates(found.keys[rounded >= least], rounded[rounded >= least])
+    return Candidates(candidates.keys[rounded >= least], rounded[rounded >= least])

@@ -1,9 +1,9 @@
-"""Indexes as files, so that a large one is open at once: mapped into memory, not built again.
+"""Indexes as files: a large index is mapped into memory at once, instead of being built again.
 
-A snapshot is derived: it may be missing, damaged or old, and then more is read from the database.
-It is a line that names the format, the length of a header, the header in JSON, and the arrays of
-all packed streams, each at a multiple of 64 bytes. The database holds the digest of the whole,
-which is also the file's name: no other file is believed.
+A snapshot is derived data. If it is missing, damaged or old, more is read from the database.
+The file has a line that names the format, the length of a header, the header in JSON, and the
+arrays of all packed streams, each at a multiple of 64 bytes. The database stores the digest of
+the whole file, which is also its name; files with another digest are ignored.
 """
 
 import hashlib
@@ -13,51 +13,53 @@ import mmap
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.store.index.blocks import Chunk, Layers, Packing
-from app.store.index.code_index import CodeIndex
 from app.store.sqlite.views import Position
 from model.files import PRIVATE, atomic_write, sync_folder
 from model.modality import Modality
 
+if TYPE_CHECKING:  # which loads numba: checking a file needs none
+    from app.store.index.code_index import CodeIndex
+
 logger = logging.getLogger(__name__)
 
-FORMAT = b"srcid index 1\n"  # another number where codes are packed or lengths measured otherwise
+FORMAT = b"srcid index 1\n"  # to be counted up when the packing or the lengths change
 LENGTH = struct.Struct("<Q")
 ALIGNMENT = 64
 ENDING = ".index"
 
 
-class Part(NamedTuple):
+class SnapshotBlock(NamedTuple):
     """Streams of one modality and length."""
 
     modality: Modality
     packing: Packing
-    layers: Layers  # that the norms are of
+    layers: Layers  # of the norms
     arrays: tuple[NDArray[Any], ...]  # keys, low, high, norms: as in a chunk
 
 
 class Snapshot(NamedTuple):
-    """What a file holds."""
+    """The content of a file."""
 
-    position: Position  # of the database that the indexes stand at
-    parts: list[Part]
+    position: Position  # of the database, as of the indexes
+    blocks: list[SnapshotBlock]
 
 
-class Unusable(Exception):
-    """A snapshot that cannot be begun with; the message says why."""
+class UnusableSnapshot(Exception):
+    """A snapshot that an index cannot start from; the message says why."""
 
 
 class Snapshots:
-    """Files in ``folder``, which is made when the first is written.
+    """The snapshots in a folder.
 
     Args:
-        folder: Where they are.
-        fingerprint: Of the checkpoint that the codes are of.
+        folder: Created by the first write.
+        fingerprint: Of the checkpoint that made the codes.
     """
 
     def __init__(self, folder: Path, *, fingerprint: str) -> None:
@@ -68,7 +70,7 @@ class Snapshots:
         """Write a file; return its digest.
 
         Raises:
-            OSError: The disk does not take it.
+            OSError: The write failed.
         """
         self.folder.mkdir(exist_ok=True)
         digest = hashlib.blake2b(digest_size=32)
@@ -82,31 +84,31 @@ class Snapshots:
         return digest.hexdigest()
 
     def open(self, digest: str) -> Snapshot:
-        """Map a file into memory; what is written to its arrays does not go into the file.
+        """Map a file into memory; changes of its arrays are not written to the file.
 
         Raises:
-            Unusable: It is missing, damaged, or of another checkpoint or version.
+            UnusableSnapshot: It is missing, damaged, or of another checkpoint or version.
         """
         path = self._path(digest)
         try:
             with path.open("rb") as file:
                 memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         except (OSError, ValueError) as error:  # ValueError: it is empty
-            raise Unusable(f"{path} cannot be read ({error})") from error
+            raise UnusableSnapshot(f"{path} cannot be read ({error})") from error
         if hashlib.blake2b(memory, digest_size=32).hexdigest() != digest:
-            raise Unusable(f"{path} is damaged")
+            raise UnusableSnapshot(f"{path} is damaged")
         if memory[: len(FORMAT)] != FORMAT:
-            raise Unusable(f"{path} was written by another version")
+            raise UnusableSnapshot(f"{path} was written by another version")
         start = len(FORMAT) + LENGTH.size
         (size,) = LENGTH.unpack(memory[len(FORMAT) : start])
         header = json.loads(memory[start : start + size])
         if header["fingerprint"] != self._fingerprint:
-            raise Unusable(f"{path} is of checkpoint {header['fingerprint']}")
-        parts = list(_parts(memory, header, _aligned(start + size)))
-        return Snapshot(Position(*header["position"]), parts)
+            raise UnusableSnapshot(f"{path} is of checkpoint {header['fingerprint']}")
+        blocks = list(_blocks(memory, header, _aligned(start + size)))
+        return Snapshot(Position(*header["position"]), blocks)
 
     def remove_others(self, digest: str) -> None:
-        """Remove all files but one; who has mapped another keeps it."""
+        """Delete all files but one; processes that have mapped another keep it."""
         for path in self.folder.iterdir():
             if path != self._path(digest):
                 path.unlink(missing_ok=True)
@@ -115,63 +117,64 @@ class Snapshots:
         return self.folder / f"{digest}{ENDING}"
 
 
-def parts_of(indexes: Mapping[Modality, CodeIndex]) -> list[Part]:
-    """Return the streams of all indexes; what changes in these later does not change the parts."""
+def snapshot_blocks(indexes: "Mapping[Modality, CodeIndex]") -> list[SnapshotBlock]:
+    """Return the streams of all indexes, unaffected by later changes of these."""
     return [
-        Part(modality, block.packing, layers, arrays)
+        SnapshotBlock(modality, block.packing, layers, arrays)
         for modality, index in indexes.items()
         for block in index.blocks.values()
         for layers, arrays in map(_frozen, block.chunks)
     ]
 
 
-def restore(index: CodeIndex, part: Part) -> None:
-    """Put the streams of a part into an index, behind those that are there."""
-    chunk = Chunk(part.packing, 0)
-    chunk.keys, chunk.low, chunk.high, norms = part.arrays
-    chunk.norms = {part.layers: norms}
+def restore(index: "CodeIndex", block: SnapshotBlock) -> None:
+    """Append the streams of a snapshot to an index."""
+    chunk = Chunk(block.packing, 0)
+    chunk.keys, chunk.low, chunk.high, norms = block.arrays
+    chunk.norms = {block.layers: norms}
     chunk.count = len(chunk.keys)
     index.attach(chunk)
 
 
 def _frozen(chunk: Chunk) -> tuple[Layers, tuple[NDArray[Any], ...]]:
-    """Return the streams that are still there. Codes are appended to, but lengths change."""
+    """Return the streams that are not removed. Only lengths need a copy: codes never change."""
     layers, norms = next(iter(chunk.norms.items()))
-    rows = np.flatnonzero(chunk.alive) if chunk.removed else slice(chunk.count)
-    own = chunk.keys[rows], chunk.low[:, rows], chunk.high[:, rows], norms[rows].copy()
-    return layers, own
+    alive = chunk.alive
+    rows = slice(chunk.count) if alive.all() else np.flatnonzero(alive)
+    return layers, (chunk.keys[rows], chunk.low[:, rows], chunk.high[:, rows], norms[rows].copy())
 
 
 def _pieces(snapshot: Snapshot, fingerprint: str) -> Iterator[bytes | memoryview]:
-    described = [
+    blocks = [
         {
-            "modality": part.modality,
-            "packing": list(part.packing),
-            "layers": list(part.layers),
-            "count": len(part.arrays[0]),
-            "types": [own.dtype.str for own in part.arrays],
+            "modality": block.modality,
+            "packing": list(block.packing),
+            "layers": list(block.layers),
+            "count": len(block.arrays[0]),
+            "types": [array.dtype.str for array in block.arrays],
         }
-        for part in snapshot.parts
+        for block in snapshot.blocks
     ]
-    header = {"fingerprint": fingerprint, "position": snapshot.position, "parts": described}
+    header = {"fingerprint": fingerprint, "position": snapshot.position, "parts": blocks}
     text = json.dumps(header).encode()
-    begin = FORMAT + LENGTH.pack(len(text)) + text
-    yield begin.ljust(_aligned(len(begin)), b"\0")
-    for array in (own for part in snapshot.parts for own in part.arrays):
+    start = FORMAT + LENGTH.pack(len(text)) + text
+    yield start.ljust(_aligned(len(start)), b"\0")
+    for array in (array for block in snapshot.blocks for array in block.arrays):
         yield np.ascontiguousarray(array).data.cast("B") if array.size else b""
         yield bytes(_aligned(array.nbytes) - array.nbytes)
 
 
-def _parts(memory: mmap.mmap, header: dict[str, Any], offset: int) -> Iterator[Part]:
-    for own in header["parts"]:
-        packing, count = Packing(*own["packing"]), own["count"]
+def _blocks(memory: mmap.mmap, header: dict[str, Any], offset: int) -> Iterator[SnapshotBlock]:
+    for block in header["parts"]:
+        packing, count = Packing(*block["packing"]), block["count"]
         shapes = (count,), (packing.columns, count), (packing.planes, count), (count,)
         arrays = []
-        for shape, kind in zip(shapes, own["types"], strict=True):
+        for shape, kind in zip(shapes, block["types"], strict=True):
             array = np.frombuffer(memory, kind, int(np.prod(shape)), offset).reshape(shape)
             offset += _aligned(array.nbytes)
             arrays.append(array)
-        yield Part(Modality(own["modality"]), packing, tuple(own["layers"]), tuple(arrays))
+        modality, layers = Modality(block["modality"]), tuple(block["layers"])
+        yield SnapshotBlock(modality, packing, layers, tuple(arrays))
 
 
 def _aligned(size: int) -> int:

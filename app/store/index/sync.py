@@ -1,11 +1,10 @@
-"""Search indexes that follow the database, in the process that writes and in those that read.
+"""Search indexes in sync with the database, in the writing process and in reading ones.
 
-An index stands at a position of the database. Before each search the two are compared; where the
-database has come further, the index first takes in what was added and removed. A search and what
-it reads of the items are of the same moment, since the one is done inside a view of the other.
+An index is at a position of the database. Before each search the two are compared. If the
+database is ahead, the index first takes in what was added and removed. A search runs inside a
+view of the database, so the index and the items it reads are of the same moment.
 
-The process that writes also saves the indexes from time to time, so that the next opening has
-less to read.
+The writing process saves the indexes from time to time, so that the next start has less to read.
 """
 
 import logging
@@ -18,8 +17,13 @@ import numpy as np
 
 from app.errors import StoreUnavailable
 from app.store.index.code_index import CodeIndex
-from app.store.index.read_write_lock import SharedLock
-from app.store.index.snapshots import Snapshot, Snapshots, Unusable, parts_of, restore
+from app.store.index.snapshots import (
+    Snapshot,
+    Snapshots,
+    UnusableSnapshot,
+    restore,
+    snapshot_blocks,
+)
 from app.store.sqlite.database import ItemDatabase
 from app.store.sqlite.schema import MODALITIES, STREAMS_EACH
 from app.store.sqlite.views import CodeBatch, Position, View
@@ -28,30 +32,71 @@ from model.modality import Modality
 logger = logging.getLogger(__name__)
 
 Indexes = Mapping[Modality, CodeIndex]
-UNSAVED = 50_000  # streams that are read from the database in a tenth of a second
-NAMED = 10  # streams, in what is logged
+UNSAVED = 50_000  # streams, which are read from the database in a tenth of a second
+LOGGED = 10  # keys in one log message
 TRIES = 3  # to search beside other searches while another process or thread writes
 
 
-class FollowingIndexes:
-    """An index a modality, of the items in ``database``. Any thread may search.
+class ReadWriteLock:
+    """Held by many readers together, or by one writer alone.
+
+    A waiting writer goes before later readers. A thread must not acquire the lock twice.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._readers = 0
+        self._writers_waiting = 0
+        self._is_written = False
+
+    @contextmanager
+    def read(self) -> Iterator[None]:
+        """Hold the lock together with other readers."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_written and not self._writers_waiting)
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._readers -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        """Hold the lock alone."""
+        with self._changed:
+            self._writers_waiting += 1
+            self._changed.wait_for(lambda: not self._is_written and not self._readers)
+            self._writers_waiting -= 1
+            self._is_written = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._is_written = False
+                self._changed.notify_all()
+
+
+class IndexSync:
+    """One index per modality, in sync with ``database``. Any thread may search.
 
     Args:
         database: The items.
-        make: Makes an empty index.
+        make_index: Makes an empty index.
         snapshots: Where indexes are saved.
     """
 
     def __init__(
-        self, database: ItemDatabase, make: Callable[[], CodeIndex], snapshots: Snapshots
+        self, database: ItemDatabase, make_index: Callable[[], CodeIndex], snapshots: Snapshots
     ) -> None:
         self._database = database
-        self._make = make
+        self._make_index = make_index
         self._snapshots = snapshots
-        self._lock = SharedLock()  # held alone while the indexes follow
+        self._lock = ReadWriteLock()
         self._indexes: dict[Modality, CodeIndex] = {}
         self._position: Position | None = None
-        self._unsaved = 0  # streams that have changed since the snapshot was written
+        self._unsaved = 0  # streams that have changed since the last snapshot
         self._saving = threading.Lock()
 
     @contextmanager
@@ -62,24 +107,24 @@ class FollowingIndexes:
             StoreUnavailable: The database cannot be read.
         """
         for _ in range(TRIES):
-            with self._lock.shared(), self._database.view() as view:
+            with self._lock.read(), self._database.view() as view:
                 if view.position() == self._position:
                     yield view, self._indexes
                     return
-            self.follow()
-        with self._lock.exclusive(), self._database.view() as view:
-            self._follow(view)
+            self.sync()
+        with self._lock.write(), self._database.view() as view:
+            self._sync(view)
             yield view, self._indexes
 
-    def follow(self) -> None:
+    def sync(self) -> None:
         """Take in what has been committed since the last time."""
-        with self._lock.exclusive(), self._database.view() as view:
-            self._follow(view)
+        with self._lock.write(), self._database.view() as view:
+            self._sync(view)
 
     def save(self, *, least: int = 1) -> None:
         """Write a snapshot if ``least`` streams have changed since the last one.
 
-        Where the disk does not take it that is logged: nothing is lost but time at the next start.
+        A failed write is logged. The only consequence is a slower next start.
         """
         if not self._saving.acquire(blocking=False):
             return
@@ -88,9 +133,9 @@ class FollowingIndexes:
                 position, unsaved = view.position(), self._unsaved
                 if unsaved < least:
                     return
-                parts = parts_of(indexes)
-            digest = self._snapshots.write(Snapshot(position, parts))
-            self._database.edit(lambda db: note_snapshot(db, digest, position))
+                blocks = snapshot_blocks(indexes)
+            digest = self._snapshots.write(Snapshot(position, blocks))
+            self._database.edit(lambda db: _name_snapshot(db, digest, position))
             self._snapshots.remove_others(digest)
             self._unsaved -= unsaved
         except (OSError, StoreUnavailable) as error:
@@ -98,69 +143,65 @@ class FollowingIndexes:
         finally:
             self._saving.release()
 
-    def save_in_time(self) -> None:
-        """Write a snapshot if so much has changed that it would take long to read it again."""
-        self.save(least=max(UNSAVED, len(self) // 8))
+    def save_if_worthwhile(self) -> None:
+        """Write a snapshot if reading the changes again would take long."""
+        self.save(least=max(UNSAVED, sum(map(len, self._indexes.values())) // 8))
 
-    def __len__(self) -> int:
-        return sum(len(index) for index in self._indexes.values())
-
-    def _follow(self, view: View) -> None:
-        now, begun = view.position(), self._position
-        if now == begun:
+    def _sync(self, view: View) -> None:
+        now, start = view.position(), self._position
+        if now == start:
             return
-        self._position = None  # for the case that it fails half-way: then all is read anew
-        if begun is None or not view.leads_on_from(begun):
-            begun = self._begin(view)
-        for stream in view.removed_since(begun):
-            index = self._indexes[MODALITIES[stream % STREAMS_EACH]]
-            self._unsaved += index.remove(stream)  # a damaged one was never in it
-        for batch in view.code_batches(since=begun.added):
-            known = self._known(batch)
-            if len(known.keys):
-                self._indexes[batch.modality].add(known.keys, known.codes)
-            self._unsaved += len(known.keys)
+        self._position = None  # if this fails half-way, everything is read again
+        if start is None or not view.continues_from(start):
+            start = self._restore(view)
+        for key in view.removed_since(start):
+            index = self._indexes[MODALITIES[key % STREAMS_EACH]]
+            self._unsaved += index.remove(key)  # damaged streams were never in it
+        for batch in view.code_batches(since=start.added):
+            valid = self._valid(batch)
+            if len(valid.keys):
+                self._indexes[batch.modality].add(valid.keys, valid.codes)
+            self._unsaved += len(valid.keys)
         self._position = now
 
-    def _begin(self, view: View) -> Position:
-        """Begin with the snapshot that the database names, or with nothing."""
-        self._indexes = {m: self._make() for m in MODALITIES}
+    def _restore(self, view: View) -> Position:
+        """Start from the snapshot that the database names, or from nothing."""
+        self._indexes = {modality: self._make_index() for modality in MODALITIES}
         self._unsaved = 0
         digest = view.snapshot()
         try:
             snapshot = self._snapshots.open(digest) if digest else None
-        except Unusable as error:
+        except UnusableSnapshot as error:
             logger.warning("%s: the index is built from the items", error)
             snapshot = None
-        if snapshot is None or not view.leads_on_from(snapshot.position):
-            now = view.position()
-            return now._replace(added=0)
-        for part in snapshot.parts:
-            restore(self._indexes[part.modality], part)
+        if snapshot is None or not view.continues_from(snapshot.position):
+            return view.position()._replace(added=0)
+        for block in snapshot.blocks:
+            restore(self._indexes[block.modality], block)
         return snapshot.position
 
-    def _known(self, batch: CodeBatch) -> CodeBatch:
-        """Return the streams whose codes can be looked up in the vocabulary: all, unless damaged.
+    def _valid(self, batch: CodeBatch) -> CodeBatch:
+        """Return the streams whose codes are in the vocabulary: all but damaged ones.
 
-        One that is damaged is left out of the search; it must not take the others with it.
+        A damaged stream is left out of the search, so that the others can be searched.
         """
         index = self._indexes[batch.modality]
         if index.takes(batch.codes):
             return batch
-        is_known = np.array([index.takes(own[None]) for own in batch.codes])
+        is_valid = np.array([index.takes(codes[None]) for codes in batch.codes])
         logger.error(
-            "%s has %d %s streams whose codes its checkpoint does not have; they are not searched "
-            "(keys %s): see srcid store verify",
+            "%s has %d %s streams with codes that its checkpoint does not have; they are not "
+            "searched (keys %s): run srcid store verify",
             self._database.path,
-            int((~is_known).sum()),
+            int((~is_valid).sum()),
             batch.modality,
-            batch.keys[~is_known][:NAMED].tolist(),
+            batch.keys[~is_valid][:LOGGED].tolist(),
         )
-        return batch._replace(keys=batch.keys[is_known], codes=batch.codes[is_known])
+        return batch._replace(keys=batch.keys[is_valid], codes=batch.codes[is_valid])
 
 
-def note_snapshot(db: sqlite3.Connection, digest: str, position: Position) -> bool:
-    """Name the snapshot that indexes may begin with; removals before it are known no longer."""
+def _name_snapshot(db: sqlite3.Connection, digest: str, position: Position) -> bool:
+    """Name the snapshot to start from, and forget the removals before it."""
     db.execute("UPDATE state SET snapshot = ?", (digest,))
     db.execute("DELETE FROM removed WHERE number <= ?", (position.removed,))
     return True

@@ -1,7 +1,6 @@
-"""The scan of a block on a GPU: sums of look-ups by one call of torch, all else as in ``scan``.
+"""The scan of a block on a GPU: one call of torch sums the look-ups, the rest is as in ``scan``.
 
-Shape letters: R streams, C code rows, T steps, L codebook size, N queries, Q rows that are
-compared.
+Shape letters: R streams, C code rows, T steps, L codebook size, N queries, Q compared rows.
 """
 
 import threading
@@ -13,54 +12,46 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from app.store.index.blocks import CHUNK, Block, Chunk, Norms
-from app.store.index.lookups import Floats
-from app.store.index.scan import Search, bounds, scaled_lut, tiles
-from app.store.index.shortlist import Entries, Pending
+from app.store.index.blocks import CHUNK, Block, Chunk, Floats, Norms
+from app.store.index.scan import Passing, SearchState, note_passing, scaled_luts
 
 
 class TorchScan:
-    """Notes what ``scan_means`` would: float32 sums on any device are off by as little.
+    """Notes the same streams as ``scan_means``: float32 sums are as exact on any device.
 
-    The codes lie on the device unpacked, four bytes each. A chunk is brought there by the first
-    search, and anew by the first one after streams were added to it. Any thread may call it.
+    The codes lie on the device unpacked, four bytes each. The first search after a chunk has
+    grown copies it to the device. Any thread may call it.
     """
 
     def __init__(self, device: str) -> None:
         self._device = torch.device(device)
         self._chunks: WeakKeyDictionary[Chunk, Tensor] = WeakKeyDictionary()  # [R, C * T] int32
-        self._bringing = threading.Lock()
+        self._copying = threading.Lock()
 
     @torch.inference_mode()
-    def __call__(self, search: Search, block: Block, known: Sequence[int]) -> None:
-        """Note the streams of a block by their means, but for the first ``known`` of each chunk."""
-        scaled = [scaled_lut(own.lut, search.comparison, block.packing) for own in search.queries]
-        table = self._table(search, np.stack([lut for lut, _ in scaled], axis=-1))
-        errors = np.array([error for _, error in scaled], np.float32)
-        shortlists = [query.shortlist for query in search.queries]
-        pending = Pending(shortlists)
-        for number, tile, norms in tiles(block, search, CHUNK, known):
-            places = self._places(block.chunks[number])[tile]
-            sums = embedding_bag(places, table, mode="sum")  # [R, N]
-            least = np.array([own.least for own in shortlists], np.float32)
-            good = self._passing(sums, norms, least, errors)  # [found, 2]
-            found = sums[good[:, 0], good[:, 1]].cpu().numpy()
-            rows, own = good.cpu().numpy().T
-            lower, upper = bounds(found, norms[rows], errors[own])
-            where = np.full(len(rows), len(search.chunks) + number)
-            pending.append(own, Entries(where, rows + tile.start, lower, upper))
-        pending.flush()
+    def __call__(self, state: SearchState, block: Block, skip: Sequence[int]) -> None:
+        """Note the streams of a block by their means, after the first ``skip`` of each chunk."""
+        luts, errors = scaled_luts(state, block)
+        table = self._table(state, luts)
 
-    def _table(self, search: Search, luts: Floats) -> Tensor:
+        def find(chunk: Chunk, tile: slice, norms: Norms, least: Floats) -> Passing:
+            sums = embedding_bag(self._places(chunk)[tile], table, mode="sum")  # [R, N]
+            pairs = self._passing(sums, norms, least, errors)  # [P, 2]
+            rows, queries = pairs.cpu().numpy().T
+            return rows, queries, sums[pairs[:, 0], pairs[:, 1]].cpu().numpy()
+
+        note_passing(state, block, skip, CHUNK, errors, find)
+
+    def _table(self, state: SearchState, luts: Floats) -> Tensor:
         """Return ``luts`` ``[Q + 1, L, N]`` for all rows, ``[C * L, N]``; 0: not compared."""
-        comparison = search.comparison
+        comparison = state.comparison
         table = np.zeros((*comparison.tables.shape[:2], luts.shape[-1]), np.float32)
         table[comparison.rows] = luts[:-1]
         return torch.from_numpy(table.reshape(-1, luts.shape[-1])).to(self._device)
 
     def _places(self, chunk: Chunk) -> Tensor:
-        """Return where in the table each code of a chunk is looked up, ``[R, C * T]``."""
-        with self._bringing:
+        """Return the place of each code of a chunk in the table, ``[R, C * T]``."""
+        with self._copying:
             places = self._chunks.get(chunk)
             if places is None or len(places) < chunk.count:
                 codes = chunk.codes(slice(chunk.count)).astype(np.int32)  # [R, C, T]
@@ -70,8 +61,8 @@ class TorchScan:
             return places
 
     def _passing(self, sums: Tensor, norms: Norms, least: Floats, errors: Floats) -> Tensor:
-        """Return which streams may score ``least`` ``[N]`` with which query, as ``loops`` does."""
+        """Return the pairs of stream and query that may score ``least``, as ``kernels`` does."""
         norm = torch.from_numpy(norms.astype(np.float32)).to(self._device)[:, None]
-        bound, slack = (torch.from_numpy(own).to(self._device) for own in (least, errors))
+        bound, slack = (torch.from_numpy(values).to(self._device) for values in (least, errors))
         smallest = torch.minimum(bound * norm, bound * (norm - 1)) - slack
         return ((sums >= smallest) & (norm > 0)).nonzero()

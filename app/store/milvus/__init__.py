@@ -1,1 +1,1 @@
-"""The store on Milvus: items shared by any number of processes (docs/operations.md)."""
+"""The store in Milvus: items shared by any number of processes (docs/operations.md)."""

@@ -1,14 +1,14 @@
-"""The only file that knows ``pymilvus``: one collection of rows, and what goes wrong with it."""
+"""The only file that imports ``pymilvus``: one collection of rows, and its errors."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.errors import IndexMismatch, StoreUnavailable
-from app.store.milvus.rows import MAX_ID_BYTES, MAX_MARKS, MAX_TEXT_BYTES, Row
+from app.store.milvus.rows import MAX_ID_BYTES, MAX_TERMS, MAX_TEXT_BYTES, MilvusRow
 from app.store.milvus.vectors import Weights
 from model.errors import ConfigError
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LAYOUT = "1"  # of the rows; another one is not read
+LAYOUT = "1"  # of the rows; other layouts are rejected
 STAMP, LAYOUT_STAMP = "srcid.fingerprint", "srcid.layout"  # properties of the collection
-MOST_HITS = 16_384  # of one search, Milvus's own limit
-PAGE = 1000  # rows of one answer while many are gone through
+MOST_HITS = 16_384  # of one search, Milvus's limit
+PAGE = 1000  # rows per response while many are read
 SECONDS = 10.0  # for one call
-LITE = "milvus_lite"  # what the server for tests calls itself
+LITE = "milvus_lite"  # the name of the server for tests
 
 
 class Address(NamedTuple):
-    """Where a collection is."""
+    """The place of a collection."""
 
     url: str
     collection: str
@@ -37,9 +37,9 @@ class Address(NamedTuple):
 
 
 class Match(NamedTuple):
-    """A row that a search has found."""
+    """One result of a search."""
 
-    row: Row
+    row: MilvusRow
     product: float  # of its vector with the query's
 
 
@@ -47,9 +47,9 @@ class Collection:
     """Rows of one checkpoint. Methods may be called from any thread.
 
     Args:
-        address: Where; the collection is made where it is missing, unless ``read_only``.
+        address: The collection, created if missing, unless ``read_only``.
         fingerprint: The checkpoint in use. A collection without rows takes any.
-        read_only: Whether nothing is to be changed.
+        read_only: Change nothing.
 
     Raises:
         ConfigError: ``pymilvus`` is not installed.
@@ -75,94 +75,83 @@ class Collection:
     def __str__(self) -> str:
         return str(self._address)
 
-    def upsert(self, rows: Sequence[Row]) -> None:
-        """Write rows, each in place of the one with its key. Durable on return."""
-        with self._translated():
-            self._client.upsert(self._name, list(rows), timeout=SECONDS)
+    def upsert(self, rows: Sequence[MilvusRow]) -> None:
+        """Write rows, replacing those with the same key. Durable on return."""
+        self._call(self._client.upsert, data=list(rows))
 
     def delete(self, key: str) -> None:
-        """Remove the row of that key, if there is one."""
-        with self._translated():
-            self._client.delete(self._name, ids=[key], timeout=SECONDS)
+        """Delete the row with that key, if any."""
+        self._call(self._client.delete, ids=[key])
 
-    def get(self, key: str) -> Row | None:
-        """Return the row of that key, as the last write of anybody left it."""
-        with self._translated():
-            found = self._client.get(
-                self._name,
-                ids=[key],
-                output_fields=["item"],
-                timeout=SECONDS,
-                consistency_level="Strong",
-            )
-        return found[0] if found else None
+    def get(self, key: str) -> MilvusRow | None:
+        """Return the row with that key, as of the last write of any process."""
+        rows: list[MilvusRow] = self._call(
+            self._client.get, ids=[key], output_fields=["item"], consistency_level="Strong"
+        )
+        return rows[0] if rows else None
 
     def count(self, expression: str = "") -> int:
-        """Return the number of rows for which ``expression`` holds; of all, to the last write."""
-        with self._translated():
-            found = self._client.query(
-                self._name,
-                filter=expression,
-                output_fields=["count(*)"],
-                timeout=SECONDS,
-                consistency_level="Session" if expression else "Strong",
-            )
-        return int(found[0]["count(*)"])
+        """Return the number of rows that match ``expression``; "" counts all, as of now."""
+        rows = self._call(
+            self._client.query,
+            filter=expression,
+            output_fields=["count(*)"],
+            consistency_level="Session" if expression else "Strong",
+        )
+        return int(rows[0]["count(*)"])
 
-    def rows(self, expression: str = "", *, at_once: int = PAGE) -> Iterator[Row]:
-        """Yield the rows for which ``expression`` holds, by key.
+    def rows(self, expression: str = "", *, at_once: int = PAGE) -> Iterator[MilvusRow]:
+        """Yield the rows that match ``expression``, by key.
 
         Args:
-            expression: A filter; "" holds for all.
-            at_once: Rows that are fetched together.
+            expression: A filter; "" matches all.
+            at_once: Rows per response.
         """
-        with self._translated():
-            pages = self._client.query_iterator(
-                self._name,
-                filter=expression,
-                batch_size=at_once,
-                output_fields=["item"],
-                timeout=SECONDS,
-            )
-        try:
-            while page := self._next(pages.next):
+        pages = self._call(
+            self._client.query_iterator,
+            filter=expression,
+            batch_size=at_once,
+            output_fields=["item"],
+        )
+        with closing(pages):
+            while True:
+                with self._translated():
+                    page = pages.next()
+                if not page:
+                    return
                 yield from page
-        finally:
-            pages.close()
 
-    def page(self, after: str, *, limit: int) -> list[Row]:
-        """Return at most ``limit`` rows, by key, from the first whose key is above ``after``."""
+    def page(self, after: str, *, limit: int) -> list[MilvusRow]:
+        """Return at most ``limit`` rows by key, starting with the first key > ``after``."""
         above = f'id > "{after}"' if after else ""
         return list(islice(self.rows(above, at_once=limit), limit))
 
     def search(self, weights: Weights, *, expression: str, limit: int) -> list[Match]:
-        """Return the rows of the largest products with a sparse vector, the largest first.
+        """Return the rows with the largest products with a sparse vector, largest first.
 
         Args:
             weights: None of them negative.
-            expression: A filter; "" holds for all.
+            expression: A filter; "" matches all.
             limit: Most rows, at most ``MOST_HITS``.
         """
-        with self._translated():
-            (found,) = self._client.search(
-                self._name,
-                data=[weights],
-                anns_field="codes",
-                filter=expression,
-                limit=limit,
-                output_fields=["item"],
-                timeout=SECONDS,
-                consistency_level="Session",
-            )
-        return [Match(hit["entity"], float(hit["distance"])) for hit in found]
+        (results,) = self._call(
+            self._client.search,
+            data=[weights],
+            anns_field="codes",
+            filter=expression,
+            limit=limit,
+            output_fields=["item"],
+            consistency_level="Session",
+        )
+        return [Match(hit["entity"], float(hit["distance"])) for hit in results]
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         with suppress(self._error):
             self._client.close()
 
     def _open(self, fingerprint: str, *, read_only: bool) -> None:
-        """Make the collection, or hold the one that is there to its checkpoint."""
+        """Create the collection, or check the checkpoint of the existing one."""
         if not self._client.has_collection(self._name):
             if read_only:
                 raise StoreUnavailable(
@@ -199,11 +188,11 @@ class Collection:
         schema.add_field("metadata", DataType.JSON)
         schema.add_field("codes", DataType.SPARSE_FLOAT_VECTOR)
         schema.add_field(
-            "marks", DataType.ARRAY, element_type=DataType.INT64, max_capacity=MAX_MARKS
+            "marks", DataType.ARRAY, element_type=DataType.INT64, max_capacity=MAX_TERMS
         )
         indexes = self._client.prepare_index_params()
         indexes.add_index("codes", index_type="SPARSE_INVERTED_INDEX", metric_type="IP")
-        if LITE not in self._client.get_server_version():  # which has none on arrays
+        if LITE not in self._client.get_server_version():  # which has no index on arrays
             indexes.add_index("marks", index_type="INVERTED")
         self._client.create_collection(
             self._name,
@@ -211,24 +200,22 @@ class Collection:
             consistency_level="Strong",
             properties={STAMP: fingerprint, LAYOUT_STAMP: LAYOUT},
         )
-        self._client.create_index(
-            self._name, indexes, sync=False
-        )  # of no rows: nothing to wait for
+        self._client.create_index(self._name, indexes, sync=False)  # no rows: no need to wait
         self._client.load_collection(self._name)
 
-    def _next(self, page: Callable[[], list[Row]]) -> list[Row]:
+    def _call(self, method: Callable[..., Any], **options: object) -> Any:
         with self._translated():
-            return page()
+            return method(self._name, timeout=SECONDS, **options)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Turn Milvus's errors into ours."""
+        """Translate Milvus's errors into ours."""
         try:
             yield
         except self._error as error:
             message = getattr(error, "message", "") or str(error)
             raise StoreUnavailable(
-                f"{self} cannot be used ({message:.300}): see that Milvus runs there, and that "
+                f"{self} cannot be used ({message:.300}): check that Milvus runs there, and that "
                 "address, token and name are right (SRCID_STORE_URL, SRCID_STORE_TOKEN, "
                 "SRCID_STORE_COLLECTION)"
             ) from error

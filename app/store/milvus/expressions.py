@@ -1,47 +1,64 @@
-"""Filters as Milvus's boolean expressions over the fields ``metadata`` and ``marks``.
+"""Filters as Milvus's boolean expressions on the fields ``metadata`` and ``marks``.
 
-What Milvus would read in another way is left out, so an expression may let through more than the
-filter does, never less: whoever uses one asks ``where_plain.passes`` of what comes back.
+Conditions that Milvus would interpret differently are left out. So an expression may match more
+items than the filter, never fewer, and results are checked again with ``passes``.
 """
 
 import json
-from collections.abc import Iterable
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from pydantic import JsonValue
 
 from app.schemas.filters import AnyOf, Condition, Prefix, Range, Scalar, Where
 
 OPERATORS = {"gte": ">=", "gt": ">", "lte": "<=", "lt": "<"}
-LARGEST_EXACT = 2**53  # beyond it a float64 is not the whole number that was written
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "gte": operator.ge,
+    "gt": operator.gt,
+    "lte": operator.le,
+    "lt": operator.lt,
+}
+LARGEST_EXACT = 2**53  # larger integers are rounded by a float64
 
 
-def compiled(where: Where | None) -> str:
-    """Return an expression that holds for every item that passes ``where``; "" holds for all."""
+def to_expression(where: Where | None) -> str:
+    """Return an expression that every item that matches ``where`` matches; "" matches all."""
     if where is None:
         return ""
-    return both(_condition(_path(field), own) for field, own in where.root.items())
+    return both(_condition(_path(field), condition) for field, condition in where.root.items())
 
 
 def both(clauses: Iterable[str]) -> str:
-    """Return the expression that all of the clauses hold; "" among them holds for all."""
+    """Return the conjunction of the clauses; "" among them matches all."""
     return " and ".join(f"({clause})" for clause in clauses if clause)
 
 
 def either(clauses: Iterable[str]) -> str:
-    """Return the expression that one of the clauses holds; none of them is ""."""
+    """Return the disjunction of the clauses; none of them is ""."""
     return " or ".join(f"({clause})" for clause in clauses)
 
 
-def has_all(marks: Iterable[int]) -> str:
-    """Return the expression that an item has all of the marks."""
-    return f"array_contains_all(marks, {sorted(set(marks))})"
+def has_all(terms: Iterable[int]) -> str:
+    """Return the expression that an item has all index terms."""
+    return f"array_contains_all(marks, {sorted(set(terms))})"
 
 
-def has_any(marks: Iterable[int]) -> str:
-    """Return the expression that an item has one of the marks."""
-    return f"array_contains_any(marks, {sorted(set(marks))})"
+def has_any(terms: Iterable[int]) -> str:
+    """Return the expression that an item has at least one of the index terms."""
+    return f"array_contains_any(marks, {sorted(set(terms))})"
+
+
+def passes(where: Where, metadata: Mapping[str, JsonValue]) -> bool:
+    """Return whether an item with ``metadata`` matches ``where``, as ``where_sql`` does in SQL."""
+    return all(
+        _holds(condition, _value(metadata, field)) for field, condition in where.root.items()
+    )
 
 
 def _condition(path: str, condition: Condition) -> str:
-    """Return the clause of one condition; "" where Milvus cannot be asked."""
+    """Return the clause of one condition; "" if Milvus cannot express it."""
     match condition:
         case Range():
             return _range(path, condition)
@@ -73,12 +90,12 @@ def _range(path: str, condition: Range) -> str:
 
 
 def _prefix(path: str, prefix: str) -> str:
-    """Ask for texts that begin so; a wildcard in ``prefix`` lets through more."""
+    """Return the clause that a text starts with ``prefix``, whose wildcards match more."""
     return f"{path} like {_literal(prefix + '%')}" if _is_plain(prefix) else ""
 
 
 def _is_plain(value: Scalar) -> bool:
-    """Tell whether Milvus reads a literal as we do: no escapes, no rounding."""
+    """Return whether Milvus reads a literal as we do: no escapes, no rounding."""
     if isinstance(value, str):
         return value.isprintable() and '"' not in value and "\\" not in value
     return value is None or abs(value) <= LARGEST_EXACT
@@ -90,3 +107,40 @@ def _literal(value: Scalar) -> str:
 
 def _path(field: str) -> str:
     return "metadata" + "".join(f"[{_literal(part)}]" for part in field.split("."))
+
+
+def _holds(condition: Condition, value: JsonValue) -> bool:
+    match condition:
+        case Range():
+            return _is_between(value, condition)
+        case AnyOf():
+            return any(_is_same(value, other) for other in condition.any_of)
+        case Prefix():
+            return isinstance(value, str) and value.startswith(condition.prefix)
+        case _:
+            return _is_same(value, condition)
+
+
+def _is_same(value: JsonValue, other: Scalar) -> bool:
+    """Compare as JSON does: true is not 1, but 1 is 1.0."""
+    return _type(value) is _type(other) and value == other
+
+
+def _is_between(value: JsonValue, condition: Range) -> bool:
+    bounds = condition.bounds
+    if _type(value) is not _type(next(iter(bounds.values()))):
+        return False
+    return all(COMPARE[name](value, bound) for name, bound in bounds.items())
+
+
+def _type(value: JsonValue) -> type:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float if is_number else type(value)
+
+
+def _value(metadata: Mapping[str, JsonValue], field: str) -> JsonValue:
+    """Return the value of a field, or None."""
+    value: JsonValue = dict(metadata)
+    for part in field.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value

@@ -1,13 +1,13 @@
-"""The nearest streams of one modality: Milvus proposes, the vectors decide.
+"""The nearest streams of one modality: Milvus proposes rows, exact scores decide.
 
-What Milvus finds is scored anew in float64, as the store on this machine does, until nothing that
-it has not found could come before the last of the best. So scores and order are the same as there.
+Proposed rows are scored again in float64, as in the local store, until no other row can come
+before the last of the best. So scores and order equal those of the local store.
 
 * By means: a search with the sparse vectors, for more and more rows.
-* By the best step: the steps in the order of their likeness, as marks, until enough rows have one.
-* By windows: all rows that pass the filter, or an error where these are too many.
+* By the best step: the terms of the most similar steps first, until enough rows have one.
+* By windows: all rows that match the filter, or an error if these are too many.
 
-Shape letters: R streams, C code rows, T steps, K layers that are compared, D hidden dim.
+Shape letters: R streams, C code rows, T steps, K compared layers, D hidden dim.
 """
 
 from collections import defaultdict
@@ -19,152 +19,142 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import StoreLimit
-from app.schemas.filters import Where
+from app.schemas.search import SearchOptions
 from app.store.base import Item
 from app.store.cosine import DECIMALS
-from app.store.index.blocks import Layers
-from app.store.index.kernels import load_kernels
-from app.store.index.lookups import Doubles
+from app.store.index.blocks import CodeArray, Doubles, Ints, Layers
+from app.store.index.kernels.vectors import best_cosines
 from app.store.milvus.collection import MOST_HITS, Collection
-from app.store.milvus.expressions import both, compiled, has_any
-from app.store.milvus.index_terms import Marks
-from app.store.milvus.rows import Row, item_of
+from app.store.milvus.expressions import both, has_any, passes, to_expression
+from app.store.milvus.index_terms import IndexTerms
+from app.store.milvus.rows import MilvusRow, item_of
 from app.store.milvus.vectors import SparseSpace
-from app.store.where_plain import passes
 from model.modality import Modality
 
-FIRST = 64  # rows that Milvus is asked for at first
-FEW = 500  # rows that are gone through rather than asked for by their marks
-MOST_ROWS = 50_000  # that are gone through for one answer
-FIRST_STEPS = 64  # marks that are asked for at first
+FIRST = 64  # rows of the first request
+FEW = 500  # rows that are read one by one rather than found by their terms
+MOST_ROWS = 50_000  # that are read for one answer
+FIRST_STEPS = 64  # terms of the first request
 
 
-class Found(NamedTuple):
+class Proposal(NamedTuple):
     """Items that may have the nearest streams."""
 
     items: list[Item]
-    # The most that any other stream scores, those that tie with these and come later by id left
-    # out; -inf where there is no other.
+    # Upper bound on the score of any stream not in ``items``, ignoring later ties; -inf if none.
     bound: float
 
 
-class Scored(NamedTuple):
-    """A stream and its score."""
+class ScoredItem(NamedTuple):
+    """An item and the score of its stream."""
 
     item: Item
     score: float  # to DECIMALS
 
 
 class Seeker:
-    """Looks for the nearest streams of one modality to one query.
+    """Finds the nearest streams of one modality for one query.
 
     Args:
-        collection: Where.
+        collection: The rows.
         space: The sparse vectors.
-        marks: The marks.
+        terms: The index terms.
         modality: Of the streams.
-        layers: Which are compared.
+        layers: The compared layers.
         query: ``[K * D]`` in the space of the layers.
-        width: How many steps in a row are compared; None: the whole stream.
-        where: Which items count.
+        options: Their ``width`` and ``where`` apply.
     """
 
     def __init__(
         self,
         collection: Collection,
         space: SparseSpace,
-        marks: Marks,
+        terms: IndexTerms,
         *,
         modality: Modality,
         layers: Layers,
         query: NDArray[np.float32],
-        width: int | None,
-        where: Where | None,
+        options: SearchOptions,
     ) -> None:
         self._collection = collection
         self._space = space
-        self._marks = marks
+        self._terms = terms
         self.modality = modality
         self._layers = layers
         self._comparison = space.comparison(layers)
         self._towards = self._comparison.towards(query)
         self._lut = self._comparison.lut(self._towards)
-        self._width = width
-        self._where = where
-        self._passing = compiled(where)
-        self._filter = both([self._passing, has_any([marks.stream(modality)])])
+        self._width = options.width
+        self._where = options.where
+        self._passing = to_expression(options.where)
+        self._filter = both([self._passing, has_any([terms.stream(modality)])])
 
-    def nearest(self, k: int, *, least: float) -> list[Scored]:
-        """Return the ``k`` nearest streams that score ``least``, in no order, and maybe others.
+    def nearest(self, k: int, *, least: float) -> list[ScoredItem]:
+        """Return the ``k`` nearest streams that score ``least``, unordered, and maybe others.
 
         Raises:
-            StoreLimit: It cannot be known which these are.
+            StoreLimit: Finding them would read too many rows.
         """
         if self._width is not None:
             rows = self._collection.count(self._filter)
-            if rows <= FEW or not self._is_by_steps:
-                return self._of_all(rows)
-        find = self._by_means if self._width is None else self._by_steps
-        wanted = max(FIRST, 2 * k)
+            if rows <= FEW or self._width > 1 or not self._terms.has_steps(self._layers):
+                return self._all(rows)
+        propose = self._by_means if self._width is None else self._by_steps
+        count = max(FIRST, 2 * k)
         while True:
-            wanted = min(wanted, MOST_HITS)
-            found = find(wanted)
-            scored = self.scored(found.items)
-            if found.bound < max(least, _last(scored, k)):
+            count = min(count, MOST_HITS)
+            proposal = propose(count)
+            scored = self.scored(proposal.items)
+            if proposal.bound < max(least, _last(scored, k)):
                 return scored
-            if wanted == MOST_HITS:
-                return self._as_far_as_known(scored, k)
-            wanted *= 4
+            if count == MOST_HITS:
+                return self._best_of_most(scored, k)
+            count *= 4
 
-    def scored(self, items: Iterable[Item]) -> list[Scored]:
-        """Return the scores of the items that have a stream of the modality and pass the filter."""
+    def scored(self, items: Iterable[Item]) -> list[ScoredItem]:
+        """Return the scores of the items that have the modality and match the filter."""
         by_length: dict[int, list[Item]] = defaultdict(list)
         for item in items:
             if self.modality in item.streams and (
                 self._where is None or passes(self._where, item.metadata)
             ):
                 by_length[item.streams[self.modality].codes.shape[1]].append(item)
-        found = []
-        for steps, own in by_length.items():
-            codes = np.stack([item.streams[self.modality].codes for item in own])
+        scored = []
+        for steps, group in by_length.items():
+            codes = np.stack([item.streams[self.modality].codes for item in group])
             scores = self._exact(codes.astype(np.uint16), min(self._width or steps, steps))
-            found += [Scored(*pair) for pair in zip(own, scores.tolist(), strict=True)]
-        return found
+            scored += [ScoredItem(*pair) for pair in zip(group, scores.tolist(), strict=True)]
+        return scored
 
-    @property
-    def _is_by_steps(self) -> bool:
-        return self._width == 1 and self._marks.has_steps(self._layers)
-
-    def _exact(self, codes: NDArray[np.uint16], width: int) -> Doubles:
-        comparison, which = self._comparison, np.zeros(len(codes), np.int64)
-        scores = load_kernels().exact(
-            codes, comparison.tables, comparison.parts, self._towards[None], which, width
-        )
+    def _exact(self, codes: CodeArray, width: int) -> Doubles:
+        tables, parts = self._comparison.tables, self._comparison.parts
+        which = np.zeros(len(codes), np.int64)
+        scores = best_cosines(codes, tables, parts, self._towards[None], which, width)
         return scores.round(DECIMALS)
 
-    def _by_means(self, wanted: int) -> Found:
-        """Return the items of the ``wanted`` largest products."""
+    def _by_means(self, count: int) -> Proposal:
+        """Return the items of the ``count`` largest products."""
         query = self._space.query(self.modality, self._layers, self._lut)
-        matches = self._collection.search(query.weights, expression=self._passing, limit=wanted)
-        is_all = len(matches) < wanted
+        matches = self._collection.search(query.weights, expression=self._passing, limit=count)
+        is_all = len(matches) < count
         bound = -np.inf if is_all else matches[-1].product - query.constant + query.error
-        return Found([item_of(match.row) for match in matches], bound)
+        return Proposal([item_of(match.row) for match in matches], bound)
 
-    def _by_steps(self, wanted: int) -> Found:
-        """Return the items with the steps that are most like the query, ``wanted`` at least.
+    def _by_steps(self, count: int) -> Proposal:
+        """Return the items with the steps most similar to the query, ``count`` at least.
 
-        Of those with equally good steps, where these are many, the first by id.
+        If many items have equally good steps, the first of these by id.
         """
         order, ends, scores = self._steps()
-        last = self._enough(order, ends, wanted)
+        last = self._enough(order, ends, count)
         before = ends[last - 1] if last else 0
-        tied = islice(self._rows(order[before : ends[last]]), wanted)
+        tied = islice(self._rows(order[before : ends[last]]), count)
         rows = {row["id"]: row for row in chain(self._rows(order[:before]), tied)}
         bound = scores[last + 1] if last + 1 < len(scores) else -np.inf
-        return Found([item_of(row) for row in rows.values()], float(bound))
+        return Proposal([item_of(row) for row in rows.values()], float(bound))
 
-    def _steps(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Doubles]:
-        """Return all steps, the likest first; where each likeness ends; the likenesses."""
+    def _steps(self) -> tuple[Ints, Ints, Doubles]:
+        """Return all symbols by decreasing score; where each score's ends; the scores."""
         comparison = self._comparison
         cosines = comparison.exact_cosines(np.arange(comparison.num_symbols), self._lut)
         cosines = cosines.round(DECIMALS)
@@ -172,67 +162,71 @@ class Seeker:
         scores, starts = np.unique(-cosines[order], return_index=True)
         return order, np.append(starts[1:], len(order)), -scores
 
-    def _enough(self, order: NDArray[np.int64], ends: NDArray[np.int64], wanted: int) -> int:
-        """Return a likeness by which ``wanted`` items have a step as good: few more, or the first.
+    def _enough(self, order: Ints, ends: Ints, count: int) -> int:
+        """Return the place of a score that ``count`` items reach, but few more, or the first.
 
-        Where there are not so many items, it is the last of all.
+        If there are fewer items, it is the last score.
         """
+
+        def reaching(place: int) -> int:
+            return self._collection.count(self._with_any(order[: ends[place]]))
+
         low, high = 0, min(int(np.searchsorted(ends, FIRST_STEPS)), len(ends) - 1)
-        found = self._collection.count(self._with_any(order[: ends[high]]))
-        while found < wanted and high < len(ends) - 1:
+        items = reaching(high)
+        while items < count and high < len(ends) - 1:
             low, high = high + 1, min(4 * high + 1, len(ends) - 1)
-            found = self._collection.count(self._with_any(order[: ends[high]]))
-        while low < high and found > 4 * wanted:
+            items = reaching(high)
+        while low < high and items > 4 * count:
             middle = (low + high) // 2
-            own = self._collection.count(self._with_any(order[: ends[middle]]))
-            if own < wanted:
+            if (fewer := reaching(middle)) < count:
                 low = middle + 1
             else:
-                high, found = middle, own
+                high, items = middle, fewer
         return high
 
-    def _with_any(self, symbols: NDArray[np.int64]) -> str:
-        marks = self._marks.steps(self.modality, self._layers, symbols)
-        return both([self._filter, has_any(marks)])
+    def _with_any(self, symbols: Ints) -> str:
+        return both(
+            [self._filter, has_any(self._terms.steps(self.modality, self._layers, symbols))]
+        )
 
-    def _rows(self, symbols: NDArray[np.int64]) -> Iterator[Row]:
+    def _rows(self, symbols: Ints) -> Iterator[MilvusRow]:
         """Yield the rows that have one of the steps, by key."""
         return self._collection.rows(self._with_any(symbols)) if len(symbols) else iter(())
 
-    def _of_all(self, rows: int) -> list[Scored]:
-        """Return all streams that pass the filter.
+    def _all(self, rows: int) -> list[ScoredItem]:
+        """Return all streams that match the filter.
 
         Raises:
             StoreLimit: These are too many.
         """
         if rows > MOST_ROWS:
             raise StoreLimit(
-                f"{rows} items pass the filter, and for the best step or window of this "
-                f"checkpoint Milvus's are gone through one by one, at most {MOST_ROWS}: narrow "
-                "the search with where, or ask for score=mean"
+                f"{rows} items match the filter. For the best step or window of this checkpoint, "
+                f"a store in Milvus reads them one by one, at most {MOST_ROWS}: narrow the search "
+                "with where, or ask for score=mean"
             )
         return self.scored(item_of(row) for row in self._collection.rows(self._filter))
 
-    def _as_far_as_known(self, scored: list[Scored], k: int) -> list[Scored]:
-        """Return what ``MOST_HITS`` rows tell.
+    def _best_of_most(self, scored: list[ScoredItem], k: int) -> list[ScoredItem]:
+        """Return the best of ``MOST_HITS`` rows.
 
-        That these are the nearest is not proven, but what else there is differs from the last by
-        no more than Milvus's rounding.
+        They are not proven to be the nearest, but any nearer stream scores higher than the last
+        by no more than Milvus's rounding.
 
         Raises:
-            StoreLimit: Less than ``k`` of them pass the filter.
+            StoreLimit: Fewer than ``k`` of them match the filter.
         """
         if len(scored) < k:
             raise StoreLimit(
                 f"of the {MOST_HITS} nearest items, the most that Milvus finds at once, "
-                f"{len(scored)} pass the filter: Milvus cannot be asked for a part of it; compare "
+                f"{len(scored)} match the filter, a part of which Milvus cannot express: compare "
                 "with texts without quotation marks and backslashes"
             )
         return scored
 
 
-def _last(scored: Sequence[Scored], k: int) -> float:
-    """Return the score of the ``k``-th best; -inf where there are fewer."""
+def _last(scored: Sequence[ScoredItem], k: int) -> float:
+    """Return the score of the ``k``-th best; -inf if there are fewer."""
     if len(scored) < k:
         return -np.inf
-    return float(np.partition([own.score for own in scored], -k)[-k])
+    return float(np.partition([item.score for item in scored], -k)[-k])

@@ -1,14 +1,14 @@
-"""Streams and queries as sparse vectors whose inner product tells the score of a mean.
+"""Streams and queries as sparse vectors whose inner product gives the score of a mean.
 
-A stream's cosine with a query is the sum of its codes' look-ups over the length of its mean, so
-it is an inner product: how often each code stands in the stream, over T and that length, times
-the query's table. Milvus wants no negative weights. Therefore the table is shifted by ``s``, and
-each stream has one more weight, which makes the sum of its weights the same for all: the product
+A stream's cosine with a query is the sum of its codes' look-ups over the length of its mean. So
+it is an inner product: how often each code occurs in the stream, over T and that length, times
+the query's table. Milvus allows no negative weights. Therefore the table is shifted by ``s``, and
+each stream has one more weight, which makes the sum of its weights the same for all. The product
 is then the cosine plus a constant.
 
-Each modality and each selection of layers has dimensions of its own, so that one vector holds a
-whole item: lengths depend on the layers that are compared.
-Shape letters: C code rows, L codebook size, T steps, Q rows that are compared.
+Each modality and each selection of layers has separate dimensions, so that one vector holds a
+whole item: lengths depend on the compared layers.
+Shape letters: C code rows, L codebook size, T steps, Q compared rows.
 """
 
 from collections.abc import Mapping
@@ -17,37 +17,36 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.store.base import Stream
-from app.store.index.blocks import Layers
+from app.store.base import PLACES, Stream
+from app.store.index.blocks import Doubles, Layers
 from app.store.index.comparison import LARGEST_NORM, Comparison
-from app.store.index.kernels import load_kernels
-from app.store.index.lookups import Doubles
+from app.store.index.kernels.vectors import lengths
 from app.store.index.shortlist import ROUNDING
 from model.encoder import Vocabulary
 from model.modality import Modality
 
 Weights = dict[int, float]  # by dimension
 
-# A mean may be this much shorter than the longest one. One that is shorter still gets too high a
-# score from Milvus, never too low a one, and its true one when it is looked at.
+# A mean may be this much shorter than the longest one. Milvus scores an even shorter one too high,
+# never too low; its exact score is computed afterwards.
 SHORTEST = 1 / 8
-LEAST_SHIFT = 1e-3  # Milvus finds nothing whose product is 0
-TERMS = 128  # float32 roundings in a product, at most: of 126 different codes in a stream
+LEAST_SHIFT = 1e-3  # Milvus does not return rows whose product is 0
+TERMS = 128  # most float32 roundings in a product: of 126 different codes in a stream
 
 
 class SparseQuery(NamedTuple):
-    """A query as Milvus takes it."""
+    """A query in the form of Milvus."""
 
     weights: Weights
-    constant: float  # what a product has more than the cosine
-    error: float  # how far a product may be off, rounding to the decimals of a score included
+    constant: float  # the product minus the cosine
+    error: float  # largest error of a product, with the rounding of scores
 
 
 class SparseSpace:
     """The dimensions of a vocabulary.
 
     Args:
-        vocabulary: What the codes stand for.
+        vocabulary: The vectors of the codes.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -58,7 +57,7 @@ class SparseSpace:
         self._places = {layers: place for place, layers in enumerate(self._comparisons)}
 
     def comparison(self, layers: Layers) -> Comparison:
-        """Return what follows from the codebooks of those layers, one or all of them."""
+        """Return the comparison of those layers, one or all of them."""
         assert layers in self._comparisons, f"{layers} is neither one layer nor all in order"
         return self._comparisons[layers]
 
@@ -71,18 +70,18 @@ class SparseSpace:
         return weights
 
     def query(self, modality: Modality, layers: Layers, lut: Doubles) -> SparseQuery:
-        """Return what asks for the nearest means of one modality.
+        """Return the query for the nearest means of one modality.
 
         Args:
             modality: Of the streams.
-            layers: Which are compared.
+            layers: The compared layers.
             lut: ``[Q, L]`` the dot products of the compared codes with the query.
         """
         comparison, base = self.comparison(layers), self._base(modality, layers)
         shift = max(0.0, -float(lut.min())) + LEAST_SHIFT
         weights = {base: shift}
-        for row, own in zip(comparison.rows.tolist(), lut, strict=True):
-            shifted = own + shift
+        for row, dots in zip(comparison.rows.tolist(), lut, strict=True):
+            shifted = dots + shift
             places = np.flatnonzero(shifted > 0)
             first = base + 1 + row * self._size
             weights |= dict(zip((first + places).tolist(), shifted[places].tolist(), strict=True))
@@ -92,34 +91,31 @@ class SparseSpace:
 
     def _stream(self, modality: Modality, layers: Layers, codes: NDArray[np.int16]) -> Weights:
         comparison, base = self._comparisons[layers], self._base(modality, layers)
-        length = float(
-            load_kernels().lengths(
-                codes[None].astype(np.uint16), comparison.tables, comparison.parts, len(layers)
-            )[0]
-        )
+        stream = codes[None].astype(np.uint16)
+        (length,) = lengths(stream, comparison.tables, comparison.parts, len(layers)).tolist()
         if length == 0:  # its cosine with anything is 0
             return {base: _total(comparison)}
         weights: Weights = {}
         for row in comparison.rows.tolist():
-            own, counts = np.unique(codes[row], return_counts=True)
-            dims = base + 1 + row * self._size + own.astype(np.int64)
+            present, counts = np.unique(codes[row], return_counts=True)
+            dims = base + 1 + row * self._size + present.astype(np.int64)
             shares = counts / (codes.shape[1] * length)
             weights |= dict(zip(dims.tolist(), shares.tolist(), strict=True))
         rest = _total(comparison) - len(comparison.rows) / length
         return weights | ({base: rest} if rest > 0 else {})
 
     def _base(self, modality: Modality, layers: Layers) -> int:
-        """Return the dimension of the additional weight; those of the codes follow it."""
-        block = list(Modality).index(modality) * len(self._comparisons) + self._places[layers]
+        """Return the dimension of the additional weight, before those of the codes."""
+        block = PLACES[modality] * len(self._comparisons) + self._places[layers]
         return block * (self._rows * self._size + 1)
 
 
 def selections(vocabulary: Vocabulary) -> list[Layers]:
-    """Return the layers that searches compare: each on its own, and all."""
+    """Return the layers that searches compare: each alone, and all together."""
     every = tuple(sorted(set(vocabulary.layers.tolist())))
     return list(dict.fromkeys([*((layer,) for layer in every), every]))
 
 
 def _total(comparison: Comparison) -> float:
-    """Return the sum of every stream's weights, that of very short means excepted."""
+    """Return the sum of every stream's weights, except for very short means."""
     return len(comparison.rows) / (SHORTEST * LARGEST_NORM * comparison.norm_unit)

@@ -1,7 +1,7 @@
 """The items in SQLite: durable on return.
 
-WAL with full synchronisation: a commit is on the disk before the call returns, and a process
-killed at any moment leaves a database that opens with every committed item.
+WAL with full synchronisation: a commit is on disk before the call returns. A process killed at
+any moment leaves a database that opens with every committed item.
 """
 
 import json
@@ -27,21 +27,21 @@ class ItemDatabase:
     """The items of one checkpoint. Any thread may read and write.
 
     Args:
-        path: The file; made where it is missing.
-        fingerprint: The checkpoint in use. A database without items takes any. None leaves it
-            open: for who does not look into the codes.
-        read_only: Whether another process may be the writer; nothing is changed then.
+        path: The file; created if missing.
+        fingerprint: The checkpoint in use. A database without items takes any. None skips the
+            check, for callers that do not interpret the codes.
+        read_only: Change nothing; another process may be the writer.
 
     Raises:
         IndexMismatch: The items were encoded with another checkpoint.
-        StoreUnavailable: The file is damaged, cannot be written, or is of a newer version.
+        StoreUnavailable: The file is damaged, not writable, or of a newer version.
     """
 
     def __init__(self, path: Path, *, fingerprint: str | None, read_only: bool) -> None:
         self.path = path
         self._read_only = read_only
         self._is_closed = False
-        self._idle: list[sqlite3.Connection] = []  # for reading; a view takes one
+        self._idle: list[sqlite3.Connection] = []  # for reading; each view takes one
         self._commits = GroupCommit[Edit, bool](self._commit)
         try:
             self._writer = connect(path, read_only=read_only)
@@ -60,13 +60,13 @@ class ItemDatabase:
 
     @contextmanager
     def view(self) -> Iterator[View]:
-        """Yield the items as of now; what is committed meanwhile is not seen.
+        """Yield the items as of now; later commits are not visible.
 
         Raises:
             StoreUnavailable: The file cannot be read.
         """
         if self._is_closed:
-            raise StoreUnavailable(f"{self.path} has been closed: the service is being stopped")
+            raise StoreUnavailable(f"{self.path} is closed: the service is shutting down")
         db: sqlite3.Connection | None = None
         try:
             db = self._reader()
@@ -77,38 +77,38 @@ class ItemDatabase:
             raise unusable(self.path, error) from error
         finally:
             if db is not None:
-                self._give_back(db)
+                self._return(db)
 
     def put_all(self, items: Sequence[Item], *, replace: bool) -> None:
-        """Write all ``items`` or none; where an id exists, replace all that was kept under it.
+        """Write all ``items`` or none; if an id exists, replace everything under it.
 
         Raises:
             ItemExists: An id exists, or comes twice, and ``replace`` is false.
-            StoreUnavailable: They could not be written; nothing has changed.
+            StoreUnavailable: The write failed; nothing has changed.
         """
         if replace:
             items = list({item.id: item for item in items}.values())
         self.edit(lambda db: _put_all(db, items, replace=replace))
 
     def delete(self, item_id: str) -> bool:
-        """Remove the item of that id; return whether there was one."""
+        """Delete the item with that id; return whether it existed."""
         return self.edit(
             lambda db: bool(db.execute("DELETE FROM items WHERE id = ?", (item_id,)).rowcount)
         )
 
     def edit(self, edit: Edit) -> bool:
-        """Commit what ``edit`` does, with the edits of other threads; return what it returns.
+        """Commit ``edit``, together with those of other threads; return its result.
 
         Raises:
-            StoreUnavailable: It could not be written; nothing has changed.
+            StoreUnavailable: The write failed; nothing has changed.
         """
         if self._read_only:
-            raise StoreUnavailable(f"{self.path} was opened for reading only")
+            raise StoreUnavailable(f"{self.path} was opened read-only")
         return self._commits.submit(edit)
 
     @contextmanager
-    def alone(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection that writes, outside of a transaction; all edits wait meanwhile.
+    def exclusive(self) -> Iterator[sqlite3.Connection]:
+        """Yield the writing connection, outside of a transaction; edits wait meanwhile.
 
         Raises:
             StoreUnavailable: SQLite fails.
@@ -120,14 +120,14 @@ class ItemDatabase:
                 raise unusable(self.path, error) from error
 
     def close(self) -> None:
-        """Close the file when what is being committed is."""
+        """Close the file after the commit in progress."""
         self._is_closed = True
         self._close_readers()
         with self._commits.held():
             self._writer.close()
 
     def _stamp(self, fingerprint: str) -> None:
-        """Hold the items to the checkpoint that made them."""
+        """Check that the checkpoint made the items, or record it."""
         with self.view() as view:
             stamped = view.fingerprint()
             count = view.count() if stamped != fingerprint else 0
@@ -136,7 +136,7 @@ class ItemDatabase:
             raise IndexMismatch(
                 f"the {count} items in {folder} were encoded with checkpoint {stamped}, but "
                 f"{fingerprint} is in use: use the old checkpoint (SRCID_CHECKPOINT, "
-                "--checkpoint), encode them anew from the kept media (srcid store rebuild), or "
+                "--checkpoint), encode them again from the stored media (srcid store rebuild), or "
                 "index the media again in another data directory (SRCID_DATA_DIR, --data-dir)"
             )
         if stamped != fingerprint and not self._read_only:
@@ -149,15 +149,15 @@ class ItemDatabase:
             results = [edit(db) for edit in edits]
             db.execute("COMMIT")
         except BaseException as error:
-            with suppress(sqlite3.Error):  # what cannot be rolled back is when it is opened next
-                if db.in_transaction:  # SQLite itself rolls some failures back
+            with suppress(sqlite3.Error):  # else SQLite rolls it back at the next open
+                if db.in_transaction:  # SQLite rolls some failures back itself
                     db.execute("ROLLBACK")
             if isinstance(error, sqlite3.Error):
                 raise unusable(self.path, error) from error
             raise
         return results
 
-    def _give_back(self, db: sqlite3.Connection) -> None:
+    def _return(self, db: sqlite3.Connection) -> None:
         try:
             if db.in_transaction:
                 db.execute("ROLLBACK")
@@ -181,7 +181,7 @@ class ItemDatabase:
 
 
 def unusable(path: Path, error: sqlite3.Error) -> StoreUnavailable:
-    """Return what to tell of a database that SQLite has failed on."""
+    """Return the error for a database on which SQLite has failed."""
     return StoreUnavailable(
         f"{path} cannot be used ({error}): free its disk, restore it from a backup (srcid store "
         "restore), or choose another data directory (SRCID_DATA_DIR, --data-dir)"
@@ -202,12 +202,12 @@ def _put_all(db: sqlite3.Connection, items: Sequence[Item], *, replace: bool) ->
         db.executemany(
             "INSERT INTO items (key, id, text, sha256, metadata) VALUES (?, ?, ?, ?, ?)",
             [
-                (key, own.id, own.text, bytes.fromhex(own.sha256), _json(own.metadata))
-                for key, own in enumerate(items, first)
+                (key, item.id, item.text, bytes.fromhex(item.sha256), _json(item.metadata))
+                for key, item in enumerate(items, first)
             ],
         )
     except sqlite3.IntegrityError:
-        raise ItemExists(_taken(db, items, first)) from None
+        raise ItemExists(_first_taken(db, items, first)) from None
     db.executemany(
         "INSERT INTO streams (key, code_rows, codes, duration_seconds) VALUES (?, ?, ?, ?)",
         [
@@ -217,27 +217,27 @@ def _put_all(db: sqlite3.Connection, items: Sequence[Item], *, replace: bool) ->
                 np.asarray(stream.codes, "<i2").tobytes(),
                 stream.duration_seconds,
             )
-            for key, own in enumerate(items, first)
-            for modality, stream in own.streams.items()
+            for key, item in enumerate(items, first)
+            for modality, stream in item.streams.items()
         ],
     )
     return True
 
 
 def _json(metadata: Mapping[str, JsonValue]) -> str:
-    """Return JSON, five times as fast as the library's own."""
+    """Return JSON, five times as fast as ``json.dumps``."""
     try:
         return to_json(dict(metadata)).decode()
-    except PydanticSerializationError:  # half a pair of surrogates, which has to be escaped
+    except PydanticSerializationError:  # a lone surrogate, which has to be escaped
         return json.dumps(dict(metadata))
 
 
-def _taken(db: sqlite3.Connection, items: Sequence[Item], first: int) -> str:
-    """Return the first id that was there before key ``first``, or comes a second time."""
+def _first_taken(db: sqlite3.Connection, items: Sequence[Item], first: int) -> str:
+    """Return the first id that existed before key ``first``, or comes a second time."""
     seen: set[str] = set()
-    there = "SELECT 1 FROM items WHERE id = ? AND key < ?"
+    existing = "SELECT 1 FROM items WHERE id = ? AND key < ?"
     for item in items:
-        if item.id in seen or db.execute(there, (item.id, first)).fetchone():
+        if item.id in seen or db.execute(existing, (item.id, first)).fetchone():
             return item.id
         seen.add(item.id)
     raise AssertionError("no id is taken")

@@ -1,4 +1,4 @@
-"""The database as a whole: copied while others write, put in the place of another."""
+"""The database as a whole: copied during writes, and put in the place of another."""
 
 import sqlite3
 from contextlib import closing, suppress
@@ -10,10 +10,10 @@ from app.store.sqlite.schema import connect
 
 
 def copy_database(source: Path, to: Path) -> None:
-    """Write to ``to`` what is in ``source`` now, whatever others write to it meanwhile.
+    """Copy ``source`` as of now to ``to``, while others may write to it.
 
     Raises:
-        StoreUnavailable: It cannot be read or written.
+        StoreUnavailable: A file cannot be read or written.
     """
     try:
         with closing(connect(source, read_only=True)) as read, closing(_plain(to)) as written:
@@ -24,14 +24,13 @@ def copy_database(source: Path, to: Path) -> None:
 
 
 def replace_database(path: Path, by: Path) -> None:
-    """Put what is in ``by`` in the place of what is in ``path``, at once.
+    """Replace the content of ``path`` with that of ``by``, in one transaction.
 
-    Processes that read ``path`` go on, with the new content. The caller holds the writer's lock.
-    ``by`` gets a history of its own, so that no index takes the new content for the old one's
-    future.
+    Processes that read ``path`` continue with the new content. The caller holds the writer lock.
+    ``by`` starts a new history, so that no index takes its content for later changes of ``path``.
 
     Raises:
-        StoreUnavailable: The disk does not take it; ``path`` is as it was.
+        StoreUnavailable: The write failed; ``path`` is unchanged.
     """
     try:
         with closing(_plain(by)) as source:
@@ -45,22 +44,22 @@ def replace_database(path: Path, by: Path) -> None:
 
 
 def set_aside(path: Path) -> None:
-    """Rename a database that cannot be read, with its logs: it is not lost, but in nobody's way.
+    """Rename an unreadable database and its logs to ``damaged-...``, to make room for another.
 
     Raises:
-        StoreUnavailable: The folder cannot be written to.
+        StoreUnavailable: The folder is not writable.
     """
     try:
         for ending in ("", "-wal", "-shm"):
-            own = path.with_name(path.name + ending)
+            file = path.with_name(path.name + ending)
             with suppress(FileNotFoundError):
-                own.rename(path.with_name(f"damaged-{own.name}"))
+                file.rename(path.with_name(f"damaged-{file.name}"))
     except OSError as error:
         raise StoreUnavailable(f"{path} cannot be renamed ({error.strerror})") from error
 
 
 def faults(path: Path) -> list[str]:
-    """Return what SQLite finds wrong with a database; nothing where it is sound."""
+    """Return the faults that SQLite finds in a database; empty if it is sound."""
     try:
         with closing(connect(path, read_only=True)) as db:
             rows = db.execute("PRAGMA integrity_check(20)").fetchall()
@@ -70,7 +69,7 @@ def faults(path: Path) -> list[str]:
 
 
 def _plain(path: Path) -> sqlite3.Connection:
-    """Open a file that nobody else uses; it has no log beside it when it is closed."""
+    """Open a file that nobody else uses, without a write-ahead log."""
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA synchronous = FULL")
     return db
@@ -78,5 +77,5 @@ def _plain(path: Path) -> sqlite3.Connection:
 
 def _begin_history(db: sqlite3.Connection) -> None:
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version >= 3:  # older ones get theirs when they are brought up to date
+    if version >= 3:  # older ones get a history when they are upgraded
         db.execute("UPDATE state SET history = random(), snapshot = NULL")

@@ -1,4 +1,4 @@
-"""One synchronisation of the disk for the edits of many threads."""
+"""One disk synchronisation for the edits of many threads."""
 
 import threading
 from collections import deque
@@ -13,11 +13,11 @@ Result = TypeVar("Result")
 
 
 class _Ticket(Generic[Edit, Result]):
-    """An edit, and what has become of it."""
+    """An edit and its outcome."""
 
     def __init__(self, edit: Edit) -> None:
         self.edit = edit
-        self.results: list[Result] = []  # one, when it is committed
+        self.results: list[Result] = []  # one, once it is committed
         self.error: ServiceError | None = None
 
     @property
@@ -26,14 +26,14 @@ class _Ticket(Generic[Edit, Result]):
 
 
 class GroupCommit(Generic[Edit, Result]):
-    """Commits edits in the order in which they come, together where they come at once.
+    """Commits edits in order of arrival, and simultaneous edits together.
 
-    While one thread commits, the edits of others gather; the next thread commits all of them.
-    Edits that fail together are committed one by one, so that only the one at fault fails.
+    While one thread commits, the edits of others queue; the next thread commits all of them.
+    Edits that fail together are committed one by one, so that only the faulty one fails.
 
     Args:
-        commit: Commits all edits and returns the result of each, or raises and commits none. Never
-            called twice at once.
+        commit: Commits all edits and returns the result of each, or raises and commits none. Only
+            one call runs at a time.
     """
 
     def __init__(self, commit: Callable[[Sequence[Edit]], list[Result]]) -> None:
@@ -42,7 +42,7 @@ class GroupCommit(Generic[Edit, Result]):
         self._turn = threading.Lock()  # held by the thread that commits
 
     def submit(self, edit: Edit) -> Result:
-        """Return the result of ``edit`` when it is committed; raise what ``commit`` raises."""
+        """Return the result of ``edit`` once it is committed; raise what ``commit`` raises."""
         ticket = _Ticket[Edit, Result](edit)
         self._waiting.append(ticket)
         with self._turn:
@@ -54,16 +54,16 @@ class GroupCommit(Generic[Edit, Result]):
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let nothing be committed meanwhile; what is submitted waits."""
+        """Block all commits; submitted edits wait."""
         with self._turn:
             yield
 
-    def _take_all(self, own: _Ticket[Edit, Result]) -> None:
+    def _take_all(self, current: _Ticket[Edit, Result]) -> None:
         tickets = [self._waiting.popleft() for _ in range(len(self._waiting))]
         try:
             self._settle(tickets)
-        finally:  # a thread that is interrupted leaves to the next what it has not done
-            others = (ticket for ticket in reversed(tickets) if ticket is not own)
+        finally:  # an interrupted thread leaves unfinished edits to the next one
+            others = (ticket for ticket in reversed(tickets) if ticket is not current)
             self._waiting.extendleft(ticket for ticket in others if not ticket.is_done)
 
     def _settle(self, tickets: Sequence[_Ticket[Edit, Result]]) -> None:

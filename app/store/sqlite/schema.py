@@ -1,31 +1,36 @@
-"""The tables of the items' database, and how a file of an older version becomes one of today's.
+"""The tables of the items' database, upgrades from older versions, and its write-ahead log.
 
-Versions 1 and 2 kept streams under keys of their own. Version 3 derives a stream's key from its
-item's, so that streams need no index, and notes what is removed, so that indexes can follow.
+Versions 1 and 2 had separate keys for streams. Version 3 derives a stream's key from its item's,
+so that streams need no index, and records removals, so that search indexes can be synced.
+
+The write-ahead log is allocated in advance. A commit appends to the log and waits for the disk.
+If that extends the file, the file system writes its own journal too and the wait is about twice
+as long. SQLite ignores what is behind the last commit as the remains of an earlier use of the log
+("WAL-mode file format", 4.4), so zeros may stand there.
 """
 
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 from app.errors import StoreUnavailable
-from app.store.sqlite.wal_preallocation import log_of, make_room
 from model.modality import Modality
 
 SCHEMA_VERSION = 3
 MODALITIES = tuple(Modality)
-STREAMS_EACH = 4  # keys that an item has for its streams: 4 * its own + the modality's place
-LOG_PAGES = 4096  # of changes are gathered before they go into the file itself: 16 MB
+STREAMS_EACH = 4  # stream keys per item: 4 * the item's key + the modality's place
+LOG_PAGES = 4096  # of changes are logged before they move into the database: 16 MB
 LOG_BYTES = LOG_PAGES * (4096 + 24)  # with the header of each
-CACHE_KILOBYTES = 32_768  # of pages, for the connection that writes
+CACHE_KILOBYTES = 32_768  # of pages, for the writing connection
 
-# Keys are never used again (AUTOINCREMENT), and a stream never changes: what an index has to
-# follow is which items there are above the highest key it has seen, and which were removed.
+# Keys are never reused (AUTOINCREMENT), and a stream never changes: to sync, an index needs the
+# items above the highest key it has seen, and the removals.
 TABLES = """
 CREATE TABLE state (
-    fingerprint TEXT NOT NULL,  -- of the checkpoint; '' before there was an item
-    history INTEGER NOT NULL,   -- another number where all was replaced, as by a restore
-    snapshot TEXT               -- digest of the snapshot that indexes may begin with
+    fingerprint TEXT NOT NULL,  -- of the checkpoint; '' before the first item
+    history INTEGER NOT NULL,   -- changes when everything is replaced, as by a restore
+    snapshot TEXT               -- digest of the snapshot that indexes start from
 ) STRICT;
 CREATE TABLE items (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -79,10 +84,10 @@ COMMIT;
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    """Open in autocommit mode: transactions are begun where they are meant."""
+    """Open in autocommit mode: transactions are explicit."""
     uri = path.resolve().as_uri()
-    if read_only and not os.access(path.parent, os.W_OK) and not log_of(path).exists():
-        uri += "?immutable=1"  # on a disk that nobody writes to there is no log to look at
+    if read_only and not os.access(path.parent, os.W_OK) and not log_path(path).exists():
+        uri += "?immutable=1"  # on a read-only disk there is no log to read
     db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=30)
     if read_only:
         db.execute("PRAGMA query_only = ON")
@@ -90,10 +95,10 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 def prepare(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
-    """Make the tables of a new file; bring those of an older version up to today's.
+    """Create the tables of a new file, or upgrade those of an older version.
 
     Raises:
-        StoreUnavailable: The file is of a newer version, or older and must not be changed.
+        StoreUnavailable: The file is of a newer version, or of an older one and read-only.
     """
     if not read_only:
         db.execute("PRAGMA journal_mode = WAL")
@@ -108,11 +113,32 @@ def prepare(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
         )
     if read_only and version < SCHEMA_VERSION:
         raise StoreUnavailable(
-            f"{path} has version {version}, this srcid reads {SCHEMA_VERSION}: let a command that "
-            "writes bring it up to date (srcid serve, srcid index)"
+            f"{path} has version {version}, this srcid reads {SCHEMA_VERSION}: upgrade it "
+            "with a command that writes (srcid serve, srcid index)"
         )
     if version < SCHEMA_VERSION:
         db.create_function("from_hex", 1, bytes.fromhex, deterministic=True)
         db.executescript(FROM_1_OR_2 if version else SCHEMA)
     if not read_only:
-        make_room(path, LOG_BYTES)
+        _allocate_log(path, LOG_BYTES)
+
+
+def log_path(path: Path) -> Path:
+    """Return the path of the write-ahead log of the database at ``path``."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def _allocate_log(path: Path, size: int) -> None:
+    """Extend the log of an open database to ``size`` bytes, unless the disk is full.
+
+    Only the writing process may do this, and only between transactions.
+    """
+    with suppress(OSError), log_path(path).open("ab") as log:
+        before = log.tell()
+        try:
+            log.write(bytes(max(0, size - before)))
+            log.flush()
+            os.fdatasync(log.fileno())
+        except OSError:
+            log.truncate(before)
+            raise

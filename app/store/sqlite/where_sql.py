@@ -1,4 +1,4 @@
-"""Filters on metadata as SQL over the column ``items.metadata``. Values are always bound."""
+"""Filters on metadata as SQL on the column ``items.metadata``. Values are always bound."""
 
 import json
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ class Clause(NamedTuple):
     """A condition in SQL."""
 
     sql: str
-    values: tuple[int | float | str, ...]  # of its question marks, in order
+    values: tuple[int | float | str, ...]  # of its placeholders, in order
 
 
-def compiled(where: Where) -> Clause:
-    """Return the condition that holds for the items that pass ``where``."""
+def to_sql(where: Where) -> Clause:
+    """Return the condition that is true for the items that match ``where``."""
     clauses = [_condition(_path(field), condition) for field, condition in where.root.items()]
     return _joined(clauses, " AND ") if clauses else Clause("TRUE", ())
 
@@ -41,14 +41,14 @@ def _condition(path: str, condition: Condition) -> Clause:
 
 
 def _any_of(path: str, values: list[Scalar]) -> Clause:
-    """Return the condition that the field is one of ``values``, which keep their types."""
+    """Return the condition that the field equals one of ``values``, in type too."""
     flags = [json.dumps(value) for value in values if value is None or isinstance(value, bool)]
     texts = [value for value in values if isinstance(value, str)]
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
     clauses = [
-        Clause(f"{IS_TEXT} AND {VALUE} IN ({_marks(texts)})", (path, path, *texts)),
-        Clause(f"{IS_NUMBER} AND {VALUE} IN ({_marks(numbers)})", (path, path, *numbers)),
-        Clause(f"ifnull({KIND}, 'null') IN ({_marks(flags)})", (path, *flags)),
+        Clause(f"{IS_TEXT} AND {VALUE} IN ({_placeholders(texts)})", (path, path, *texts)),
+        Clause(f"{IS_NUMBER} AND {VALUE} IN ({_placeholders(numbers)})", (path, path, *numbers)),
+        Clause(f"ifnull({KIND}, 'null') IN ({_placeholders(flags)})", (path, *flags)),
     ]
     return _joined(clauses, " OR ")
 
@@ -61,7 +61,7 @@ def _range(path: str, condition: Range) -> Clause:
     return _joined(clauses, " AND ")
 
 
-def _marks(values: Sequence[object]) -> str:
+def _placeholders(values: Sequence[object]) -> str:
     return ",".join("?" * len(values))
 
 

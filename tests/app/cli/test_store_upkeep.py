@@ -162,7 +162,7 @@ def test_another_checkpoint_is_refused_with_what_to_do_until_the_index_is_rebuil
     before = listed(run)
     ran = run("items", "list", "--checkpoint", other_checkpoint)
     assert ran.code == 2
-    assert "encode them anew from the kept media (srcid store rebuild)" in ran.err
+    assert "encode them again from the stored media (srcid store rebuild)" in ran.err
     made = run("store", "rebuild", "--checkpoint", other_checkpoint, "--json").json()
     assert (made["items"], made["left_out"]) == (before.count("\n"), {})
     after = listed(run, "--checkpoint", other_checkpoint)

@@ -22,7 +22,7 @@ from app.indexing.on_ray import index_on_ray
 from app.indexing.run import Outcome, files_below, files_of_manifest, index_files
 from app.settings import Settings
 from app.store.base import Item
-from app.store.reading import reading
+from app.store.data_folder import reading
 from model.errors import ConfigError
 from tests.app.indexing.opened import opened_index
 from tests.media_maker import colours, make_picture, make_sound, make_video, tone

@@ -5,9 +5,29 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from app.store.index.code_index import CodeIndex
+from app.store.index.scan import IndexSearch
+from app.store.index.shortlist import Candidates
 from model.encoder import Vocabulary
 
 Codes = NDArray[np.int16]
+
+
+def nearest(
+    index: CodeIndex,
+    query: NDArray[np.float32],
+    *,
+    layers: Sequence[int],
+    k: int,
+    width: int | None = None,
+    least: float = -1.0,
+    allowed: NDArray[np.int64] | None = None,
+) -> Candidates:
+    """The answer to one query ``[K * D]``."""
+    (candidates,) = index.search(
+        IndexSearch(query[None], tuple(layers), k, width=width, least=least, allowed=allowed)
+    )
+    return candidates
 
 
 def make_vocabulary(

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from app.schemas.search import SearchOptions
 from app.store import local
 from app.store.base import Item, Stream
 from app.store.index import sync
-from app.store.index.kinds import warm_up
+from app.store.index.code_index import warm_up
 from app.store.local import LocalStore
 from model.encoder import Vocabulary
 from model.modality import Modality
@@ -51,7 +52,7 @@ def open_store(folder: Path, *, read_only: bool = False) -> LocalStore:
 def write_until_killed(folder: Path, told: Connection, seed: int) -> None:
     """Change items in three threads, each its own, and tell of each change before and after."""
     sync.UNSAVED = 20  # so that snapshots are written all the time
-    local.FOLLOW_AFTER = 10
+    local.SYNC_AFTER = 10
     with open_store(folder) as store:
         threads = [
             threading.Thread(target=_write, args=(store, told.fileno(), name, 10 * seed + place))
@@ -88,7 +89,7 @@ def watch(folder: Path, told: Connection, rounds: int) -> None:
         told.send("ready")
         for _ in range(rounds):
             items = store.page(after="", limit=100)
-            hits = store.search(QUERY, layers=(1, 2), targets=[AUDIO, VIDEO], k=100)
+            hits = store.search(QUERY, SearchOptions(targets=[AUDIO, VIDEO], k=100), layers=(1, 2))
             found = {(hit.item.id, hit.modality) for hit in hits}
             wrong += [f"half of {own.id}" for own in items if not is_whole(own)]
             wrong += [f"half of {hit.item.id} found" for hit in hits if not is_whole(hit.item)]

@@ -3,16 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.store.index import lookups
 from app.store.index.code_index import CodeIndex
-from app.store.index.kernels import Kernels, kernels_of, load_kernels
 from app.store.index.postings import note_likely
-from app.store.index.scan import Search
+from app.store.index.scan import IndexSearch, SearchState
 from app.store.index.shortlist import Candidates
 from model.encoder import Vocabulary
-from tests.app.store.index_cases import cosine, expected, make_vocabulary, random_streams
+from tests.app.store.index_cases import cosine, expected, make_vocabulary, nearest, random_streams
 
-KERNELS = {"compiled": load_kernels(), "numpy": kernels_of(lookups)}
 KINDS = {
     "few": (13, (1, 2)),
     "nine bits": (300, (1, 2)),
@@ -20,11 +17,6 @@ KINDS = {
     "rvq": (20, (1, 1, 2)),
 }
 ERROR = 1.5e-6  # a score may be rounded up here and down there
-
-
-@pytest.fixture(params=KERNELS)
-def kernels(request: pytest.FixtureRequest) -> Kernels:
-    return KERNELS[request.param]
 
 
 def same(found: Candidates, wanted: dict[int, float], k: int) -> None:
@@ -48,11 +40,11 @@ def same(found: Candidates, wanted: dict[int, float], k: int) -> None:
 @pytest.mark.parametrize("width", [None, 1, 3])
 @pytest.mark.parametrize("postings_from", [1, 10**9])
 def test_the_best_of_streams_of_any_length_are_found(
-    kernels: Kernels, kind: str, layers: tuple[int, ...], width: int | None, postings_from: int
+    kind: str, layers: tuple[int, ...], width: int | None, postings_from: int
 ) -> None:
     size, rows = KINDS[kind]
     vocabulary = make_vocabulary(size, layers=rows)
-    index = CodeIndex(vocabulary, kernels=kernels, postings_from=postings_from)
+    index = CodeIndex(vocabulary, postings_from=postings_from)
     streams, first = {}, 1
     for steps in (1, 2, 5, 9):
         codes = random_streams(vocabulary, 50, steps=steps, seed=steps)
@@ -63,25 +55,24 @@ def test_the_best_of_streams_of_any_length_are_found(
     query = vocabulary.pooled(random_streams(vocabulary, 1, seed=99)[0], layers)
     scores = {key: cosine(vocabulary, own, query, layers, width) for key, own in streams.items()}
     for k in (1, 10, 300):
-        found = index.search(query, layers=layers, k=k, width=width)
+        found = nearest(index, query, layers=layers, k=k, width=width)
         same(found, expected(scores, k), k)
     bound = sorted(scores.values())[-20]
-    found = index.search(query, layers=layers, k=100, width=width, least=bound - 1e-5)
+    found = nearest(index, query, layers=layers, k=100, width=width, least=bound - 1e-5)
     same(found, expected(scores, 100, bound - 1e-5), 100)
 
 
-def test_a_short_mean_is_not_taken_for_better_than_it_is(kernels: Kernels) -> None:
+def test_a_short_mean_is_not_taken_for_better_than_it_is() -> None:
     """Of ten and a half units, a length that is rounded down would add a twentieth."""
     near, nearer = np.array([0.90, 0.4359]), np.array([0.92, 0.3919])  # cosines .90 and .92
     tables = np.stack([nearer, near * 10.5 / 65_000])[None].astype(np.float32)
-    index = CodeIndex(Vocabulary(tables, np.array([1])), kernels=kernels)
+    index = CodeIndex(Vocabulary(tables, np.array([1])))
     index.add(np.array([1, 2]), np.array([[[0]], [[1]]], np.int16))
-    found = index.search(np.array([1, 0], np.float32), layers=(1,), k=1)
+    found = nearest(index, np.array([1, 0], np.float32), layers=(1,), k=1)
     assert (found.keys.tolist(), found.scores.tolist()) == ([1], [pytest.approx(0.92, abs=1e-4)])
 
 
 @given(
-    name=st.sampled_from(sorted(KERNELS)),
     count=st.integers(1, 400),
     k=st.integers(1, 50),
     codes=st.integers(1, 30),
@@ -93,7 +84,6 @@ def test_a_short_mean_is_not_taken_for_better_than_it_is(kernels: Kernels) -> No
 )
 @settings(max_examples=80, deadline=None)
 def test_ties_removals_and_filters_leave_what_the_formula_says(
-    name: str,
     count: int,
     k: int,
     codes: int,
@@ -105,13 +95,13 @@ def test_ties_removals_and_filters_leave_what_the_formula_says(
 ) -> None:
     rng = np.random.default_rng(seed)
     vocabulary = make_vocabulary()
-    index = CodeIndex(vocabulary, kernels=KERNELS[name], postings_from=postings_from)
+    index = CodeIndex(vocabulary, postings_from=postings_from)
     streams = random_streams(vocabulary, count, steps=steps, codes=codes, seed=seed)
     keys = np.sort(rng.permutation(10 * count)[:count]) + 1
     query = vocabulary.pooled(random_streams(vocabulary, 1, seed=seed + 1)[0], (1, 2))
     for part in np.array_split(np.arange(count), rng.integers(1, 5)):
         index.add(keys[part], streams[part])
-        index.search(query, layers=(1, 2), k=k, width=width)  # lists are made on the way
+        nearest(index, query, layers=(1, 2), k=k, width=width)  # lists are made on the way
     kept = rng.random(count) < rng.choice([1.0, 0.9, 0.3])
     for key in keys[~kept].tolist():
         index.remove(key)
@@ -120,7 +110,7 @@ def test_ties_removals_and_filters_leave_what_the_formula_says(
 
     others = np.setdiff1d(rng.integers(1, 10 * count + 2, 50), keys)  # of other modalities
     allowed = np.union1d(keys[counts], others) if allow else None
-    found = index.search(query, layers=(1, 2), k=k, width=width, allowed=allowed)
+    found = nearest(index, query, layers=(1, 2), k=k, width=width, allowed=allowed)
 
     scores = {
         int(keys[row]): cosine(vocabulary, streams[row], query, (1, 2), width)
@@ -129,45 +119,45 @@ def test_ties_removals_and_filters_leave_what_the_formula_says(
     same(found, expected(scores, k), k)
 
 
-def test_many_queries_at_once_find_what_each_finds_alone(kernels: Kernels) -> None:
+def test_many_queries_at_once_find_what_each_finds_alone() -> None:
     vocabulary = make_vocabulary(300)
-    index = CodeIndex(vocabulary, kernels=kernels)
+    index = CodeIndex(vocabulary)
     index.add(np.arange(1, 3001), random_streams(vocabulary, 3000, steps=5, codes=20))
     index.add(np.arange(4001, 4501), random_streams(vocabulary, 500, steps=2, codes=20))
     for key in range(1, 1000, 3):
         index.remove(key)
     streams = random_streams(vocabulary, 40, seed=5)
     queries = np.stack([vocabulary.pooled(own, (1, 2)) for own in streams])
-    together = index.search_many(queries, layers=(1, 2), k=7)
+    together = index.search(IndexSearch(queries, layers=(1, 2), k=7))
     for query, found in zip(queries, together, strict=True):
-        alone = index.search(query, layers=(1, 2), k=7)
+        alone = nearest(index, query, layers=(1, 2), k=7)
         assert sorted(zip(*map(np.ndarray.tolist, alone), strict=True)) == sorted(
             zip(*map(np.ndarray.tolist, found), strict=True)
         )
 
 
-def test_a_step_that_stands_for_nothing_is_like_nothing(kernels: Kernels) -> None:
+def test_a_step_that_stands_for_nothing_is_like_nothing() -> None:
     vocabulary = make_vocabulary()
-    index = CodeIndex(vocabulary, kernels=kernels)
+    index = CodeIndex(vocabulary)
     index.add(np.array([1]), np.zeros((1, 2, 3), np.int16))
     query = np.ones(12, np.float32)
     for width in (None, 1, 2):
-        found = index.search(query, layers=(1, 2), k=3, width=width)
+        found = nearest(index, query, layers=(1, 2), k=3, width=width)
         assert (found.keys.tolist(), found.scores.tolist()) == ([1], [0.0])
-    nothing = index.search(np.zeros(12, np.float32), layers=(1, 2), k=3)
+    nothing = nearest(index, np.zeros(12, np.float32), layers=(1, 2), k=3)
     assert nothing.scores.tolist() == [0.0]
 
 
 def test_a_second_of_ten_takes_25_bytes() -> None:
     vocabulary = make_vocabulary(400, dim=4)
-    index = CodeIndex(vocabulary, kernels=load_kernels())
+    index = CodeIndex(vocabulary)
     index.add(np.arange(1, 131_073), random_streams(vocabulary, 131_072, steps=10))
     assert index.nbytes == 25 * 131_072
 
 
 def test_streams_added_one_by_one_take_room_for_at_most_twice_as_many() -> None:
     vocabulary = make_vocabulary()
-    index = CodeIndex(vocabulary, kernels=load_kernels())
+    index = CodeIndex(vocabulary)
     codes = random_streams(vocabulary, 1000)
     for key in range(1000):
         index.add(np.array([key + 1]), codes[key : key + 1])
@@ -179,13 +169,13 @@ def test_streams_added_one_by_one_take_room_for_at_most_twice_as_many() -> None:
 def test_keys_may_be_longer_than_four_bytes() -> None:
     """A key is never given out twice, so a store that lives long gets there."""
     vocabulary = make_vocabulary()
-    index = CodeIndex(vocabulary, kernels=load_kernels())
+    index = CodeIndex(vocabulary)
     codes = random_streams(vocabulary, 4)
     keys = np.array([5, 2**32 - 1, 2**32, 2**40])
     index.add(keys[:1], codes[:1])
     index.add(keys[1:], codes[1:])
     for key, own in zip(keys.tolist(), codes, strict=True):
-        found = index.search(vocabulary.pooled(own, (1, 2)), layers=(1, 2), k=1)
+        found = nearest(index, vocabulary.pooled(own, (1, 2)), layers=(1, 2), k=1)
         assert found.keys.tolist() == [key]
     assert index.remove(2**32)
     assert not index.remove(0)  # what four bytes make of it
@@ -194,7 +184,7 @@ def test_keys_may_be_longer_than_four_bytes() -> None:
 
 def test_the_room_of_removed_streams_is_given_back() -> None:
     vocabulary = make_vocabulary()
-    index = CodeIndex(vocabulary, kernels=load_kernels())
+    index = CodeIndex(vocabulary)
     index.add(np.arange(1, 10_001), random_streams(vocabulary, 10_000))
     before = index.nbytes
     for key in range(1, 9_001):
@@ -208,15 +198,15 @@ def test_the_room_of_removed_streams_is_given_back() -> None:
 
 def test_streams_added_after_others_gave_back_their_room_are_found() -> None:
     vocabulary = make_vocabulary()
-    index = CodeIndex(vocabulary, kernels=load_kernels(), postings_from=1)
+    index = CodeIndex(vocabulary, postings_from=1)
     index.add(np.arange(1, 101), random_streams(vocabulary, 100))
     wanted = np.full((1, 2, 4), 7, np.int16)
     query = vocabulary.pooled(wanted[0], (1, 2))
-    index.search(query, layers=(1, 2), k=1, width=1)  # makes lists
+    nearest(index, query, layers=(1, 2), k=1, width=1)  # makes lists
     for key in range(1, 61):
         index.remove(key)
     index.add(np.array([101]), wanted)
-    found = index.search(query, layers=(1, 2), k=1, width=1)
+    found = nearest(index, query, layers=(1, 2), k=1, width=1)
     assert (found.keys.tolist(), found.scores.tolist()) == ([101], [1.0])
 
 
@@ -225,20 +215,18 @@ def test_equal_vectors_of_different_codes_tie() -> None:
     tables = make_vocabulary().tables.copy()
     tables[:, 6] = tables[:, 5]
     vocabulary = Vocabulary(tables, np.array([1, 2]))
-    index = CodeIndex(vocabulary, kernels=load_kernels(), postings_from=1)
+    index = CodeIndex(vocabulary, postings_from=1)
     codes = np.full((4, 2, 3), 9, np.int16)
     codes[[0, 1, 2], :, 1] = [[5, 5], [6, 5], [6, 6]]
     index.add(np.arange(1, 5), codes)
     query = vocabulary.pooled(codes[0, :, 1:2], (1, 2))
     for width in (1, 2):
-        found = index.search(query, layers=(1, 2), k=1, width=width)
+        found = nearest(index, query, layers=(1, 2), k=1, width=width)
         assert sorted(found.keys.tolist()) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.3, 1.0])
-def test_likely_means_are_nearly_all_found_and_random_ones_are_scanned(
-    kernels: Kernels, noise: float
-) -> None:
+def test_likely_means_are_nearly_all_found_and_random_ones_are_scanned(noise: float) -> None:
     """Streams of topics have a bound that holds; streams of noise fall back to the scan.
 
     With some noise it holds for a part of the queries, and what it then says is as good.
@@ -249,21 +237,22 @@ def test_likely_means_are_nearly_all_found_and_random_ones_are_scanned(
     chosen = topics[rng.integers(0, 2000, 20_000)]
     codes = np.take_along_axis(chosen, rng.integers(0, 6, (20_000, 2, 10)), axis=2)
     codes = np.where(rng.random(codes.shape) < noise, rng.integers(0, 400, codes.shape), codes)
-    exact = CodeIndex(vocabulary, kernels=load_kernels())
-    approximate = CodeIndex(vocabulary, kernels=kernels, is_approximate=True, postings_from=1)
+    exact = CodeIndex(vocabulary)
+    approximate = CodeIndex(vocabulary, is_approximate=True, postings_from=1)
     keys = np.arange(1, 20_001)
     exact.add(keys, codes)
     approximate.add(keys[:19_000], codes[:19_000])
-    approximate.search(vocabulary.pooled(codes[0], (1, 2)), layers=(1, 2), k=1)
+    nearest(approximate, vocabulary.pooled(codes[0], (1, 2)), layers=(1, 2), k=1)
     approximate.add(keys[19_000:], codes[19_000:])  # lists do not know these
     (postings,) = approximate._postings.values()
     found, taken = [], []
     for row in range(0, 20_000, 500):
         query = vocabulary.pooled(codes[row], (1, 2))
-        wanted = exact.search(query, layers=(1, 2), k=5).keys
-        near = approximate.search(query, layers=(1, 2), k=5).keys
-        search = Search(query[None], exact.comparison((1, 2)), kernels, 5, None, -1.0, None)
-        taken.append(note_likely(search, approximate.blocks[10], postings))
+        wanted = nearest(exact, query, layers=(1, 2), k=5).keys
+        near = nearest(approximate, query, layers=(1, 2), k=5).keys
+        search = IndexSearch(query[None], (1, 2), k=5)
+        state = SearchState(search, exact.comparison((1, 2)))
+        taken.append(note_likely(state, approximate.blocks[10], postings))
         found.append(np.isin(wanted, near).mean())
     assert np.mean(found) > 0.98
     assert {0.0: np.mean(taken) > 0.9, 0.3: any(taken), 1.0: not any(taken)}[noise]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from app.errors import StoreUnavailable
-from app.store.folder import database_path
+from app.schemas.search import SearchOptions
+from app.store.data_folder import database_path
 from app.store.local import LocalStore
 from app.upkeep.verify import verify
 from tests.app.store.processes import AUDIO, QUERY, SIZE, VIDEO, make_item, open_store
@@ -38,7 +39,7 @@ def damage(folder: Path, statement: str) -> None:
 
 
 def found(store: LocalStore) -> list[tuple[str, str]]:
-    hits = store.search(QUERY, layers=(1, 2), targets=[AUDIO, VIDEO], k=99)
+    hits = store.search(QUERY, SearchOptions(targets=[AUDIO, VIDEO], k=99), layers=(1, 2))
     return sorted((hit.item.id, hit.modality) for hit in hits)
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from app.errors import StoreUnavailable
+from app.schemas.search import SearchOptions
 from app.store.base import Item
-from app.store.folder import database_path
+from app.store.data_folder import database_path
 from app.store.local import LocalStore
-from app.store.sqlite.wal_preallocation import log_of
+from app.store.sqlite.schema import log_path
 from tests.app.store.processes import AUDIO, QUERY, VIDEO, make_item, open_store
 
 
@@ -48,7 +49,7 @@ def fill(store: LocalStore) -> list[str]:
 
 def assert_holds(store: LocalStore, ids: list[str]) -> None:
     assert [item.id for item in store.page(after="", limit=2000)] == ids
-    hits = store.search(QUERY, layers=(1, 2), targets=[AUDIO, VIDEO], k=4000)
+    hits = store.search(QUERY, SearchOptions(targets=[AUDIO, VIDEO], k=1000), layers=(1, 2))
     assert sorted({hit.item.id for hit in hits}) == ids
 
 
@@ -105,7 +106,7 @@ def test_a_file_that_may_not_grow_keeps_what_was_acknowledged(tmp_path: Path) ->
 def test_room_in_the_log_is_not_taken_where_the_disk_does_not_have_it(tmp_path: Path) -> None:
     with limit(resource.RLIMIT_FSIZE, 500_000), open_store(tmp_path) as store:
         store.add(make_item("a", 1), replace=False)
-        assert log_of(database_path(tmp_path)).stat().st_size < 100_000
+        assert log_path(database_path(tmp_path)).stat().st_size < 100_000
         assert_holds(store, ["a"])
 
 
@@ -130,7 +131,7 @@ def test_a_process_without_file_descriptors_says_so_and_goes_on_when_it_has_some
             with pytest.raises(StoreUnavailable, match="unable to open database file"):
                 store.get("a")
             with pytest.raises(StoreUnavailable, match="unable to open database file"):
-                store.search(QUERY, layers=(1, 2), targets=[AUDIO], k=1)
+                store.search(QUERY, SearchOptions(targets=[AUDIO], k=1), layers=(1, 2))
             with pytest.raises(StoreUnavailable, match="Too many open files"):
                 open_store(tmp_path / "b")
         assert_holds(store, ["a"])

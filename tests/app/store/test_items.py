@@ -59,7 +59,7 @@ def test_what_happened_since_a_position_is_known(database: ItemDatabase) -> None
     database.delete("c")
     put(database, "b", "d")
     with database.view() as view:
-        assert view.leads_on_from(begun)
+        assert view.continues_from(begun)
         gone = set(view.removed_since(begun))
         every = added(view, Position(begun.history, 0, 0))
         assert len(gone) == 2  # of b; what came and went since does not count
@@ -82,14 +82,14 @@ def test_a_position_of_another_history_leads_nowhere(database: ItemDatabase) -> 
     position = put(database, "a")
     put(database, "b")
     with database.view() as view:
-        assert view.leads_on_from(position)
-        assert not view.leads_on_from(position._replace(history=position.history + 1))
-        assert not view.leads_on_from(position._replace(added=99))
-        assert not view.leads_on_from(position._replace(removed=99))
+        assert view.continues_from(position)
+        assert not view.continues_from(position._replace(history=position.history + 1))
+        assert not view.continues_from(position._replace(added=99))
+        assert not view.continues_from(position._replace(removed=99))
 
 
 def test_a_position_before_forgotten_removals_leads_nowhere(database: ItemDatabase) -> None:
     positions = [put(database, "a") for _ in range(3)]  # two streams are removed each time
     database.edit(lambda db: bool(db.execute("DELETE FROM removed WHERE number < 3").rowcount))
     with database.view() as view:
-        assert [view.leads_on_from(own) for own in positions] == [False, True, True]
+        assert [view.continues_from(own) for own in positions] == [False, True, True]

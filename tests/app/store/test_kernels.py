@@ -1,28 +1,21 @@
-import subprocess
-import sys
+"""The compiled loops, each held against the same thing said plainly in NumPy."""
 
 import numba
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from app.store.index import lookups
-from app.store.index.kernels import Kernels, kernels_of, load_kernels
-from app.store.index.loops.compiled import compiled
+from app.store.index.blocks import Packing
+from app.store.index.comparison import Comparison
+from app.store.index.kernels.jit import jit
+from app.store.index.kernels.lists import first_listed, grouped, partial_means
+from app.store.index.kernels.scans import passing, passing_of_many, sums, sums_of_many
+from app.store.index.kernels.vectors import best_cosines, lengths, window_scores
+from tests.app.store.index_cases import cosine, make_vocabulary, random_streams
 
-WITHOUT_NUMBA = """
-import sys
-sys.modules["numba"] = None
-from app.store.index import lookups
-from app.store.index.kernels import kernels_of, load_kernels
-assert load_kernels() == kernels_of(lookups)
-"""
-
-
-def test_without_the_compiler_numpy_looks_up() -> None:
-    found = subprocess.run(
-        [sys.executable, "-c", WITHOUT_NUMBA], capture_output=True, text=True, check=False
-    )
-    assert found.returncode == 0, found.stderr
+SIZES = {"bytes": 200, "nine bits": 300, "words": 600}
+ROWS = {"one row a layer": (1, 2), "two rows": (1, 1, 2)}
+LAYERS = [(1,), (2,), (1, 2)]
 
 
 def test_without_a_folder_that_can_be_written_loops_are_compiled_each_time(
@@ -36,29 +29,145 @@ def test_without_a_folder_that_can_be_written_loops_are_compiled_each_time(
     numba_njit = numba.njit
     monkeypatch.setattr(numba, "njit", njit)
 
-    @compiled
+    @jit
     def twice(value: int) -> int:
         return 2 * value
 
     assert twice(4) == 8
 
 
-@pytest.mark.parametrize("kernels", [load_kernels(), kernels_of(lookups)], ids=["loops", "numpy"])
-def test_partial_means_add_what_the_steps_of_a_stream_weigh(kernels: Kernels) -> None:
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize("steps", [1, 3, 10])
+@pytest.mark.parametrize("layers", LAYERS)
+def test_sums_add_the_look_ups_of_the_compared_rows(
+    size: int, steps: int, layers: tuple[int, ...]
+) -> None:
+    """More streams than are summed at a time, and queries that must not be mixed up."""
+    vocabulary = make_vocabulary(size, layers=(1, 2, 2))
+    comparison, packing = Comparison(vocabulary, layers), Packing(3, steps, size)
+    codes = random_streams(vocabulary, 2500, steps=steps).astype(np.uint16)
+    low, high = packing.pack(codes)
+    rng = np.random.default_rng(1)
+    luts = np.zeros((len(comparison.rows) + 1, size, 3), np.float32)
+    luts[:-1] = rng.normal(size=(len(comparison.rows), size, 3))
+    expected = np.zeros((2500, 3))
+    for lut, row in zip(luts, comparison.rows, strict=False):
+        expected += lut[codes[:, row]].sum(1)
+    columns = comparison.columns(packing)
+    many = np.full((2500, 3), 7, np.float32)
+    sums_of_many(low, high, columns, luts, many)
+    np.testing.assert_allclose(many, expected, atol=1e-4)
+    for query in range(3):
+        one = np.full(2500, 7, np.float32)
+        sums(low, high, columns, np.ascontiguousarray(luts[..., query]), one)
+        np.testing.assert_allclose(one, expected[:, query], atol=1e-4)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_all_that_may_pass_pass_and_little_else(sign: int) -> None:
+    """A norm is rounded up by less than one, a sum is off by less than the error."""
+    rng = np.random.default_rng(0)
+    norms = rng.integers(0, 30, 400).astype(np.uint16)  # 0: removed
+    totals = rng.uniform(-30, 30, (400, 3)).astype(np.float32)
+    least = np.array([0.3, 0.6, 0.9], np.float32) * np.float32(sign)
+    errors = np.array([0.0, 0.1, 0.2], np.float32)
+    smallest = np.minimum(least * norms[:, None], least * (norms[:, None] - 1.0)) - errors
+    expected = (totals >= smallest) & (norms > 0)[:, None]
+    rows, queries = np.empty((2, 1200), np.int32)
+    count = passing_of_many(totals, norms, least, errors, rows, queries)
+    pairs = list(zip(rows[:count].tolist(), queries[:count].tolist(), strict=True))
+    assert pairs == [tuple(pair) for pair in np.argwhere(expected).tolist()]
+    for query in range(3):
+        column = np.ascontiguousarray(totals[:, query])
+        count = passing(column, norms, float(least[query]), float(errors[query]), rows)
+        assert rows[:count].tolist() == np.flatnonzero(expected[:, query]).tolist()
+
+
+@pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS)
+@pytest.mark.parametrize("layers", LAYERS)
+def test_lengths_are_those_of_the_means(rows: tuple[int, ...], layers: tuple[int, ...]) -> None:
+    vocabulary = make_vocabulary(layers=rows)
+    comparison = Comparison(vocabulary, layers)
+    codes = random_streams(vocabulary, 60, steps=5)
+    codes[0] = 0  # stands for nothing
+    means = [vocabulary.pooled(stream, layers).astype(float) for stream in codes]
+    norms = lengths(codes.astype(np.uint16), comparison.tables, comparison.parts, len(layers))
+    np.testing.assert_allclose(norms, np.linalg.norm(means, axis=1), rtol=1e-5)
+    assert norms[0] == 0
+
+
+@pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS)
+@pytest.mark.parametrize("layers", LAYERS)
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_scores_of_windows_are_those_of_the_formula(
+    rows: tuple[int, ...], layers: tuple[int, ...], width: int
+) -> None:
+    vocabulary = make_vocabulary(layers=rows)
+    comparison = Comparison(vocabulary, layers)
+    codes = random_streams(vocabulary, 60, steps=5)
+    codes[0] = 0
+    queries = np.random.default_rng(0).normal(size=(4, 6 * len(layers))).astype(np.float32)
+    towards = np.stack([comparison.towards(query) for query in queries])
+    which = np.arange(60) % 4
+    expected = np.array(
+        [
+            cosine(vocabulary, stream, queries[query], layers, width)
+            for stream, query in zip(codes, which, strict=True)
+        ]
+    )
+    streams = codes.astype(np.uint16)
+    scores = best_cosines(streams, comparison.tables, comparison.parts, towards, which, width)
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
+    compared = np.ascontiguousarray(streams[:, comparison.rows])
+    for query in range(4):
+        rough = np.empty(60, np.float32)
+        lut = comparison.lut(towards[query]).astype(np.float32)
+        window_scores(compared, lut, comparison.grams, comparison.pairs, width, rough)
+        is_sure: NDArray[np.bool_] = (which == query) & np.isfinite(rough)
+        np.testing.assert_allclose(rough[is_sure], expected[is_sure], atol=1e-4)
+        assert np.isfinite(rough[1:]).mean() > 0.5
+        assert rough[0] == np.inf  # whose vectors cancel
+
+
+def test_lists_hold_the_streams_of_each_symbol_in_their_order() -> None:
+    steps = np.random.default_rng(0).integers(0, 30, (50, 5))
+    steps[steps == 4] = 5  # a symbol that no stream has
+    starts, rows = grouped(steps.astype(np.int32).ravel(), 30, 5)
+    assert starts[-1] == len(rows) == 250
+    for symbol in range(30):
+        listed = rows[starts[symbol] : starts[symbol + 1]].tolist()
+        assert listed == np.nonzero(steps == symbol)[0].tolist()
+
+
+def test_the_streams_of_symbols_are_listed_once_at_their_first_symbol() -> None:
+    steps = np.random.default_rng(0).integers(0, 30, (50, 5))
+    starts, rows = grouped(steps.astype(np.int32).ravel(), 30, 5)
+    symbols, seen = [7, 3, 20], np.zeros(50, np.float32)
+    expected: dict[int, list[int]] = {symbol: [] for symbol in symbols}
+    for row, stream in enumerate(steps.tolist()):
+        for symbol in symbols:
+            if symbol in stream:
+                expected[symbol].append(row)
+                break
+    for _ in range(2):  # nothing of the first is left for the second
+        listed, counts = first_listed(starts, rows, np.array(symbols), seen)
+        assert counts.tolist() == [len(group) for group in expected.values()]
+        assert listed.tolist() == [row for group in expected.values() for row in group]
+
+
+def test_partial_means_add_what_the_steps_of_a_stream_weigh() -> None:
     rng = np.random.default_rng(0)
     steps = rng.integers(0, 30, (50, 5))  # symbols
     norms = rng.integers(1, 1000, 50).astype(np.uint16)
     norms[steps[:, 0] == 3] = 0  # removed
-    weights = {3: 0.5, 7: 0.25, 20: 0.125}
-    starts, rows = kernels.grouped(steps.astype(np.int32).ravel(), 30, 5)
-    sums = np.zeros(50, np.float32)
+    weights = {3: 0.5, 7: 0.25, 20: 0.125, 9: 0.0}
+    starts, rows = grouped(steps.astype(np.int32).ravel(), 30, 5)
+    scratch = np.zeros(50, np.float32)
+    expected = {}
+    for row, stream in enumerate(steps):
+        if total := sum(weights.get(symbol, 0) for symbol in stream.tolist()):
+            expected[row] = total / int(norms[row]) if norms[row] else -1
     for _ in range(2):  # nothing of the first is left for the second
-        touched, means = kernels.partial_means(
-            starts, rows, np.array(list(weights)), np.float32(list(weights.values())), norms, sums
-        )
-        found = dict(zip(touched.tolist(), means.tolist(), strict=True))
-        wanted = {}
-        for row, own in enumerate(steps):
-            if total := sum(weights.get(symbol, 0) for symbol in own.tolist()):
-                wanted[row] = total / int(norms[row]) if norms[row] else -1
-        assert found == pytest.approx(wanted)
+        symbols, values = np.array(list(weights)), np.float32(list(weights.values()))
+        touched, means = partial_means(starts, rows, symbols, values, norms, scratch)
+        assert dict(zip(touched.tolist(), means.tolist(), strict=True)) == pytest.approx(expected)

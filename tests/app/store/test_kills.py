@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from app.schemas.search import SearchOptions
 from tests.app.store.processes import (
     AUDIO,
     FORKS,
@@ -83,7 +84,7 @@ def check(folder: Path, kept: Versions, under_way: Versions) -> Versions:
     """See that all that is kept is there; return what became of what was under way."""
     with open_store(folder) as store:
         items = {item.id: item for item in store.page(after="", limit=1000)}
-        hits = store.search(QUERY, layers=(1, 2), targets=[AUDIO, VIDEO], k=1000)
+        hits = store.search(QUERY, SearchOptions(targets=[AUDIO, VIDEO], k=1000), layers=(1, 2))
     assert all(map(is_whole, items.values()))
     assert {(hit.item.id, hit.modality) for hit in hits} == {
         (item_id, m) for item_id in items for m in (AUDIO, VIDEO)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from app.errors import IndexMismatch, StoreUnavailable
+from app.schemas.search import SearchOptions
 from app.store import local
 from app.store.base import Item, Stream
 from app.store.index import sync
@@ -68,8 +69,8 @@ def test_a_killed_writer_has_lost_no_item_that_it_acknowledged(
         assert len(seen) >= acknowledged
         assert kept[: len(seen)] == seen
         assert len(kept) <= len(seen) + 1  # the one that was under way
-        hits = store.search(QUERY, layers=(1, 2), targets=[AUDIO, VIDEO], k=2 * len(kept))
-        assert len(hits) == 2 * len(kept)
+        hits = store.search(QUERY, SearchOptions(targets=[AUDIO, VIDEO], k=1000), layers=(1, 2))
+        assert len(hits) == min(2 * len(kept), 1000)
 
 
 def test_readers_never_miss_an_item_that_is_being_replaced(tmp_path: Path) -> None:
@@ -80,7 +81,9 @@ def test_readers_never_miss_an_item_that_is_being_replaced(tmp_path: Path) -> No
 
         def read() -> None:
             while not done.is_set():
-                hits = store.search(QUERY, layers=(1, 2), targets=[AUDIO, VIDEO], k=5)
+                hits = store.search(
+                    QUERY, SearchOptions(targets=[AUDIO, VIDEO], k=5), layers=(1, 2)
+                )
                 item = store.get("a")
                 if len(hits) != 2 or item is None or len(item.streams) != 2:
                     failures.append((hits, item))
@@ -112,7 +115,7 @@ def test_threads_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
         for writer in writers:
             writer.join()
         assert len(store) == 40
-        hits = store.search(QUERY, layers=(1, 2), targets=[AUDIO, VIDEO], k=100)
+        hits = store.search(QUERY, SearchOptions(targets=[AUDIO, VIDEO], k=100), layers=(1, 2))
         assert len(hits) == 80
 
 
@@ -125,7 +128,7 @@ def test_a_second_writer_is_told_who_writes(tmp_path: Path) -> None:
 
 
 def found(store: LocalStore) -> list[str]:
-    hits = store.search(QUERY, layers=(1, 2), targets=[AUDIO], k=9)
+    hits = store.search(QUERY, SearchOptions(targets=[AUDIO], k=9), layers=(1, 2))
     return sorted(hit.item.id for hit in hits)
 
 
@@ -147,7 +150,7 @@ def test_a_reader_sees_what_the_writer_commits(tmp_path: Path) -> None:
 
 
 def test_a_store_that_is_closed_leaves_a_snapshot_where_that_saves_time(tmp_path: Path) -> None:
-    for count in (local.WORTH_SAVING // 2 - 1, local.WORTH_SAVING // 2):  # items of two streams
+    for count in (local.SAVE_AT_CLOSE // 2 - 1, local.SAVE_AT_CLOSE // 2):  # items of two streams
         with open_store(tmp_path / f"{count}") as store:
             store.add_many([make_item(f"{n}") for n in range(count)], replace=False)
     saved = [len(list(path.glob("snapshots/*"))) for path in sorted(tmp_path.iterdir())]
@@ -157,7 +160,7 @@ def test_a_store_that_is_closed_leaves_a_snapshot_where_that_saves_time(tmp_path
 def test_much_that_is_added_is_saved_before_the_store_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "FOLLOW_AFTER", 10)
+    monkeypatch.setattr(local, "SYNC_AFTER", 10)
     monkeypatch.setattr(sync, "UNSAVED", 40)
     with open_store(tmp_path) as store:
         for number in range(19):
@@ -171,9 +174,9 @@ def test_a_reader_does_not_write(tmp_path: Path) -> None:
     with open_store(tmp_path) as writer:
         writer.add(make_item("a"), replace=False)
         with open_store(tmp_path, read_only=True) as reader:
-            with pytest.raises(StoreUnavailable, match="opened for reading only"):
+            with pytest.raises(StoreUnavailable, match="opened read-only"):
                 reader.add(make_item("b"), replace=False)
-            with pytest.raises(StoreUnavailable, match="opened for reading only"):
+            with pytest.raises(StoreUnavailable, match="opened read-only"):
                 reader.delete("a")
         assert found(writer) == ["a"]
 
@@ -258,5 +261,5 @@ def test_a_full_disk_refuses_the_item_and_loses_nothing(
         assert kept is not None
         assert kept.metadata == {"code": 1}
         store.add(make_item("b"), replace=False)  # what fits is still taken
-        hits = store.search(QUERY, layers=(1, 2), targets=[AUDIO], k=5)
+        hits = store.search(QUERY, SearchOptions(targets=[AUDIO], k=5), layers=(1, 2))
         assert [hit.item.id for hit in hits] == ["a", "b"]

@@ -3,9 +3,8 @@ import numpy as np
 import pytest
 
 from app.store.index.code_index import CodeIndex
-from app.store.index.kernels import load_kernels
 from app.store.index.pq import pq_index, pq_query
-from tests.app.store.index_cases import make_vocabulary, random_streams
+from tests.app.store.index_cases import make_vocabulary, nearest, random_streams
 
 
 @pytest.mark.parametrize("size", [13, 300])
@@ -13,7 +12,7 @@ from tests.app.store.index_cases import make_vocabulary, random_streams
 def test_the_portable_index_and_the_search_over_codes_agree(size: int, codes: int | None) -> None:
     """Inner products over lengths of means are the cosines, ties and padding included."""
     vocabulary = make_vocabulary(size)
-    index = CodeIndex(vocabulary, kernels=load_kernels())
+    index = CodeIndex(vocabulary)
     query = vocabulary.pooled(random_streams(vocabulary, 1, seed=9)[0], (1, 2))
     towards = query / np.linalg.norm(query)
     expected, first = {}, 1
@@ -27,7 +26,7 @@ def test_the_portable_index_and_the_search_over_codes_agree(size: int, codes: in
         expected |= dict(zip((rows[0] + first).tolist(), cosines.tolist(), strict=True))
         index.add(np.arange(first, first + 200), streams)
         first += 200
-    found = index.search(query, layers=(1, 2), k=400)
+    found = nearest(index, query, layers=(1, 2), k=400)
     assert sorted(found.keys.tolist()) == list(range(1, 401))
     for key, score in zip(found.keys.tolist(), found.scores.tolist(), strict=True):
         assert score == pytest.approx(expected[key], abs=3e-6)

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from app.store.base import Item, Stream
 from app.store.index import snapshots as snapshots_module
 from app.store.index.code_index import CodeIndex
-from app.store.index.kernels import load_kernels
 from app.store.index.snapshots import Snapshots
-from app.store.index.sync import FollowingIndexes
+from app.store.index.sync import IndexSync
 from app.store.sqlite.database import ItemDatabase
 from model.modality import Modality
-from tests.app.store.index_cases import make_vocabulary
+from tests.app.store.index_cases import make_vocabulary, nearest
 
 AUDIO, VIDEO = Modality.AUDIO, Modality.VIDEO
 VOCABULARY = make_vocabulary(size=300)  # of nine bits
@@ -44,9 +43,9 @@ class Opened:
         self.database = ItemDatabase(
             folder / "items.sqlite3", fingerprint=fingerprint, read_only=read_only
         )
-        self.indexes = FollowingIndexes(
+        self.indexes = IndexSync(
             self.database,
-            lambda: CodeIndex(VOCABULARY, kernels=load_kernels()),
+            lambda: CodeIndex(VOCABULARY),
             Snapshots(folder / "snapshots", fingerprint=fingerprint),
         )
 
@@ -74,7 +73,7 @@ class Opened:
 
     def nearest(self, query: NDArray[np.float32]) -> list[dict[int, float]]:
         with self.indexes.reading() as (_, indexes):
-            found = [own.search(query, layers=(1, 2), k=5) for own in indexes.values()]
+            found = [nearest(own, query, layers=(1, 2), k=5) for own in indexes.values()]
         return [dict(zip(own.keys.tolist(), own.scores.tolist(), strict=True)) for own in found]
 
     def file(self) -> Path:
@@ -198,7 +197,7 @@ def test_an_older_database_that_was_put_back_does_not_use_a_newer_snapshot(tmp_p
     old = database.read_bytes()
     with closing(Opened(tmp_path)) as opened:
         opened.add(make_item("1", 5), make_item("new", 3))
-        opened.indexes.follow()
+        opened.indexes.sync()
         opened.indexes.save()
     database.write_bytes(old)
     with closing(Opened(tmp_path)) as opened:
@@ -212,7 +211,7 @@ def test_a_reader_that_is_behind_a_new_snapshot_begins_with_it(tmp_path: Path) -
         assert reader.contents() == writer.expected()
         writer.database.delete("4")
         writer.add(make_item("new", 2))
-        writer.indexes.follow()
+        writer.indexes.sync()
         writer.indexes.save()
         assert reader.contents() == writer.expected()
 
@@ -235,7 +234,7 @@ def test_a_disk_that_takes_no_snapshot_loses_nothing(
     (tmp_path / "snapshots").touch()
     with closing(Opened(tmp_path)) as opened:
         opened.add(make_item("a", 1))
-        opened.indexes.follow()
+        opened.indexes.sync()
         with caplog.at_level(logging.WARNING):
             opened.indexes.save()
         assert "no snapshot of the index was written" in caplog.text

@@ -1,4 +1,4 @@
-"""The scan by torch finds what the loops find. On a CPU the same calls run as on a GPU."""
+"""The scan by torch finds what the kernels find. On a CPU the same calls run as on a GPU."""
 
 import numpy as np
 import pytest
@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from app.store.index import blocks
 from app.store.index.code_index import CodeIndex
-from app.store.index.kernels import load_kernels
-from app.store.index.kinds import make_index
+from app.store.index.scan import IndexSearch
 from app.store.index.shortlist import Candidates
 from app.store.index.torch_scan import TorchScan
+from app.store.local import make_index
 from model.encoder import Vocabulary
 from tests.app.store.index_cases import make_vocabulary, random_streams
 
@@ -23,9 +23,7 @@ def pairs(found: Candidates) -> list[tuple[int, float]]:
 
 
 def both(vocabulary: Vocabulary, device: str = "cpu") -> tuple[CodeIndex, CodeIndex]:
-    kernels = load_kernels()
-    scan = TorchScan(device)
-    return CodeIndex(vocabulary, kernels=kernels), CodeIndex(vocabulary, kernels=kernels, scan=scan)
+    return CodeIndex(vocabulary), CodeIndex(vocabulary, scan=TorchScan(device))
 
 
 @given(
@@ -67,7 +65,7 @@ def test_ties_removals_additions_and_filters_leave_what_the_loops_find(
                 index.add(keys[part], streams[part])
                 index.remove(int(keys[part[len(part) // 2]]))
         loops, torchs = (
-            index.search_many(queries, layers=layers, k=k, least=least, allowed=allowed)
+            index.search(IndexSearch(queries, layers=layers, k=k, least=least, allowed=allowed))
             for index in indexes
         )
         assert [pairs(one) for one in loops] == [pairs(other) for other in torchs]
@@ -81,7 +79,7 @@ def many_streams(device: str) -> None:
         index.add(np.arange(1, 300_001), streams)
         assert len(index.blocks[10].chunks) > 1
     queries = np.stack([vocabulary.pooled(own, (1, 2)) for own in streams[::60_000]])
-    loops, torchs = (index.search_many(queries, layers=(1, 2), k=10) for index in indexes)
+    loops, torchs = (index.search(IndexSearch(queries, layers=(1, 2), k=10)) for index in indexes)
     assert [pairs(one) for one in loops] == [pairs(other) for other in torchs]
 
 

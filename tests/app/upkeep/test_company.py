@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import StoreUnavailable
+from app.schemas.search import SearchOptions
 from app.store.local import LocalStore
 from app.upkeep.backup import back_up, restore
 from tests.app.store.processes import AUDIO, QUERY, is_whole, make_item, open_store
@@ -78,7 +79,7 @@ def test_a_reader_tells_a_restored_index_that_has_come_as_far_from_the_one_it_kn
 
 
 def scores(store: LocalStore) -> dict[str, float]:
-    hits = store.search(QUERY, layers=(1, 2), targets=[AUDIO], k=99)
+    hits = store.search(QUERY, SearchOptions(targets=[AUDIO], k=99), layers=(1, 2))
     return {hit.item.id: hit.score for hit in hits}
 
 

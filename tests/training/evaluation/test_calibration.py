@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from app.schemas.search import SearchOptions
 from app.store.base import Item, Stream
 from app.store.local import LocalStore
 from model.encoder import Encoder, vocabulary_of
@@ -66,11 +67,7 @@ def test_scores_are_those_of_the_store(
             streams = {Modality.AUDIO: Stream(codes, 7.0)}
             store.add(Item(str(number), streams, {}, None, ""), replace=False)
         hits = store.search(
-            query[None],
-            layers=layers,
-            targets=[Modality.AUDIO],
-            k=9,
-            score=kind,
+            query[None], SearchOptions(targets=[Modality.AUDIO], k=9, score=kind), layers=layers
         )
     assert {int(hit.item.id): hit.score for hit in hits} == pytest.approx(
         dict(enumerate(expected)), abs=2e-6

@@ -5,7 +5,7 @@ import pytest
 
 from app.errors import TooLarge
 from app.store.base import Item, Stream
-from app.store.milvus.index_terms import Marks
+from app.store.milvus.index_terms import IndexTerms
 from app.store.milvus.rows import key_of, row_of
 from app.store.milvus.vectors import SparseSpace
 from model.encoder import Vocabulary
@@ -26,4 +26,4 @@ def test_more_different_codes_than_milvus_keeps_are_too_many() -> None:
     with pytest.raises(
         TooLarge, match=r"'a' takes \d+ bytes and has \d+ different codes and steps"
     ):
-        row_of(item, space=SPACE, marks=Marks(VOCABULARY, SPACE))
+        row_of(item, space=SPACE, terms=IndexTerms(VOCABULARY, SPACE))

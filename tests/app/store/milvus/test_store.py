@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from app.errors import StoreLimit, StoreUnavailable, TooLarge
+from app.schemas.fields import Score
 from app.schemas.filters import Where
-from app.store.base import Hit, Item, Score, Store, Stream
+from app.schemas.search import SearchOptions
+from app.store.base import Hit, Item, Store, Stream
 from app.store.local import LocalStore
-from app.store.milvus import explorer, nearest
+from app.store.milvus import explorer, search
 from app.store.milvus.collection import Address
 from app.store.milvus.store import MilvusStore
 from model.encoder import Vocabulary
@@ -95,9 +97,9 @@ def test_the_best_ten_are_those_of_the_local_index(
         queries = np.stack(
             [VOCABULARY.pooled(own, layers) for own in (query, pair.codes[number + 5])]
         )
-        asked = {"layers": layers, "targets": [VIDEO, AUDIO], "k": 10, "score": score}
-        found = pair.milvus.search(queries[: number + 1], **asked)
-        expected = pair.local.search(queries[: number + 1], **asked)
+        options = SearchOptions(targets=[VIDEO, AUDIO], k=10, score=score)
+        found = pair.milvus.search(queries[: number + 1], options, layers=layers)
+        expected = pair.local.search(queries[: number + 1], options, layers=layers)
         assert len(found) == 10
         assert same(found, expected)
 
@@ -119,7 +121,9 @@ def test_the_best_ten_that_pass_a_filter_are_those_of_the_local_index(
     query = VOCABULARY.pooled(pair.codes[3], BOTH)[None]
     condition = Where.model_validate(where)
     found, expected = (
-        store.search(query, layers=BOTH, targets=[VIDEO], k=10, score=score, where=condition)
+        store.search(
+            query, SearchOptions(targets=[VIDEO], k=10, score=score, where=condition), layers=BOTH
+        )
         for store in (pair.milvus, pair.local)
     )
     assert len(found) == 10
@@ -129,7 +133,9 @@ def test_the_best_ten_that_pass_a_filter_are_those_of_the_local_index(
 def test_windows_among_more_than_a_few_are_those_of_the_local_index(pair: Pair) -> None:
     query = VOCABULARY.pooled(pair.codes[3], BOTH)[None]
     found, expected = (
-        store.search(query, layers=BOTH, targets=[VIDEO], k=10, score="window", window=2)
+        store.search(
+            query, SearchOptions(targets=[VIDEO], k=10, score="window", window=2), layers=BOTH
+        )
         for store in (pair.milvus, pair.local)
     )
     assert same(found, expected)
@@ -168,7 +174,9 @@ def test_texts_that_expressions_could_misread_are_told_apart(tmp_path: Path, tex
         query = VOCABULARY.pooled(codes[0], BOTH)[None]
         for condition in (text, {"prefix": text}, {"gte": text, "lte": text}):
             where = Where.model_validate({"a": condition})
-            hits = store.search(query, layers=BOTH, targets=[VIDEO], k=9, where=where)
+            hits = store.search(
+                query, SearchOptions(targets=[VIDEO], k=9, where=where), layers=BOTH
+            )
             assert [hit.item.metadata["a"] for hit in hits] == [text]
         own = f"{ODD_TEXTS.index(text)} {text}"
         assert store.get(own) is not None
@@ -190,7 +198,9 @@ def test_numbers_beyond_a_float_are_told_apart(tmp_path: Path) -> None:
         def passing(condition: object) -> list[str]:
             query = VOCABULARY.pooled(random_codes()[0], BOTH)[None]
             where = Where.model_validate({"n": condition})
-            hits = store.search(query, layers=BOTH, targets=[VIDEO], k=9, where=where)
+            hits = store.search(
+                query, SearchOptions(targets=[VIDEO], k=9, where=where), layers=BOTH
+            )
             return sorted(hit.item.id for hit in hits)
 
         assert passing(2**53 + 1) == ["1"]
@@ -207,7 +217,7 @@ def test_two_processes_work_on_one_collection(tmp_path: Path) -> None:
         open_milvus(tmp_path, VOCABULARY, "aa") as other,
     ):
         one.add(make_item(1, codes[0]), replace=False)
-        hits = other.search(query, layers=BOTH, targets=[VIDEO], k=1)
+        hits = other.search(query, SearchOptions(targets=[VIDEO], k=1), layers=BOTH)
         assert [hit.item.id for hit in hits] == [make_item(1, codes[0]).id]
         assert other.delete(hits[0].item.id)
         assert len(one) == 0
@@ -250,11 +260,11 @@ def test_milvus_that_has_gone_is_told_at_every_call(
             lambda: store.page(after="", limit=1),
             lambda: store.add(item, replace=True),
             lambda: store.delete(item.id),
-            lambda: store.search(query, layers=BOTH, targets=[VIDEO], k=1),
+            lambda: store.search(query, SearchOptions(targets=[VIDEO], k=1), layers=BOTH),
             lambda: len(store),
         ]
         for call in calls:
-            with pytest.raises(StoreUnavailable, match="see that Milvus runs there"):
+            with pytest.raises(StoreUnavailable, match="check that Milvus runs there"):
                 call()
 
 
@@ -270,11 +280,11 @@ def test_what_milvus_does_not_take_is_refused_before(tmp_path: Path) -> None:
 def test_what_would_go_through_too_many_items_says_so(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nearest, "MOST_ROWS", 599)
+    monkeypatch.setattr(search, "MOST_ROWS", 599)
     monkeypatch.setattr(explorer, "MOST_ROWS", 5)
     query = VOCABULARY.pooled(pair.codes[0], BOTH)[None]
-    with pytest.raises(StoreLimit, match="600 items pass the filter"):
-        pair.milvus.search(query, layers=BOTH, targets=[VIDEO], k=3, score="window")
+    with pytest.raises(StoreLimit, match="600 items match the filter"):
+        pair.milvus.search(query, SearchOptions(targets=[VIDEO], k=3, score="window"), layers=BOTH)
     with pytest.raises(StoreLimit, match="more than 5 items"):
         pair.milvus.card(0, int(pair.codes[0, 0, 0]), k=3)
 
@@ -282,21 +292,21 @@ def test_what_would_go_through_too_many_items_says_so(
 def test_a_filter_that_milvus_cannot_be_asked_for_and_few_pass_says_so(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nearest, "MOST_HITS", 100)
+    monkeypatch.setattr(search, "MOST_HITS", 100)
     query = VOCABULARY.pooled(pair.codes[0], BOTH)[None]
     where = Where.model_validate({"album": 'no "such"'})
     with pytest.raises(StoreLimit, match="of the 100 nearest items"):
-        pair.milvus.search(query, layers=BOTH, targets=[VIDEO], k=3, where=where)
+        pair.milvus.search(query, SearchOptions(targets=[VIDEO], k=3, where=where), layers=BOTH)
 
 
 def test_more_ties_than_milvus_finds_at_once_are_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nearest, "MOST_HITS", 64)
+    monkeypatch.setattr(search, "MOST_HITS", 64)
     codes = random_codes()[0]
     with open_milvus(tmp_path, VOCABULARY, "aa") as store:
         for number in range(70):
             store.add(Item(f"{number:02}", {VIDEO: Stream(codes, 6.0)}, {}, None, ""), replace=True)
         query = VOCABULARY.pooled(codes, BOTH)[None]
-        hits = store.search(query, layers=BOTH, targets=[VIDEO], k=5)
+        hits = store.search(query, SearchOptions(targets=[VIDEO], k=5), layers=BOTH)
         assert [hit.score for hit in hits] == [1.0] * 5

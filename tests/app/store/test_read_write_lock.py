@@ -1,15 +1,15 @@
 import threading
 
-from app.store.index.read_write_lock import SharedLock
+from app.store.index.sync import ReadWriteLock
 
 SECONDS = 10  # that a thread may take on a busy machine
 
 
 def test_readers_hold_it_together() -> None:
-    lock, both = SharedLock(), threading.Barrier(2, timeout=SECONDS)
+    lock, both = ReadWriteLock(), threading.Barrier(2, timeout=SECONDS)
 
     def read() -> None:
-        with lock.shared():
+        with lock.read():
             both.wait()  # passes only while the other holds it too
 
     readers = [threading.Thread(target=read) for _ in range(2)]
@@ -21,18 +21,18 @@ def test_readers_hold_it_together() -> None:
 
 
 def test_no_one_sees_what_a_writer_has_half_done() -> None:
-    lock, pair, seen = SharedLock(), [0, 0], set()
+    lock, pair, seen = ReadWriteLock(), [0, 0], set()
 
     def write() -> None:
         for _ in range(299):
-            with lock.exclusive():
+            with lock.write():
                 pair[0] += 1
                 assert pair[1] == pair[0] - 1
                 pair[1] += 1
 
     def read() -> None:
         for _ in range(300):
-            with lock.shared():
+            with lock.read():
                 seen.add(pair[0] - pair[1])
 
     threads = [threading.Thread(target=own) for own in (write, read, write, read)]
@@ -45,20 +45,20 @@ def test_no_one_sees_what_a_writer_has_half_done() -> None:
 
 
 def test_a_waiting_writer_goes_before_later_readers() -> None:
-    lock, order = SharedLock(), list[str]()
+    lock, order = ReadWriteLock(), list[str]()
     reading, release = threading.Event(), threading.Event()
 
     def first() -> None:
-        with lock.shared():
+        with lock.read():
             reading.set()
             release.wait(SECONDS)
 
     def write() -> None:
-        with lock.exclusive():
+        with lock.write():
             order.append("writer")
 
     def later() -> None:
-        with lock.shared():
+        with lock.read():
             order.append("reader")
 
     threads = [threading.Thread(target=first), threading.Thread(target=write)]

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from app.store.folder import database_path
-from app.store.sqlite.schema import LOG_BYTES
-from app.store.sqlite.wal_preallocation import log_of
+from app.store.data_folder import database_path
+from app.store.sqlite.schema import LOG_BYTES, log_path
 from tests.app.store.processes import make_item, open_store
 
 
 def log_size(folder: Path) -> int:
-    return log_of(database_path(folder)).stat().st_size
+    return log_path(database_path(folder)).stat().st_size
 
 
 def test_commits_find_room_in_the_log(tmp_path: Path) -> None:
@@ -28,4 +27,4 @@ def test_a_log_that_a_reader_keeps_has_its_items_and_no_second_room(tmp_path: Pa
         assert log_size(tmp_path) == LOG_BYTES
         store.add(make_item("b", 2), replace=False)
         assert [own.id for own in reader.page(after="", limit=9)] == ["a", "b"]
-    assert not log_of(database_path(tmp_path)).exists()
+    assert not log_path(database_path(tmp_path)).exists()

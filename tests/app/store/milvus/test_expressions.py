@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.schemas.filters import Where
-from app.store.sqlite.where_sql import compiled
-from app.store.where_plain import passes
+from app.store.milvus.expressions import passes
+from app.store.sqlite.where_sql import to_sql
 
 FIELDS = st.sampled_from(["a", "b", "a.b", "b.a.b"])
 NUMBERS = st.one_of(
@@ -41,7 +41,7 @@ def test_python_and_sqlite_let_the_same_metadata_pass(
     metadata: dict[str, object], conditions: dict[str, object]
 ) -> None:
     where = Where.model_validate(conditions)
-    condition, values = compiled(where)
+    condition, values = to_sql(where)
     with sqlite3.connect(":memory:") as db:
         db.execute("CREATE TABLE items (metadata TEXT)")
         db.execute("INSERT INTO items VALUES (?)", (json.dumps(metadata),))

@@ -5,10 +5,8 @@ import pytest
 
 from app.errors import StoreUnavailable
 from app.store.base import Item, Stream
-from app.store.local import LocalStore
-from app.store.reading import pages, reading
+from app.store.data_folder import reading
 from app.store.sqlite.database import ItemDatabase
-from model.encoder import Vocabulary
 from model.modality import Modality
 
 
@@ -54,15 +52,3 @@ def test_no_index_and_a_damaged_one_are_sentences(tmp_path: Path) -> None:
     path.write_bytes(b"not a database, whatever its name says")
     with pytest.raises(StoreUnavailable, match="backup"), reading(tmp_path):
         pass
-
-
-def test_any_store_is_read_page_by_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.store.reading.PAGE", 2)
-    vocabulary = Vocabulary(np.ones((2, 5, 2), np.float32), np.array([1, 2]))
-    with LocalStore(tmp_path, vocabulary, fingerprint="aa") as store:
-        assert list(pages(store)) == []
-        for count in (1, 3):
-            store.add_many([make_item(f"{number}") for number in range(count)], replace=True)
-            assert [item.id for item in pages(store)] == [f"{number}" for number in range(count)]
-        store.add_many([make_item("3")], replace=True)
-        assert len(list(pages(store))) == 4

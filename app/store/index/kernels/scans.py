@@ -1,28 +1,28 @@
-"""Sums of look-ups, and which of them are high enough.
+"""Sums of table look-ups, and the streams whose sums are high enough.
 
-A column is one code of every stream: S of them, of which four are looked up at a time.
+A column is one code of every stream. There are S columns; four are looked up at a time.
 Shape letters: R streams, S columns (C * T, rounded up to fours), H planes of ninth bits, L
-codebook size, N queries, Q rows that are compared.
+codebook size, N queries, Q compared rows.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.store.index.lookups import Bytes, Floats, Ints, Packed
-from app.store.index.loops.compiled import compiled
+from app.store.index.blocks import Bytes, Floats, Ints, Norms, Packed
+from app.store.index.kernels.jit import jit
 
-TILE = 2048  # sums of so many streams stay in the first-level cache
-ROWS_OF_MANY = 256  # and the codes of so many
+TILE = 2048  # streams whose sums fit into the first-level cache
+ROWS_OF_MANY = 256  # streams whose codes do
 NINTH = np.uint32(256)  # a code's ninth bit
 
 
-@compiled
+@jit
 def _code(low: np.unsignedinteger, plane: np.unsignedinteger, place: int) -> np.uint32:
-    """Return a code from its low bits and the plane's byte, in which it is at ``place``."""
+    """Return a code from its low bits and bit ``place`` of the plane's byte."""
     return np.uint32(low) | (np.uint32(plane) << np.uint32(8) >> np.uint32(place) & NINTH)
 
 
-@compiled
+@jit
 def _look_up_eight(low: Packed, plane: Bytes, tables: Ints, lut: Floats, out: Floats) -> None:
     """Add to ``out`` ``[R]`` the look-ups of eight columns ``[8, R]``."""
     l0, l1, l2, l3, l4, l5, l6, l7 = (
@@ -41,7 +41,7 @@ def _look_up_eight(low: Packed, plane: Bytes, tables: Ints, lut: Floats, out: Fl
         )
 
 
-@compiled
+@jit
 def _look_up_four(low: Packed, plane: Bytes, tables: Ints, lut: Floats, out: Floats) -> None:
     """Add to ``out`` ``[R]`` the look-ups of four columns ``[4, R]``, the first of a plane."""
     l0, l1, l2, l3 = low[0], low[1], low[2], low[3]
@@ -53,16 +53,16 @@ def _look_up_four(low: Packed, plane: Bytes, tables: Ints, lut: Floats, out: Flo
         )
 
 
-@compiled
+@jit
 def sums(low: Packed, high: Bytes, tables: Ints, lut: Floats, out: Floats) -> None:
     """Write to ``out`` ``[R]`` the sum of each stream's look-ups in one query's table.
 
     Args:
         low: ``[S, R]`` the codes; their low eight bits where there are planes in ``high``.
         high: ``[H, R]`` bit j % 8 of plane j // 8 is the ninth bit of column j; or no planes.
-        tables: ``[S]`` which table a column is looked up in.
-        lut: ``[Q + 1, L]``; the last one is zero, for columns that are not compared.
-        out: Where to.
+        tables: ``[S]`` the table of each column.
+        lut: ``[Q + 1, L]``; the last table is zero, for columns that are not compared.
+        out: The result.
     """
     no_plane = np.zeros(TILE, np.uint8)
     for start in range(0, len(out), TILE):
@@ -70,17 +70,17 @@ def sums(low: Packed, high: Bytes, tables: Ints, lut: Floats, out: Floats) -> No
         part = out[start:end]
         part[:] = 0
         for g in range(0, len(tables), 8):
-            own = tables[g : g + 8]
-            if own.min() == len(lut) - 1:
+            group = tables[g : g + 8]
+            if group.min() == len(lut) - 1:
                 continue
             plane = high[g >> 3, start:end] if len(high) else no_plane
-            if len(own) == 8:
-                _look_up_eight(low[g : g + 8, start:end], plane, own, lut, part)
+            if len(group) == 8:
+                _look_up_eight(low[g : g + 8, start:end], plane, group, lut, part)
             else:
-                _look_up_four(low[g : g + 4, start:end], plane, own, lut, part)
+                _look_up_four(low[g : g + 4, start:end], plane, group, lut, part)
 
 
-@compiled
+@jit
 def sums_of_many(low: Packed, high: Bytes, tables: Ints, lut: Floats, out: Floats) -> None:
     """Write to ``out`` ``[R, N]`` what ``sums`` would for each query; ``lut`` ``[Q + 1, L, N]``."""
     num_columns, num_queries = len(tables), out.shape[1]
@@ -92,62 +92,60 @@ def sums_of_many(low: Packed, high: Bytes, tables: Ints, lut: Floats, out: Float
                 bits = high[j >> 3, start + i] if len(high) else np.uint8(0)
                 codes[i, j] = _code(low[j, start + i], bits, j & 7)
         for i in range(size):
-            own, at = out[start + i], codes[i]
-            own[:] = 0
+            totals, at = out[start + i], codes[i]
+            totals[:] = 0
             for g in range(0, num_columns, 4):
                 x0, x1 = lut[tables[g], at[g]], lut[tables[g + 1], at[g + 1]]
                 x2, x3 = lut[tables[g + 2], at[g + 2]], lut[tables[g + 3], at[g + 3]]
                 for n in range(num_queries):
-                    own[n] += (x0[n] + x1[n]) + (x2[n] + x3[n])
+                    totals[n] += (x0[n] + x1[n]) + (x2[n] + x3[n])
 
 
-@compiled
-def passing(
-    found: Floats, norms: NDArray[np.uint16], least: float, error: float, rows: NDArray[np.int32]
-) -> int:
+@jit
+def passing(sums: Floats, norms: Norms, least: float, error: float, rows: NDArray[np.int32]) -> int:
     """Write to ``rows`` which streams may score ``least`` or more; return how many.
 
     Args:
-        found: ``[R]`` what ``sums`` found.
-        norms: ``[R]`` lengths of the means, rounded up; 0 where a stream has been removed.
+        sums: ``[R]`` from ``sums``.
+        norms: ``[R]`` lengths of the means, rounded up; 0 for a removed stream.
         least: The score.
-        error: Of a sum, at most.
-        rows: ``[R]``, where to.
+        error: Largest error of a sum.
+        rows: ``[R]`` the result.
     """
-    rounded = np.float32(1 if least > 0 else 0)  # the norm may be so much smaller
+    rounded = np.float32(1 if least > 0 else 0)  # a norm may be up to this much smaller
     bound, slack = np.float32(least), np.float32(error)
     count = 0
-    for i in range(len(found)):
+    for i in range(len(sums)):
         norm = np.float32(norms[i])
-        if found[i] >= bound * (norm - rounded) - slack and norm > 0:
+        if sums[i] >= bound * (norm - rounded) - slack and norm > 0:
             rows[count] = i
             count += 1
     return count
 
 
-@compiled
+@jit
 def passing_of_many(
-    found: Floats,
-    norms: NDArray[np.uint16],
+    sums: Floats,
+    norms: Norms,
     least: Floats,
     errors: Floats,
     rows: NDArray[np.int32],
     queries: NDArray[np.int32],
 ) -> int:
-    """Write to ``rows`` and ``queries`` which streams may score ``least`` ``[N]`` with which."""
-    num_queries = found.shape[1]
+    """Write to ``rows`` and ``queries`` the pairs that may score ``least`` ``[N]``."""
+    num_queries = sums.shape[1]
     count = 0
-    for i in range(len(found)):
-        norm, own = np.float32(norms[i]), found[i]
+    for i in range(len(sums)):
+        norm, totals = np.float32(norms[i]), sums[i]
         if norm == 0:
             continue
-        good = 0
+        good = 0  # counted first, without a branch: most streams pass for no query
         for n in range(num_queries):
-            good += own[n] >= min(least[n] * norm, least[n] * (norm - np.float32(1))) - errors[n]
+            good += totals[n] >= min(least[n] * norm, least[n] * (norm - np.float32(1))) - errors[n]
         if good == 0:
             continue
         for n in range(num_queries):
-            if own[n] >= min(least[n] * norm, least[n] * (norm - np.float32(1))) - errors[n]:
+            if totals[n] >= min(least[n] * norm, least[n] * (norm - np.float32(1))) - errors[n]:
                 rows[count] = i
                 queries[count] = n
                 count += 1

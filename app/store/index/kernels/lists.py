@@ -1,4 +1,4 @@
-"""Lists of the streams that have a symbol, which is the codes of a step (``postings``).
+"""Lists of the streams that contain a symbol, that is, the codes of one step (``postings``).
 
 Shape letters: R streams, T steps, M symbols.
 """
@@ -6,20 +6,23 @@ Shape letters: R streams, T steps, M symbols.
 import numpy as np
 from numpy.typing import NDArray
 
-from app.store.index.lookups import Floats, Ints
-from app.store.index.loops.compiled import compiled
+from app.store.index.blocks import Floats, Ints, Norms
+from app.store.index.kernels.jit import jit
 
 
-@compiled
+@jit
 def grouped(
     symbols: NDArray[np.int32], num_symbols: int, steps: int
 ) -> tuple[Ints, NDArray[np.uint32]]:
-    """Return the streams by the symbols of their steps: where each symbol's begin, and all.
+    """Return the streams grouped by the symbols of their steps.
 
     Args:
         symbols: ``[R * T]`` the steps of one stream after another's.
-        num_symbols: M, how many there are.
+        num_symbols: M.
         steps: T.
+
+    Returns:
+        ``[M + 1]`` where the list of each symbol starts, and ``[R * T]`` all lists.
     """
     starts = np.zeros(num_symbols + 1, np.int64)
     for i in range(len(symbols)):
@@ -34,24 +37,24 @@ def grouped(
     return starts, rows
 
 
-@compiled
+@jit
 def partial_means(
     starts: Ints,
     rows: NDArray[np.uint32],
     symbols: Ints,
     weights: Floats,
-    norms: NDArray[np.uint16],
+    norms: Norms,
     sums: Floats,
 ) -> tuple[NDArray[np.uint32], Floats]:
-    """Return the streams that have one of ``symbols``, and what these add to their means.
+    """Return the streams with one of ``symbols``, and what the symbols add to their means.
 
     Args:
-        starts: ``[M + 1]`` as of ``grouped``.
-        rows: As of ``grouped``.
-        symbols: Which are looked at.
-        weights: What each adds, at least 0.
-        norms: ``[R]`` lengths of the means; a stream of length 0 has been removed: -1.
-        sums: ``[R]`` zeros before and after.
+        starts: ``[M + 1]`` from ``grouped``.
+        rows: From ``grouped``.
+        symbols: The symbols to sum over.
+        weights: What each symbol adds, at least 0.
+        norms: ``[R]`` lengths of the means; 0 for a removed stream, whose mean is -1.
+        sums: ``[R]`` scratch memory, zero before and after.
     """
     most = 0
     for j in range(len(symbols)):
@@ -74,34 +77,34 @@ def partial_means(
     return touched[:count], means
 
 
-@compiled
+@jit
 def first_listed(
     starts: Ints, rows: NDArray[np.uint32], symbols: Ints, seen: Floats
 ) -> tuple[NDArray[np.uint32], Ints]:
-    """Return the streams that have one of ``symbols``, each at the first that it has.
+    """Return the streams with one of ``symbols``, each once, at its first symbol.
 
     Args:
-        starts: ``[M + 1]`` as of ``grouped``.
-        rows: As of ``grouped``.
-        symbols: Which are looked at, in this order.
-        seen: ``[R]`` zeros before and after.
+        starts: ``[M + 1]`` from ``grouped``.
+        rows: From ``grouped``.
+        symbols: The symbols, in order of preference.
+        seen: ``[R]`` scratch memory, zero before and after.
 
     Returns:
-        The streams, and how many of them come with each symbol.
+        The streams, and how many of them come from each symbol.
     """
     most = 0
     for j in range(len(symbols)):
         most += starts[symbols[j] + 1] - starts[symbols[j]]
-    found, counts = np.empty(most, np.uint32), np.zeros(len(symbols), np.int64)
+    listed, counts = np.empty(most, np.uint32), np.zeros(len(symbols), np.int64)
     count = 0
     for j in range(len(symbols)):
         before = count
         for at in range(starts[symbols[j]], starts[symbols[j] + 1]):
             row = rows[at]
-            found[count] = row
+            listed[count] = row
             count += seen[row] == 0
             seen[row] = 1
         counts[j] = count - before
     for i in range(count):
-        seen[found[i]] = 0
-    return found[:count], counts
+        seen[listed[i]] = 0
+    return listed[:count], counts

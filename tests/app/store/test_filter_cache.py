@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.schemas.filters import Where
-from app.store import filtering
-from app.store.folder import database_path
+from app.schemas.search import SearchOptions
+from app.store.data_folder import database_path
 from app.store.local import LocalStore
+from app.store.sqlite import filter_cache
 from app.store.sqlite.database_copy import replace_database
 from app.store.sqlite.views import View
 from tests.app.store.processes import AUDIO, QUERY, VIDEO, make_item, open_store
@@ -24,7 +25,9 @@ STEPS = st.lists(
 
 
 def found(store: LocalStore, where: Where) -> list[str]:
-    hits = store.search(QUERY, layers=(1, 2), targets=[AUDIO, VIDEO], k=99, where=where)
+    hits = store.search(
+        QUERY, SearchOptions(targets=[AUDIO, VIDEO], k=99, where=where), layers=(1, 2)
+    )
     assert len(hits) == 2 * len({hit.item.id for hit in hits})
     return sorted({hit.item.id for hit in hits})
 
@@ -45,7 +48,7 @@ def test_what_passes_is_what_the_metadata_say_now(
     monkeypatch: pytest.MonkeyPatch,
     steps: list[tuple[str, int]],
 ) -> None:
-    monkeypatch.setattr(filtering, "REMEMBERED", 2)  # of the three filters that are used
+    monkeypatch.setattr(filter_cache, "FILTERS", 2)  # of the three filters that are used
     folder: Path = tmp_path_factory.mktemp("filtering")
     versions: dict[str, int] = {}
     with open_store(folder) as store, open_store(folder, read_only=True) as reader:

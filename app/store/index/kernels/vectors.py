@@ -1,68 +1,68 @@
-"""Lengths and scores, from the vectors that codes stand for.
+"""Lengths and scores, from the vectors of the codes.
 
-Shape letters: R streams, C code rows, T steps, L codebook size, D hidden dim, N queries, K layers
-that are compared, Q rows that are compared, P pairs of these that belong to one layer.
+Shape letters: R streams, C code rows, T steps, L codebook size, D hidden dim, N queries, K
+compared layers, Q compared rows, P pairs of these in one layer.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.store.index.lookups import Doubles, Floats, Ints
-from app.store.index.loops.compiled import compiled
+from app.store.index.blocks import CodeArray, Doubles, Floats, Ints
+from app.store.index.kernels.jit import jit
 
 
-@compiled
-def lengths(codes: NDArray[np.uint16], tables: Floats, parts: Ints, num_parts: int) -> Doubles:
+@jit
+def lengths(codes: CodeArray, tables: Floats, parts: Ints, num_parts: int) -> Doubles:
     """Return ``[R]`` the lengths of the mean vectors of streams ``[R, C, T]``.
 
     Args:
         codes: The streams.
-        tables: ``[C, L, D]`` what the codes stand for.
-        parts: ``[C]`` the place of a row's layer among those compared, or -1.
-        num_parts: K, how many these are.
+        tables: ``[C, L, D]`` the codebooks.
+        parts: ``[C]`` the place of a row's layer among the compared ones, or -1.
+        num_parts: K.
     """
     num_rows, num_steps = codes.shape[1:]
     dim = tables.shape[2]
-    found = np.empty(len(codes), np.float64)
+    norms = np.empty(len(codes), np.float64)
     total = np.empty(num_parts * dim, np.float64)
     for i in range(len(codes)):
         total[:] = 0
         for row in range(num_rows):
             if parts[row] >= 0:
-                own = total[parts[row] * dim : (parts[row] + 1) * dim]
+                part = total[parts[row] * dim : (parts[row] + 1) * dim]
                 for step in range(num_steps):
                     vector = tables[row, codes[i, row, step]]
                     for d in range(dim):
-                        own[d] += vector[d]
+                        part[d] += vector[d]
         square = 0.0
         for d in range(len(total)):
             square += total[d] * total[d]
-        found[i] = np.sqrt(square) / num_steps
-    return found
+        norms[i] = np.sqrt(square) / num_steps
+    return norms
 
 
-@compiled
-def exact(
-    codes: NDArray[np.uint16],
+@jit
+def best_cosines(
+    codes: CodeArray,
     tables: Floats,
     parts: Ints,
     queries: Doubles,
     which: NDArray[np.int64],
     width: int,
 ) -> Doubles:
-    """Return ``[R]`` the best cosine of ``width`` steps in a row with a query, in float64.
+    """Return ``[R]`` the best cosine of ``width`` consecutive steps with a query, in float64.
 
     Args:
         codes: ``[R, C, T]`` the streams.
-        tables: ``[C, L, D]`` what the codes stand for.
-        parts: ``[C]`` the place of a row's layer among those compared, or -1.
+        tables: ``[C, L, D]`` the codebooks.
+        parts: ``[C]`` the place of a row's layer among the compared ones, or -1.
         queries: ``[N, K * D]`` of length 1, or zeros.
-        which: ``[R]`` the query that each stream is compared with.
+        which: ``[R]`` the query to compare each stream with.
         width: At most T.
     """
     num_rows, num_steps = codes.shape[1:]
     dim = tables.shape[2]
-    found = np.empty(len(codes), np.float64)
+    scores = np.empty(len(codes), np.float64)
     total = np.empty(queries.shape[1], np.float64)
     for i in range(len(codes)):
         query = queries[which[i]]
@@ -71,52 +71,52 @@ def exact(
         for step in range(num_steps):
             for row in range(num_rows):
                 if parts[row] >= 0:
-                    own = total[parts[row] * dim : (parts[row] + 1) * dim]
+                    part = total[parts[row] * dim : (parts[row] + 1) * dim]
                     vector = tables[row, codes[i, row, step]]
                     for d in range(dim):
-                        own[d] += vector[d]
+                        part[d] += vector[d]
                     if step >= width:
                         left = tables[row, codes[i, row, step - width]]
                         for d in range(dim):
-                            own[d] -= left[d]
+                            part[d] -= left[d]
             if step >= width - 1:
                 square, dot = 0.0, 0.0
                 for d in range(len(total)):
                     square += total[d] * total[d]
                     dot += total[d] * query[d]
                 best = max(best, dot / np.sqrt(square) if square > 0 else 0.0)
-        found[i] = best
-    return found
+        scores[i] = best
+    return scores
 
 
-@compiled
+@jit
 def window_scores(
-    codes: NDArray[np.uint16], lut: Floats, grams: Floats, pairs: Ints, width: int, out: Floats
+    codes: CodeArray, lut: Floats, grams: Floats, pairs: Ints, width: int, out: Floats
 ) -> None:
-    """Write to ``out`` ``[R]`` the best cosine of ``width`` steps in a row, in about float32.
+    """Write to ``out`` ``[R]`` the best cosine of ``width`` consecutive steps, in about float32.
 
-    A window whose vectors nearly cancel is given infinity: only ``exact`` can tell.
+    If the vectors of a window nearly cancel, it is infinity: only ``best_cosines`` is accurate.
 
     Args:
-        codes: ``[R, Q, T]`` the streams, the rows that are compared.
+        codes: ``[R, Q, T]`` the compared rows of the streams.
         lut: ``[Q, L]`` dot products with the query.
         grams: ``[P, L, L]`` dot products of the codes of two rows of a layer.
         pairs: ``[P, 2]`` these rows.
         width: At most T.
-        out: Where to.
+        out: The result.
     """
     num_rows, num_steps = codes.shape[1:]
     for i in range(len(out)):
-        own = codes[i]
+        stream = codes[i]
         dot, square, squares, best = 0.0, 0.0, 0.0, -2.0
         for step in range(num_steps):
             left = step - width
             for row in range(num_rows):
-                dot += lut[row, own[row, step]]
+                dot += lut[row, stream[row, step]]
                 if left >= 0:
-                    dot -= lut[row, own[row, left]]
+                    dot -= lut[row, stream[row, left]]
             for p in range(len(pairs)):
-                a, b, gram = own[pairs[p, 0]], own[pairs[p, 1]], grams[p]
+                a, b, gram = stream[pairs[p, 0]], stream[pairs[p, 1]], grams[p]
                 square += gram[a[step], b[step]]
                 squares += abs(gram[a[step], b[step]])
                 for other in range(max(0, left + 1), step):

@@ -7,8 +7,7 @@ from typing import TypeVar, Unpack
 
 from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 
-from app.client.calls import Media, Source
-from app.client.calls import SearchOptions as Options
+from app.client.calls import Media
 from app.errors import InvalidRequest
 from app.schemas import (
     MAX_PAGE,
@@ -24,7 +23,8 @@ from app.schemas import (
     SearchOptions,
     SearchResponse,
 )
-from app.schemas.sources import ItemReference, LikePart
+from app.schemas.search import SearchFields
+from app.schemas.sources import ItemReference, LikePart, Source
 from app.schemas.sources import QueryPart as WirePart
 from app.service.query_arithmetic import Query, QueryPart
 from app.service.service import Encoded, RetrievalService
@@ -43,7 +43,7 @@ class LocalIndex:
     def __init__(self, service: RetrievalService) -> None:
         self._service = service
 
-    def search(self, source: Source, **options: Unpack[Options]) -> SearchResponse:
+    def search(self, source: Source, **options: Unpack[SearchFields]) -> SearchResponse:
         """Return the streams most like media, a sentence or an item."""
         modality = options.pop("modality", None)
         given = _valid(SearchOptions, options)

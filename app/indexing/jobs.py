@@ -1,12 +1,11 @@
 """Batches of files indexed in the background, one after the other.
 
-Each job is a JSON file in ``data_dir/jobs``, written aside and renamed, with a report of all that
+Each job is a JSON file in ``data_dir/jobs``, written atomically, with a report of all that
 failed beside it. A job that a crash or a
 restart interrupts begins anew: what it had indexed is unchanged then, and passed over.
 """
 
 import logging
-import os
 import secrets
 import threading
 import time
@@ -25,6 +24,7 @@ from app.indexing.progress import FailureReport, Progress
 from app.indexing.run import FileToIndex, Outcome, files_below, files_of_manifest, index_files
 from app.schemas import FailedFile, IndexRequest, Job, JobState
 from app.service.service import RetrievalService
+from model.files import atomic_write_text
 
 logger = logging.getLogger(__name__)
 
@@ -286,9 +286,4 @@ def _remembered(folder: Path) -> list[Job]:
 
 def _save(folder: Path, job: Job) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f".{job.id}"
-    with aside.open("w", encoding="utf-8") as file:
-        file.write(job.model_dump_json(indent=1))
-        file.flush()
-        os.fsync(file.fileno())
-    aside.rename(folder / f"{job.id}.json")
+    atomic_write_text(folder / f"{job.id}.json", job.model_dump_json(indent=1))

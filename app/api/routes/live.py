@@ -2,7 +2,6 @@
 
 import asyncio
 from typing import Annotated, cast
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Query, WebSocket, WebSocketDisconnect, status
 from pydantic import BaseModel
@@ -59,7 +58,6 @@ async def live(
     """Take sound at 16 kHz, mono, as binary messages; "end" as a text message ends it."""
     await socket.accept()
     try:
-        _check_origin(socket, service)
         with turns:
             sound = service.live_sound(sample_format)
             await _send(socket, service.live_start())
@@ -96,21 +94,6 @@ async def _relay(socket: WebSocket, sound: LiveSound) -> None:
             await _send(socket, answer)
         if data is None:
             return
-
-
-def _check_origin(socket: WebSocket, service: RetrievalService) -> None:
-    """Refuse pages of other sites, which browsers let connect anywhere.
-
-    Raises:
-        InvalidRequest: The page is none of ours and none of ``SRCID_CORS_ORIGINS``.
-    """
-    origin, allowed = socket.headers.get("origin"), service.engine.settings.cors_origins
-    if origin is None or "*" in allowed or origin in allowed:
-        return
-    if urlsplit(origin).netloc != socket.headers.get("host"):
-        raise InvalidRequest(
-            f"a page of {origin[:100]} may not connect: name its origin in SRCID_CORS_ORIGINS"
-        )
 
 
 def _close_code(error: ServiceError) -> int:

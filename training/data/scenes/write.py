@@ -34,7 +34,7 @@ from training.data.scenes.folder import (
 )
 from training.data.scenes.material import Material, supplies
 from training.data.scenes.script import SECONDS, SETS, Scene, ScenesConfig
-from training.data.scenes.video import write_video
+from training.data.scenes.video import write_scene
 
 
 def write_scenes(
@@ -78,7 +78,7 @@ def write_videos(bank: Path, out: Path, scenes: Iterable[Scene], *, count: int) 
     paths = [out / VIDEOS / f"{scene.name}.mp4" for scene in chosen]
     shown = tqdm(chosen, "writing videos", unit="video", disable=not chosen)
     for path, scene in zip(paths, shown, strict=True):
-        write_video(path, scene, material)
+        write_scene(path, scene, material)
     return paths
 
 

@@ -117,7 +117,7 @@ def test_an_extraction_that_was_killed_goes_on(
     assert [row.video for row in report.clips] == [1, 2, 3, 4]
     assert read_index(out, tiny_config) == report.clips
     assert {path: path.stat().st_mtime_ns for path in done} == done
-    assert list((out / "clips").glob("*.partial")) == []
+    assert list((out / "clips").glob(".partial*")) == []
 
 
 def test_media_that_changed_is_extracted_again(tmp_path: Path, tiny_config: SRCIDConfig) -> None:

@@ -120,13 +120,21 @@ def test_an_extraction_that_was_killed_goes_on(
     assert list((out / "clips").glob(".partial*")) == []
 
 
-def test_media_that_changed_is_extracted_again(tmp_path: Path, tiny_config: SRCIDConfig) -> None:
+@pytest.mark.parametrize("same", ["size", "time"])
+def test_media_that_changed_is_extracted_again(
+    tmp_path: Path, tiny_config: SRCIDConfig, same: str
+) -> None:
     media, out = tmp_path / "media", tmp_path / "out"
     media.mkdir()
     write_videos(media, 2)
+    path, new = media / "1.mp4", make_video(colours(4))
+    if same == "size":
+        path.write_bytes(path.read_bytes().ljust(len(new), b"\0"))
+    os.utime(path, ns=(0, 0))
     first = extract(media, out, tiny_config).clips
-    (media / "1.mp4").write_bytes(make_video(colours(4)))
-    os.utime(media / "1.mp4", ns=(0, 0))
+    path.write_bytes(new)
+    if same == "time":
+        os.utime(path, ns=(0, 0))
     second = extract(media, out, tiny_config).clips
     assert first[0] == second[0]
     assert (first[1].video, second[1].video) == (2, 4)

@@ -1,14 +1,13 @@
 """Clips to send."""
 
 import io
-from fractions import Fraction
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
+from model.video_file import write_video
+
 RATE = 44_100  # Hz
-BLOCK = 1024  # samples
 
 
 def moving_clip(seconds: int, *, seed: int = 0) -> bytes:
@@ -39,21 +38,6 @@ def hour_of_video(seconds: int) -> bytes:
 
 def _mp4(frames: list[NDArray[np.uint8]], *, fps: int, sound: NDArray[np.float32]) -> bytes:
     file = io.BytesIO()
-    with av.open(file, "w", format="mp4") as output:
-        video = output.add_stream("libx264", rate=fps, options={"preset": "ultrafast"})
-        video.height, video.width = frames[0].shape[:2]
-        video.pix_fmt = "yuv420p"
-        audio = output.add_stream("aac", rate=RATE, layout="mono")
-        for number, pixels in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            frame.pts, frame.time_base = number, Fraction(1, fps)
-            output.mux(video.encode(frame))
-        output.mux(video.encode())
-        for start in range(0, len(sound), BLOCK):
-            samples = np.ascontiguousarray(sound[None, start : start + BLOCK])
-            block = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
-            block.sample_rate, block.pts = RATE, start
-            block.time_base = Fraction(1, RATE)
-            output.mux(audio.encode(block))
-        output.mux(audio.encode())
+    options = {"preset": "ultrafast"}
+    write_video(file, frames=frames, fps=fps, sound=sound, rate=RATE, x264=options)
     return file.getvalue()

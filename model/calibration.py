@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from model.config import FrozenModel
 from model.errors import CheckpointError, reason_of
+from model.files import atomic_write_text
 from model.modality import Modality
 
 CALIBRATION = "calibration.json"
@@ -94,6 +95,4 @@ def read_calibration(folder: Path) -> Calibration | None:
 
 def write_calibration(folder: Path, calibration: Calibration) -> None:
     """Write ``calibration.json`` into the folder of a checkpoint."""
-    aside = folder / f".{CALIBRATION}"
-    aside.write_text(calibration.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    aside.rename(folder / CALIBRATION)
+    atomic_write_text(folder / CALIBRATION, calibration.model_dump_json(indent=1) + "\n")

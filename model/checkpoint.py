@@ -2,9 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +13,7 @@ from torch import Tensor
 
 from model.config import SRCIDConfig
 from model.errors import CheckpointError, reason_of
+from model.files import atomic_folder
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 SHIPPED = Path(__file__).parent / "pretrained"
@@ -84,22 +82,10 @@ def misfit(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
 
 def write_checkpoint(folder: Path, config: SRCIDConfig, tensors: Mapping[str, Tensor]) -> None:
     """Write the folder so that a reader, or a crash, sees both files of one run or neither."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    (aside / CONFIG).write_text(json.dumps(config.model_dump(mode="json"), indent=2) + "\n")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside / WEIGHTS)
-    for path in aside.iterdir():
-        path.chmod(0o644)  # safetensors writes for the owner alone
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    aside.chmod(0o755)
-    if folder.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-        folder.rename(old / folder.name)
-        aside.rename(folder)
-        shutil.rmtree(old)
-    else:
-        aside.rename(folder)
+    with atomic_folder(folder) as new:
+        (new / CONFIG).write_text(json.dumps(config.model_dump(mode="json"), indent=2) + "\n")
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, new / WEIGHTS)
+        (new / WEIGHTS).chmod(0o644)  # safetensors writes for the owner alone
 
 
 def fingerprint(folder: Path) -> str:

@@ -4,35 +4,28 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 PRIVATE = 0o600  # mode of files that only their owner may read
+PRIVATE_FOLDER = 0o700
+TEMPORARY = ".partial-"  # how the names of files and folders begin that are being written
 
 
 @contextmanager
-def atomic_write(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
-    """Yield a file that replaces ``path`` when the context ends without an error.
+def atomic_path(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
+    """Yield the path of an empty file that replaces ``path`` when the context ends without error.
 
-    A reader, also one after a power cut, sees the old file or the new one, never a part. The
-    folder must exist.
-
-    Args:
-        path: The file to write.
-        mode: Its permissions.
-
-    Raises:
-        OSError: The disk does not take it; ``path`` is unchanged.
+    For libraries that open files themselves; see ``atomic_write``.
     """
-    descriptor, name = tempfile.mkstemp(prefix=".", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
+    os.close(descriptor)
     temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fchmod(descriptor, mode)
-            os.fsync(descriptor)
+        yield temporary
+        temporary.chmod(mode)
+        _sync(temporary)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -40,13 +33,66 @@ def atomic_write(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
     sync_folder(path.parent)
 
 
+@contextmanager
+def atomic_write(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
+    """Yield a file that replaces ``path`` when the context ends without an error.
+
+    Readers see the old file or the new one, never a part, also after a power failure. The folder
+    must exist.
+
+    Args:
+        path: The file to write.
+        mode: Its permissions.
+
+    Raises:
+        OSError: The disk rejects the write; ``path`` is unchanged.
+    """
+    with atomic_path(path, mode=mode) as temporary, temporary.open("wb") as file:
+        yield file
+
+
+def atomic_write_text(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Replace ``path`` by ``text`` in UTF-8; see ``atomic_write``."""
+    with atomic_write(path, mode=mode) as file:
+        file.write(text.encode())
+
+
+@contextmanager
+def atomic_folder(folder: Path, *, mode: int = 0o755) -> Iterator[Path]:
+    """Yield an empty folder that replaces ``folder`` when the context ends without an error.
+
+    Missing parents are created. An existing folder is moved into a temporary one beside it, where
+    it stays if a crash comes before the new folder has its name.
+
+    Args:
+        folder: The folder to write.
+        mode: Its permissions.
+
+    Raises:
+        OSError: The disk rejects the write; ``folder`` is unchanged.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=folder.parent) as name:
+        new, old = Path(name) / "new", Path(name) / "old"
+        new.mkdir()
+        yield new
+        new.chmod(mode)
+        for path in (*new.rglob("*"), new):
+            _sync(path)
+        with suppress(FileNotFoundError):
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
+    sync_folder(folder.parent)
+
+
 def sync_folder(folder: Path) -> None:
-    """Make renames and removals in ``folder`` survive a power cut (fsync of the directory)."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Make renames and removals in ``folder`` survive a power failure."""
+    _sync(folder)
 
 
 def sha256(source: bytes | Path | str) -> str:
@@ -56,3 +102,12 @@ def sha256(source: bytes | Path | str) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     data = source.encode() if isinstance(source, str) else source
     return hashlib.sha256(data).hexdigest()
+
+
+def _sync(path: Path) -> None:
+    """Put a file or folder on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

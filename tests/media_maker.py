@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from model.video_file import add_sound, encode_sound
+
 VIDEO_CODECS = {
     "mp4": ("libx264", "aac"),
     "mov": ("libx264", "aac"),
@@ -66,7 +68,7 @@ def make_video(
             picture.codec_context.max_b_frames = 0  # mp4 keeps durations in order of decoding
         if rotation or hflip:
             picture.set_display_rotation(rotation, hflip=hflip)
-        sound = None if audio is None else _add_sound(output, sound_codec, rate, audio)
+        sound = None if audio is None else add_sound(output, sound_codec, rate, audio)
         for index, pixels in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
             frame.pts = index if times is None else round(times[index] * 1000)
@@ -77,7 +79,7 @@ def make_video(
             output.mux(picture.encode(frame))
         output.mux(picture.encode())
         if sound is not None and audio is not None:
-            _write_sound(output, sound, rate, audio)
+            encode_sound(output, sound, audio)
     return file.getvalue()
 
 
@@ -96,7 +98,7 @@ def make_sound(
     """
     file = io.BytesIO()
     with av.open(file, "w", format=container) as output:
-        sound = _add_sound(output, SOUND_CODECS.get(container, codec), rate, audio)
+        sound = add_sound(output, SOUND_CODECS.get(container, codec), rate, audio)
         if cover is not None:
             art = output.add_stream("png")
             art.height, art.width = cover.shape[:2]
@@ -105,7 +107,7 @@ def make_sound(
             frame = av.VideoFrame.from_ndarray(cover, format="rgb24")
             output.mux(art.encode(frame))
             output.mux(art.encode())
-        _write_sound(output, sound, rate, audio)
+        encode_sound(output, sound, audio)
     return file.getvalue()
 
 
@@ -137,28 +139,3 @@ class _Pipe(io.BytesIO):
 
     def seekable(self) -> bool:
         return False
-
-
-def _add_sound(
-    output: av.container.OutputContainer, codec: str, rate: int, audio: NDArray[np.float32]
-) -> av.AudioStream:
-    channels = 1 if audio.ndim == 1 else len(audio)
-    return output.add_stream(codec, rate=rate, layout={1: "mono", 2: "stereo"}[channels])
-
-
-def _write_sound(
-    output: av.container.OutputContainer,
-    stream: av.AudioStream,
-    rate: int,
-    audio: NDArray[np.float32],
-) -> None:
-    planes = np.atleast_2d(audio).astype(np.float32)
-    layout = {1: "mono", 2: "stereo"}[len(planes)]
-    for start in range(0, planes.shape[1], 1024):
-        chunk = np.ascontiguousarray(planes[:, start : start + 1024])
-        frame = av.AudioFrame.from_ndarray(chunk, format="fltp", layout=layout)
-        frame.sample_rate = rate
-        frame.pts = start
-        frame.time_base = Fraction(1, rate)
-        output.mux(stream.encode(frame))
-    output.mux(stream.encode())

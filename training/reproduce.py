@@ -15,6 +15,7 @@ from pydantic import NonNegativeFloat, ValidationError
 
 from model.config import FrozenModel
 from model.errors import ConfigError, DataError
+from model.files import atomic_write_text
 from model.srcid import SRCID
 from training.config import TrainConfig
 from training.data.processes import in_processes
@@ -112,7 +113,7 @@ def ceiling(data: EvaluationData, out: Path) -> dict[str, float]:
     path = out / CEILING
     if not path.is_file():
         kept = RunFigures(seconds=0, figures=ceiling_figures(data))
-        path.write_text(kept.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        atomic_write_text(path, kept.model_dump_json(indent=1) + "\n")
     return RunFigures.model_validate_json(path.read_bytes()).figures
 
 
@@ -155,9 +156,7 @@ def _train_and_evaluate(run: Run) -> None:
     assert run.config.data.folder is not None
     figures = all_figures(model, open_benchmark(run.config.data.folder, run.config.model))
     kept = RunFigures(seconds=time.monotonic() - began, figures=figures)
-    aside = run.folder / f"{FIGURES}.partial"
-    aside.write_text(kept.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    aside.rename(run.folder / FIGURES)
+    atomic_write_text(run.folder / FIGURES, kept.model_dump_json(indent=1) + "\n")
 
 
 def _progress(runs: Sequence[Run], *, left: int, pace: float | None) -> Progress:

@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from model.errors import ConfigError
+from model.files import atomic_write_text
 from training.config import TrainConfig
 
 CONFIG = "train.json"
@@ -31,9 +32,7 @@ def check_run_folder(out: Path, config: TrainConfig, *, resume: bool) -> None:
 def write_config(out: Path, config: TrainConfig) -> None:
     """Make ``out`` this run's folder."""
     out.mkdir(parents=True, exist_ok=True)
-    aside = out / f"{CONFIG}.partial"
-    aside.write_text(config.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    aside.rename(out / CONFIG)
+    atomic_write_text(out / CONFIG, config.model_dump_json(indent=2) + "\n")
 
 
 def read_config(out: Path) -> TrainConfig | None:

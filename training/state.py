@@ -4,7 +4,6 @@ Steps are seeded by their number and clips by theirs (``TrainingStep``, ``Compos
 there is no random state to keep: how many steps were taken tells where the run is.
 """
 
-import os
 import time
 from pathlib import Path
 from pickle import UnpicklingError
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 
 from model.errors import CheckpointError
+from model.files import atomic_write
 from training.run_log import RunLog
 from training.step import TrainingStep
 from training.stopping import Stopping
@@ -21,7 +21,7 @@ STATE = "state.pt"
 
 
 def save_state(folder: Path, step: TrainingStep, stopping: Stopping) -> None:
-    """Write ``state.pt`` aside, then rename it: a kill leaves the old state or the new one."""
+    """Write ``state.pt`` atomically: a kill leaves the old state or the new one."""
     state = {
         "steps": step.steps,
         "model": step.model.state_dict(),
@@ -32,12 +32,8 @@ def save_state(folder: Path, step: TrainingStep, stopping: Stopping) -> None:
         "warm_start": step.warm_start.state(),
         "stopping": stopping.state(),
     }
-    aside = folder / f"{STATE}.partial"
-    with aside.open("wb") as file:
+    with atomic_write(folder / STATE) as file:
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.rename(folder / STATE)
 
 
 def restore_state(folder: Path, step: TrainingStep, stopping: Stopping) -> None:

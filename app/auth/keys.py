@@ -1,7 +1,7 @@
-"""API keys: a JSON file of digests in the data directory. A key itself is shown once, never kept.
+"""API keys: a JSON file of their digests in the data directory. Keys themselves are never stored.
 
-Shape of a key: ``srcid_`` and 43 characters that carry 256 random bits. With that much chance a
-plain SHA-256 is enough to keep: there is nothing to guess that a slow hash would protect.
+A key is ``srcid_`` and 43 characters with 256 random bits. With that much entropy a plain SHA-256
+is enough: a slow hash protects secrets that can be guessed.
 """
 
 import fcntl
@@ -18,7 +18,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import InvalidRequest, NotFound, StoreUnavailable
-from model.files import PRIVATE, atomic_write
+from model.files import PRIVATE, atomic_write_text
 
 FILE = "keys.json"
 PREFIX = "srcid_"
@@ -26,49 +26,48 @@ NAME = re.compile(r"[\w.@-]{1,64}")
 
 
 class Scope(StrEnum):
-    """What a key may do; each scope includes those above it here."""
+    """What a key may do; each scope includes those listed before it."""
 
-    READ = "read"  # encode, search, look
+    READ = "read"  # encode, search, read items
     WRITE = "write"  # add, replace and delete items
-    ADMIN = "admin"  # what touches the server's own folders: jobs
+    ADMIN = "admin"  # jobs, which read folders of the server
 
     def includes(self, other: "Scope") -> bool:
-        """Tell whether a key of this scope may do what ``other`` may."""
+        """Return whether a key of this scope may do what ``other`` allows."""
         order = list(Scope)
         return order.index(self) >= order.index(other)
 
 
 class Key(BaseModel):
-    """A key as it is kept."""
+    """A key as stored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     scope: Scope
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    last_four: str  # tells keys apart for people
+    last_four: str  # lets people tell keys apart
     created: datetime
 
 
-class _Kept(BaseModel):
+class _Content(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     keys: tuple[Key, ...] = ()
 
 
 class KeyFile:
-    """The keys of a data directory. What another process changes is seen at the next question.
+    """The keys of a data directory. Changes by other processes apply to the next call.
 
-    Methods may be called from any thread and, but for ``find``, from any process.
+    Methods may be called from any thread and any process.
     """
 
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / FILE
-        self._seen: tuple[int, int, int] | None = None  # of the file that _keys was read from
-        self._keys: tuple[Key, ...] = ()
+        self._parsed: tuple[bytes | None, tuple[Key, ...]] = (None, ())  # last read file, its keys
 
     def exists(self) -> bool:
-        """Tell whether a key was ever made here. The file stays when its last key is revoked."""
+        """Return whether a key was ever created. The file stays when the last key is revoked."""
         return self.path.exists()
 
     def all(self) -> tuple[Key, ...]:
@@ -78,44 +77,45 @@ class KeyFile:
             StoreUnavailable: The file is damaged or cannot be read.
         """
         try:
-            about = self.path.stat()
-            stamp = (about.st_mtime_ns, about.st_size, about.st_ino)
-            if stamp != self._seen:
-                self._keys = _Kept.model_validate_json(self.path.read_bytes()).keys
-                self._seen = stamp
+            # Read each time: size and times may stay the same when a key is replaced.
+            data = self.path.read_bytes()
+            parsed_data, keys = self._parsed
+            if data != parsed_data:
+                keys = _Content.model_validate_json(data).keys
+                self._parsed = (data, keys)
         except FileNotFoundError:
-            self._keys, self._seen = (), None
+            return ()
         except (OSError, ValidationError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not what was written"
+            reason = error.strerror if isinstance(error, OSError) else "invalid content"
             raise StoreUnavailable(
-                f"the API keys in {self.path} cannot be read ({reason}): restore the file from a "
-                "backup, or delete it and make new keys (srcid keys add)"
+                f"cannot read the API keys in {self.path} ({reason}): restore the file from a "
+                "backup, or delete it and create new keys (srcid keys add)"
             ) from None
-        return self._keys
+        return keys
 
     def find(self, secret: str) -> Key | None:
-        """Return the key that ``secret`` is, comparing in constant time.
+        """Return the key of ``secret``, comparing in constant time.
 
         Raises:
             StoreUnavailable: The file is damaged or cannot be read.
         """
         digest = _digest(secret)
-        found = None
+        match = None
         for key in self.all():
             if hmac.compare_digest(key.sha256, digest):
-                found = key
-        return found
+                match = key
+        return match
 
     def add(self, name: str, scope: Scope) -> str:
-        """Make a key and return it: the only time that it is to be seen.
+        """Create a key and return its secret, which is not stored.
 
         Raises:
-            InvalidRequest: There is one of that name, or the name is no name.
+            InvalidRequest: The name is taken or invalid.
             StoreUnavailable: The file cannot be read or written.
         """
         if not NAME.fullmatch(name):
             raise InvalidRequest(
-                f"{name!r} cannot name a key: use 1 to 64 letters, digits and . @ _ -"
+                f"{name!r} is not a valid key name: use 1 to 64 letters, digits and . @ _ -"
             )
         secret = PREFIX + secrets.token_urlsafe(32)
         key = Key(
@@ -127,7 +127,7 @@ class KeyFile:
         )
         with self._locked():
             keys = self.all()
-            if any(own.name == name for own in keys):
+            if any(existing.name == name for existing in keys):
                 raise InvalidRequest(
                     f"there is a key {name!r}: choose another name, or `srcid keys revoke` it first"
                 )
@@ -135,22 +135,22 @@ class KeyFile:
         return secret
 
     def revoke(self, name: str) -> None:
-        """Forget a key; a running server refuses it from its next request on.
+        """Remove a key; a running server rejects it from the next request on.
 
         Raises:
-            NotFound: There is none of that name.
+            NotFound: There is no key of that name.
             StoreUnavailable: The file cannot be read or written.
         """
         with self._locked():
             keys = self.all()
-            left = tuple(key for key in keys if key.name != name)
-            if len(left) == len(keys):
-                raise NotFound(f"there is no key {name!r}: `srcid keys list` shows those there are")
-            self._write(left)
+            remaining = tuple(key for key in keys if key.name != name)
+            if len(remaining) == len(keys):
+                raise NotFound(f"there is no key {name!r}: `srcid keys list` shows all keys")
+            self._write(remaining)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep other processes from writing between our reading and writing."""
+        """Keep other processes from writing between this one's read and write."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.with_suffix(".lock").open("w") as lock:
@@ -158,16 +158,15 @@ class KeyFile:
                 yield
         except OSError as error:
             raise StoreUnavailable(
-                f"cannot write {self.path} ({error.strerror}): choose a folder that this user may "
+                f"cannot write {self.path} ({error.strerror}): choose a folder that this user can "
                 "write to (SRCID_DATA_DIR, --data-dir)"
             ) from error
 
     def _write(self, keys: tuple[Key, ...]) -> None:
-        """Replace the file at once: a reader, also after a crash, sees the old keys or the new."""
-        with atomic_write(self.path, mode=PRIVATE) as file:
-            file.write(_Kept(keys=keys).model_dump_json(indent=1).encode())
+        content = _Content(keys=keys).model_dump_json(indent=1)
+        atomic_write_text(self.path, content, mode=PRIVATE)
 
 
 def _digest(secret: str) -> str:
-    # A header may hold any bytes, which arrive as latin-1: no key, but nothing to fail at either.
+    # A header may hold any bytes, decoded as latin-1: not a key, but not an error either.
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,4 +1,4 @@
-"""How often a key may ask: a token bucket each."""
+"""Rate limits: a token bucket for each API key."""
 
 import time
 from collections.abc import Callable
@@ -14,11 +14,11 @@ class _Bucket:
 
 
 class RateLimit:
-    """Admits ``per_minute`` requests a minute for each name, and as many at once after a pause.
+    """Admits ``per_minute`` requests a minute for each name, and bursts of as many.
 
     Args:
-        per_minute: 0 admits all.
-        clock: Seconds that only grow.
+        per_minute: 0 disables the limit.
+        clock: Monotonic time in seconds.
     """
 
     def __init__(self, per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,19 +30,19 @@ class RateLimit:
         """Count one request of ``name``.
 
         Raises:
-            RateLimited: It has to wait; the error says how long.
+            RateLimited: The limit is reached; the error has the seconds to wait.
         """
         if not self.per_minute:
             return
         now, per_second = self._clock(), self.per_minute / 60
         bucket = self._buckets.setdefault(name, _Bucket(self.per_minute, now))
-        gained = (now - bucket.filled_at) * per_second
-        bucket.tokens = min(self.per_minute, bucket.tokens + gained)
+        refill = (now - bucket.filled_at) * per_second
+        bucket.tokens = min(self.per_minute, bucket.tokens + refill)
         bucket.filled_at = now
         if bucket.tokens < 1:
             wait = (1 - bucket.tokens) / per_second
             raise RateLimited(
-                f"the API key {name!r} has made its {self.per_minute} requests a minute: wait "
+                f"the API key {name!r} has reached {self.per_minute} requests a minute: wait "
                 f"{wait:.1f} s, or raise SRCID_MAX_REQUESTS_PER_MINUTE",
                 retry_after_seconds=wait,
             )

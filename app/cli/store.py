@@ -180,19 +180,9 @@ def compact(
     as_json: JsonOption = False,
 ) -> None:
     """Rewrite the database without gaps, and write a snapshot that opens quickly."""
-    from app.store.data_folder import existing_database
-    from app.store.local import LocalStore
-    from app.upkeep.compact import compact as write_anew
-    from model.checkpoint import fingerprint, locate
-    from model.encoder import vocabulary_of
-    from model.srcid import SRCID
+    from app.upkeep.rebuild import compact as rewrite
 
-    settings = load_settings(data_dir=data_dir, checkpoint=checkpoint)
-    existing_database(settings.data_dir)
-    folder = locate(settings.checkpoint)
-    vocabulary = vocabulary_of(SRCID.from_pretrained(folder))
-    with LocalStore(settings.data_dir, vocabulary, fingerprint=fingerprint(folder)) as index:
-        made = write_anew(settings.data_dir, index)
+    made = rewrite(load_settings(data_dir=data_dir, checkpoint=checkpoint))
     if as_json:
         print_json(made)
     else:

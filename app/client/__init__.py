@@ -1,6 +1,6 @@
-"""The service from Python: ``SRCIDClient`` and, for asyncio, ``AsyncSRCIDClient``.
+"""Python clients of the service: ``SRCIDClient`` and, for asyncio, ``AsyncSRCIDClient``.
 
-Both need httpx2 and pydantic only: neither torch nor the web framework is imported.
+They depend on httpx2 and pydantic only: importing them loads neither torch nor FastAPI.
 """
 
 from app.client.asynchronous import AsyncSRCIDClient

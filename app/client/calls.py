@@ -1,4 +1,4 @@
-"""Every call of the service as a value: what to send, and what the answer is read as."""
+"""Every call of the service as a value: the request, and the type of its response."""
 
 import base64
 import json
@@ -6,43 +6,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, TypedDict, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, JsonValue
 
 from app.schemas.codes import CodeResponse, CompareResponse, PatternResponse
 from app.schemas.encoding import BatchResponse, EmbeddingsResponse, EncodeResponse
-from app.schemas.fields import Layers, Score
+from app.schemas.fields import Layers
 from app.schemas.items import DuplicatesResponse, ItemPage, ItemResponse
 from app.schemas.jobs import Job, JobList
-from app.schemas.search import SearchResponse
+from app.schemas.search import SearchFields, SearchResponse
 from app.schemas.service import Health, ModelInfo
-from app.schemas.sources import ItemReference
+from app.schemas.sources import ItemReference, Source
 from model.files import sha256
 from model.modality import Modality
 
 Answer = TypeVar("Answer", bound=BaseModel)
-Media = bytes | Path  # a video, sound, picture or features: as bytes, or a file that is streamed
-Source = Media | str | ItemReference  # text is a sentence
-Part = str | Mapping[str, JsonValue]  # of a query: a sentence, or what the API takes
-
-
-class SearchOptions(TypedDict, total=False):
-    """How to search; see ``POST /search`` in docs/api.md for each."""
-
-    targets: Sequence[Modality | str] | None
-    k: int
-    layers: Layers
-    modality: Modality | str | None
-    score: Score
-    window: int
-    where: Mapping[str, JsonValue] | None
-    threshold: float | None
-    curves: bool
-    plus: Sequence[Part]
-    minus: Sequence[Part]
-    exclude: Sequence[Part]
+Media = bytes | Path  # a video, sound, picture or features, as bytes or as a file to stream
 
 
 @dataclass(frozen=True)
@@ -51,19 +32,19 @@ class Call(Generic[Answer]):
 
     method: str
     path: str
-    answer: type[Answer] | None  # None: the answer has no body, or is not JSON
-    fields: Mapping[str, object] = field(default_factory=dict)  # None values are left out
-    file: Media | None = None  # with one, the fields are those of a form
-    is_repeatable: bool = True  # harmless when it arrives twice
+    answer: type[Answer] | None  # None: the response has no body, or is not JSON
+    fields: Mapping[str, object] = field(default_factory=dict)  # None values are omitted
+    file: Media | None = None  # if present, the fields are sent as a form
+    is_repeatable: bool = True  # harmless if sent twice
 
     def read(self, content: bytes) -> Answer:
-        """Return the answer from its body."""
+        """Return the parsed body of a response."""
         assert self.answer is not None
         return self.answer.model_validate_json(content)
 
     @contextmanager
     def opened(self) -> Iterator[dict[str, Any]]:
-        """Yield the arguments of httpx2's ``build_request``, with the file open."""
+        """Yield keyword arguments for httpx2's ``request``, with the file open."""
         given = {name: value for name, value in self.fields.items() if value is not None}
         if self.method in {"GET", "DELETE"}:
             yield {"params": given}
@@ -79,12 +60,12 @@ class Call(Generic[Answer]):
 def encode(
     source: Source, *, modality: Modality | str | None, floats: bool
 ) -> Call[EncodeResponse]:
-    """Return the call that encodes one thing."""
+    """Return the call that encodes one source."""
     return _about(source, "POST", "/encode", EncodeResponse, modality=modality, floats=floats)
 
 
 def encode_batch(sources: Sequence[Media | str], *, floats: bool) -> Call[BatchResponse]:
-    """Return the call that encodes several things."""
+    """Return the call that encodes several sources."""
     items = [_subject(source) for source in sources]
     return Call("POST", "/encode/batch", BatchResponse, {"items": items, "floats": floats})
 
@@ -95,7 +76,7 @@ def embed(inputs: str | Sequence[str]) -> Call[EmbeddingsResponse]:
     return Call("POST", "/v1/embeddings", EmbeddingsResponse, {"input": given})
 
 
-def search(source: Source, options: SearchOptions) -> Call[SearchResponse]:
+def search(source: Source, options: SearchFields) -> Call[SearchResponse]:
     """Return the call that searches."""
     return _about(source, "POST", "/search", SearchResponse, **options)
 
@@ -107,13 +88,13 @@ def search_codes(
     targets: Sequence[Modality | str] | None,
     k: int,
 ) -> Call[PatternResponse]:
-    """Return the call that finds codes in a row."""
-    fields = {"pattern": [list(own) for own in pattern], "row": row, "targets": targets, "k": k}
+    """Return the call that finds a sequence of codes."""
+    fields = {"pattern": [list(codes) for codes in pattern], "row": row, "targets": targets, "k": k}
     return Call("POST", "/search/codes", PatternResponse, fields)
 
 
 def compare(a: Source, b: Source, *, layers: Layers) -> Call[CompareResponse]:
-    """Return the call that compares two things by the second."""
+    """Return the call that compares two sources second by second."""
     fields = {"a": _subject(a), "b": _subject(b), "layers": layers}
     return Call("POST", "/compare", CompareResponse, fields)
 
@@ -124,7 +105,7 @@ def code(layer: int, code: int, *, row: int | None) -> Call[CodeResponse]:
 
 
 def add(item_id: str, source: Media | str, metadata: Mapping[str, JsonValue]) -> Call[ItemResponse]:
-    """Return the call that adds an item. Arrived twice, the second is told that it exists."""
+    """Return the call that adds an item. If sent twice, the second gets ``ItemExists``."""
     return _about(source, "POST", "/items", ItemResponse, id=item_id, metadata=metadata)
 
 
@@ -134,7 +115,7 @@ def put(item_id: str, source: Media | str, metadata: Mapping[str, JsonValue]) ->
 
 
 def get(item_id: str) -> Call[ItemResponse]:
-    """Return the call that looks at an item."""
+    """Return the call that gets an item."""
     return Call("GET", _item(item_id), ItemResponse)
 
 
@@ -144,17 +125,17 @@ def delete(item_id: str) -> Call[BaseModel]:
 
 
 def page(*, after: str, limit: int) -> Call[ItemPage]:
-    """Return the call that lists items, a page of them."""
+    """Return the call that lists a page of items."""
     return Call("GET", "/items", ItemPage, {"cursor": after, "limit": limit})
 
 
 def media(item_id: str) -> Call[BaseModel]:
-    """Return the call that downloads what was kept of an item."""
+    """Return the call that downloads the stored media of an item."""
     return Call("GET", f"{_item(item_id)}/media", None)
 
 
 def thumbnail(item_id: str) -> Call[BaseModel]:
-    """Return the call that downloads the picture of an item."""
+    """Return the call that downloads the thumbnail of an item."""
     return Call("GET", f"{_item(item_id)}/thumbnail", None)
 
 
@@ -164,7 +145,7 @@ def duplicates(item_id: str) -> Call[DuplicatesResponse]:
 
 
 def start_job(folder: str, *, manifest: str | None, metadata: Mapping[str, JsonValue]) -> Call[Job]:
-    """Return the call that starts to index a folder. Arrived twice, it would run twice."""
+    """Return the call that starts indexing a folder. If sent twice, the job runs twice."""
     fields = {"folder": folder, "manifest": manifest, "metadata": metadata}
     return Call("POST", "/jobs/index", Job, fields, is_repeatable=False)
 
@@ -175,12 +156,12 @@ def jobs() -> Call[JobList]:
 
 
 def job(job_id: str) -> Call[Job]:
-    """Return the call that looks at a job."""
+    """Return the call that gets a job."""
     return Call("GET", _job(job_id), Job)
 
 
 def cancel_job(job_id: str) -> Call[Job]:
-    """Return the call that stops a job."""
+    """Return the call that cancels a job."""
     return Call("DELETE", _job(job_id), Job)
 
 
@@ -190,36 +171,24 @@ def job_events(job_id: str) -> Call[Job]:
 
 
 def model() -> Call[ModelInfo]:
-    """Return the call that asks what is served."""
+    """Return the call that describes the model."""
     return Call("GET", "/model", ModelInfo)
 
 
 def ready() -> Call[Health]:
-    """Return the call that asks whether the service can serve."""
+    """Return the call that checks readiness."""
     return Call("GET", "/readyz", Health)
 
 
 def is_of(item: ItemResponse, source: Media | str, metadata: Mapping[str, JsonValue]) -> bool:
-    """Tell whether an item was made of these: it is then what a lost answer was about."""
+    """Return whether an item holds this source and metadata, as after a lost response."""
     return item.sha256 == sha256(source) and item.metadata == metadata
 
 
 def event_data(line: str) -> bytes | None:
-    """Return what a line of server-sent events carries, if it carries something."""
+    """Return the data of a line of server-sent events, if it has any."""
     name, _, value = line.partition(":")
     return value.strip().encode() if name == "data" else None
-
-
-@contextmanager
-def written_aside(path: Path) -> Iterator[BinaryIO]:
-    """Yield a file that becomes ``path`` at the end, or vanishes with an error."""
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        with aside.open("wb") as file:
-            yield file
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _about(
@@ -231,7 +200,7 @@ def _about(
 
 
 def _subject(source: Source) -> dict[str, str]:
-    """Return a source as it stands in JSON."""
+    """Return the JSON fields of a source."""
     if isinstance(source, str):
         return {"text": source}
     if isinstance(source, ItemReference):
@@ -241,7 +210,7 @@ def _subject(source: Source) -> dict[str, str]:
 
 
 def _form(fields: Mapping[str, object]) -> dict[str, object]:
-    """Return fields as those of a form: text, lists of text, or JSON where they hold objects."""
+    """Return form fields: text, lists of text, or JSON for anything else."""
 
     def text(name: str, value: object) -> object:
         if name == "targets" and isinstance(value, Sequence) and not isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Where the service is, and how it is spoken to."""
+"""Address, key and timeout of a connection to the service."""
 
 from importlib.metadata import version
 from typing import Any
@@ -13,7 +13,7 @@ CONNECT_SECONDS = 5.0
 
 
 class Connection(BaseModel):
-    """What both clients are told."""
+    """Connection settings of both clients."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -22,24 +22,23 @@ class Connection(BaseModel):
     timeout_seconds: float = Field(gt=0)
 
     def options(self) -> dict[str, Any]:
-        """Return the arguments of httpx2's clients.
+        """Return keyword arguments for httpx2's clients.
 
         Raises:
-            ConfigError: The address is none, or the key could not stand in a header.
+            ConfigError: The URL is invalid, or the key cannot be sent in a header.
         """
         try:
             TypeAdapter(HttpUrl).validate_python(self.url)
         except ValidationError:
             raise ConfigError(
-                f"{self.url!r} is no address of a service: give one such as {DEFAULT_URL} "
+                f"{self.url!r} is not a valid service URL: use one such as {DEFAULT_URL} "
                 "(SRCID_URL, --url)"
             ) from None
         headers = {"User-Agent": f"srcid/{version('srcid')}"}
         if self.key:
             if not (self.key.isascii() and self.key.isprintable() and " " not in self.key):
                 raise ConfigError(
-                    "the API key holds characters that no key has: copy it again (SRCID_API_KEY, "
-                    "--key)"
+                    "the API key contains invalid characters: copy it again (SRCID_API_KEY, --key)"
                 )
             headers["Authorization"] = f"Bearer {self.key}"
         return {

@@ -1,42 +1,60 @@
-"""The client for ordinary code."""
+"""The client for blocking code."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from http import HTTPStatus
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self
 
 import httpx2
-from pydantic import JsonValue
 
-from app.client import calls
-from app.client.calls import Answer, Call, Media, SearchOptions, Source
+from app.blocking import blocking, blocking_iterator
 from app.client.connection import DEFAULT_URL, Connection
-from app.client.retry import Attempts, RetryPolicy
-from app.errors import ItemExists, ServiceError
-from app.schemas.codes import CodeResponse, CompareResponse, PatternResponse
-from app.schemas.encoding import BatchResponse, EmbeddingsResponse, EncodeResponse
-from app.schemas.fields import MAX_PAGE, Layers
-from app.schemas.items import DuplicatesResponse, ItemPage, ItemResponse
-from app.schemas.jobs import Job
-from app.schemas.search import SearchResponse
-from app.schemas.service import ModelInfo
-from model.modality import Modality
+from app.client.core import ClientCore
+from app.client.retry import RetryPolicy
+
+
+class _BlockingCore(ClientCore):
+    """The calls over ``httpx2.Client``: their coroutines never suspend."""
+
+    def __init__(self, http: httpx2.Client, retry: RetryPolicy | None) -> None:
+        super().__init__(retry)
+        self._http = http
+
+    async def _request(self, method: str, path: str, **body: Any) -> httpx2.Response:
+        return self._http.request(method, path, **body)
+
+    @asynccontextmanager
+    async def _stream(self, method: str, path: str) -> AsyncIterator[httpx2.Response]:
+        with self._http.stream(method, path) as response:
+            if not response.is_success:
+                response.read()
+            yield response
+
+    async def _chunks(self, response: httpx2.Response) -> AsyncIterator[bytes]:
+        for chunk in response.iter_bytes():
+            yield chunk
+
+    async def _lines(self, response: httpx2.Response) -> AsyncIterator[str]:
+        for line in response.iter_lines():
+            yield line
+
+    async def _sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
 
 class SRCIDClient:
-    """Asks a service. Raises what the service raises (``app.errors``), or ``Unreachable``.
+    """Calls a service. Raises the errors of the service (``app.errors``) or ``Unreachable``.
 
-    Refused for now (429, 503) or with the connection broken, a call is sent again after a pause,
-    where that can do no harm.
+    A call that is rejected for now (429, 503) or loses its connection is retried after a pause,
+    if repeating it does no harm.
 
     Args:
-        url: Where the service is, with the path that a proxy puts before it.
-        key: An API key, where the service wants one.
+        url: Address of the service, including a proxy's path prefix.
+        key: API key, if the service needs one.
         timeout_seconds: Longest silence of the service.
-        retry: How often and how patiently calls are sent again.
-        transport: Of httpx2, in place of a socket.
+        retry: How often and how long to retry.
+        transport: httpx2 transport to use instead of a socket.
     """
 
     def __init__(
@@ -50,7 +68,7 @@ class SRCIDClient:
     ) -> None:
         connection = Connection(url=url, key=key, timeout_seconds=timeout_seconds)
         self._http = httpx2.Client(**connection.options(), transport=transport)
-        self._retry = retry or RetryPolicy()
+        self._core = _BlockingCore(self._http, retry)
 
     def __enter__(self) -> Self:
         return self
@@ -67,201 +85,26 @@ class SRCIDClient:
         """Close the connections."""
         self._http.close()
 
-    def encode(
-        self, source: Source, *, modality: Modality | str | None = None, floats: bool = False
-    ) -> EncodeResponse:
-        """Return the codes of media, a sentence or an item."""
-        return self._send(calls.encode(source, modality=modality, floats=floats))
-
-    def encode_batch(
-        self, sources: Sequence[Media | str], *, floats: bool = False
-    ) -> BatchResponse:
-        """Return an answer or a problem for each of several media and sentences."""
-        return self._send(calls.encode_batch(sources, floats=floats))
-
-    def embed(self, inputs: str | Sequence[str]) -> EmbeddingsResponse:
-        """Return sentences and ``data:`` URIs as vectors, as OpenAI's clients get them."""
-        return self._send(calls.embed(inputs))
-
-    def search(self, source: Source, **options: Unpack[SearchOptions]) -> SearchResponse:
-        """Return the streams most like media, a sentence or an item."""
-        return self._send(calls.search(source, options))
-
-    def search_codes(
-        self,
-        pattern: Sequence[Sequence[int | None]],
-        *,
-        row: int | None = None,
-        targets: Sequence[Modality | str] | None = None,
-        k: int = 100,
-    ) -> PatternResponse:
-        """Return where codes follow one another; None in the pattern fits any."""
-        return self._send(calls.search_codes(pattern, row=row, targets=targets, k=k))
-
-    def compare(self, a: Source, b: Source, *, layers: Layers = "both") -> CompareResponse:
-        """Return the likeness of two things, second by second."""
-        return self._send(calls.compare(a, b, layers=layers))
-
-    def code(self, layer: int, code: int, *, row: int | None = None) -> CodeResponse:
-        """Return what the items of the index say about the meaning of a code."""
-        return self._send(calls.code(layer, code, row=row))
-
-    def add(
-        self,
-        item_id: str,
-        source: Media | str,
-        *,
-        metadata: Mapping[str, JsonValue] | None = None,
-    ) -> ItemResponse:
-        """Keep media or a sentence under a new id.
-
-        Raises:
-            ItemExists: There is an item of that id, and it is not what an attempt of this very
-                call has left behind.
-        """
-        call = calls.add(item_id, source, metadata or {})
-        attempts = Attempts(self._retry, is_repeatable=True)
-        try:
-            return call.read(self._content(call, attempts))
-        except ItemExists:
-            if attempts.is_uncertain:
-                kept = self.get(item_id)
-                if calls.is_of(kept, source, metadata or {}):
-                    return kept
-            raise
-
-    def put(
-        self,
-        item_id: str,
-        source: Media | str,
-        *,
-        metadata: Mapping[str, JsonValue] | None = None,
-    ) -> ItemResponse:
-        """Keep media or a sentence under an id, in place of what had it."""
-        return self._send(calls.put(item_id, source, metadata or {}))
-
-    def get(self, item_id: str) -> ItemResponse:
-        """Return an item."""
-        return self._send(calls.get(item_id))
-
-    def delete(self, item_id: str) -> None:
-        """Remove an item."""
-        self._content(*self._first(calls.delete(item_id)))
-
-    def page(self, *, after: str = "", limit: int = 50) -> ItemPage:
-        """Return at most ``limit`` items by id, from the first whose id is above ``after``."""
-        return self._send(calls.page(after=after, limit=limit))
-
-    def items(self) -> Iterator[ItemResponse]:
-        """Yield every item by id, fetching page after page."""
-        cursor: str | None = ""
-        while cursor is not None:
-            page = self.page(after=cursor, limit=MAX_PAGE)
-            yield from page.items
-            cursor = page.next_cursor
-
-    def download(self, item_id: str, to: Path) -> None:
-        """Write the media that were kept of an item to a file, whole or not at all."""
-        call, attempts = self._first(calls.media(item_id))
-        while True:
-            try:
-                with self._http.stream(call.method, call.path) as response:
-                    if response.is_success:
-                        with calls.written_aside(to) as file:
-                            for part in response.iter_bytes():
-                                file.write(part)
-                        return
-                    response.read()
-                pause = attempts.after_answer(response)
-            except httpx2.TransportError as error:
-                pause = attempts.after_error(error)
-            time.sleep(pause)
-
-    def thumbnail(self, item_id: str) -> bytes:
-        """Return the picture of an item, a JPEG."""
-        return self._content(*self._first(calls.thumbnail(item_id)))
-
-    def duplicates(self, item_id: str) -> DuplicatesResponse:
-        """Return the streams of other items that have the same codes."""
-        return self._send(calls.duplicates(item_id))
-
-    def start_job(
-        self,
-        folder: str = "",
-        *,
-        manifest: str | None = None,
-        metadata: Mapping[str, JsonValue] | None = None,
-    ) -> Job:
-        """Start to index a folder below the media root of the server, or a manifest there."""
-        return self._send(calls.start_job(folder, manifest=manifest, metadata=metadata or {}))
-
-    def jobs(self) -> list[Job]:
-        """Return the jobs that are remembered, the latest first."""
-        return self._send(calls.jobs()).jobs
-
-    def job(self, job_id: str) -> Job:
-        """Return a job as it stands."""
-        return self._send(calls.job(job_id))
-
-    def watch_job(self, job_id: str) -> Iterator[Job]:
-        """Yield a job whenever it has changed, until it is over. Connects again where need be."""
-        call, attempts = self._first(calls.job_events(job_id))
-        while True:
-            try:
-                with self._http.stream(call.method, call.path) as response:
-                    if response.is_success:
-                        for line in response.iter_lines():
-                            if (data := calls.event_data(line)) is not None:
-                                attempts = Attempts(self._retry, is_repeatable=True)
-                                yield (job := call.read(data))
-                                if job.state.is_final:
-                                    return
-                        raise httpx2.ReadError("the events ended early", request=response.request)
-                    response.read()
-                pause = attempts.after_answer(response)
-            except httpx2.TransportError as error:
-                pause = attempts.after_error(error)
-            time.sleep(pause)
-
-    def cancel_job(self, job_id: str) -> Job:
-        """Stop a job; what it has indexed stays."""
-        return self._send(calls.cancel_job(job_id))
-
-    def model(self) -> ModelInfo:
-        """Return what is served, and within which limits."""
-        return self._send(calls.model())
-
-    def is_ready(self) -> bool:
-        """Tell whether the service can serve now; asks once.
-
-        Raises:
-            Unreachable: It does not answer.
-        """
-        once = Attempts(RetryPolicy(retries=0), is_repeatable=True)
-        try:
-            self._content(calls.ready(), once)
-        except ServiceError as error:
-            if error.status != HTTPStatus.SERVICE_UNAVAILABLE:
-                raise
-            return False
-        return True
-
-    def _send(self, call: Call[Answer]) -> Answer:
-        return call.read(self._content(*self._first(call)))
-
-    def _first(self, call: Call[Answer]) -> tuple[Call[Answer], Attempts]:
-        return call, Attempts(self._retry, is_repeatable=call.is_repeatable)
-
-    def _content(self, call: Call[Answer], attempts: Attempts) -> bytes:
-        """Return the body of the answer, after as many attempts as it takes."""
-        while True:
-            try:
-                with call.opened() as body:
-                    response = self._http.request(call.method, call.path, **body)
-            except httpx2.TransportError as error:
-                pause = attempts.after_error(error)
-            else:
-                if response.is_success:
-                    return response.content
-                pause = attempts.after_answer(response)
-            time.sleep(pause)
+    encode = blocking(ClientCore.encode)
+    encode_batch = blocking(ClientCore.encode_batch)
+    embed = blocking(ClientCore.embed)
+    search = blocking(ClientCore.search)
+    search_codes = blocking(ClientCore.search_codes)
+    compare = blocking(ClientCore.compare)
+    code = blocking(ClientCore.code)
+    add = blocking(ClientCore.add)
+    put = blocking(ClientCore.put)
+    get = blocking(ClientCore.get)
+    delete = blocking(ClientCore.delete)
+    page = blocking(ClientCore.page)
+    items = blocking_iterator(ClientCore.items)
+    download = blocking(ClientCore.download)
+    thumbnail = blocking(ClientCore.thumbnail)
+    duplicates = blocking(ClientCore.duplicates)
+    start_job = blocking(ClientCore.start_job)
+    jobs = blocking(ClientCore.jobs)
+    job = blocking(ClientCore.job)
+    watch_job = blocking_iterator(ClientCore.watch_job)
+    cancel_job = blocking(ClientCore.cancel_job)
+    model = blocking(ClientCore.model)
+    is_ready = blocking(ClientCore.is_ready)

@@ -1,1 +1,1 @@
-"""The corpus that ``srcid demo`` indexes: media that a machine installs or draws by itself."""
+"""The corpus of ``srcid demo``: media that any Debian machine can fetch, or drawings."""

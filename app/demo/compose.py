@@ -1,7 +1,4 @@
-"""Pictures and a sound in, a small mp4 out.
-
-Shape letters: N pictures, H height, W width, S samples.
-"""
+"""Small mp4 clips made of pictures and a sound. Shape letter: S samples."""
 
 import math
 from collections.abc import Iterable
@@ -12,55 +9,48 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from model.video_file import write_video
+
 SAMPLE_RATE = 44_100  # Hz
 PICTURES_PER_SECOND = 5
-SIDE = 320  # pixels; clips are square, as what the backbones see is
-MARGIN = 20  # white pixels round a still picture, at least
-SAMPLES_PER_FRAME = 1024  # what an AAC frame holds
+SIDE = 320  # pixels; clips are square, like the backbones' input
+MARGIN = 20  # least number of white pixels around a still picture
 
 
 def write_clip(
     path: Path, *, pictures: Iterable[NDArray[np.uint8]], sound: NDArray[np.float32]
 ) -> None:
-    """Write an mp4 (H.264 and AAC) that shows ``pictures`` over ``sound``.
+    """Write an mp4 that shows ``pictures`` over ``sound``.
 
     Args:
         path: The file to write.
         pictures: ``[SIDE, SIDE, 3]`` each, RGB, ``PICTURES_PER_SECOND`` of them a second.
         sound: ``[S]`` mono at ``SAMPLE_RATE``, in [-1, 1].
     """
-    with av.open(str(path), "w", options={"movflags": "+faststart"}) as file:
-        video = file.add_stream("libx264", rate=PICTURES_PER_SECOND, options={"crf": "26"})
-        video.width = video.height = SIDE
-        video.pix_fmt = "yuv420p"
-        audio = file.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
-        for index, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts = index
-            file.mux(video.encode(frame))
-        for start in range(0, len(sound), SAMPLES_PER_FRAME):
-            samples = sound[None, start : start + SAMPLES_PER_FRAME]
-            block = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
-            block.sample_rate, block.pts = SAMPLE_RATE, start
-            file.mux(audio.encode(block))
-        file.mux(video.encode(None))
-        file.mux(audio.encode(None))
+    write_video(
+        path,
+        frames=pictures,
+        fps=PICTURES_PER_SECOND,
+        sound=sound,
+        rate=SAMPLE_RATE,
+        x264={"crf": "26"},
+    )
 
 
 def write_still(path: Path, *, picture: Path, sound: Path) -> None:
-    """Write an mp4 of a still ``picture`` for as long as its ``sound`` lasts, a second at least."""
-    heard = read_sound(sound)
-    heard = np.pad(heard, (0, max(0, SAMPLE_RATE - len(heard))))
-    count = math.ceil(len(heard) / SAMPLE_RATE * PICTURES_PER_SECOND)
-    write_clip(path, pictures=[on_white(picture)] * count, sound=heard)
+    """Write an mp4 of a still ``picture`` that lasts as long as ``sound``, but at least 1 s."""
+    samples = read_sound(sound)
+    samples = np.pad(samples, (0, max(0, SAMPLE_RATE - len(samples))))
+    count = math.ceil(len(samples) / SAMPLE_RATE * PICTURES_PER_SECOND)
+    write_clip(path, pictures=[on_white(picture)] * count, sound=samples)
 
 
 def on_white(picture: Path) -> NDArray[np.uint8]:
     """Return ``[SIDE, SIDE, 3]``: the whole picture, scaled, on white where it is transparent."""
     with Image.open(picture) as file:
         image = file.convert("RGBA")
-    room = SIDE - 2 * MARGIN
-    scale = min(room / image.width, room / image.height)
+    side = SIDE - 2 * MARGIN
+    scale = min(side / image.width, side / image.height)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     image = image.resize(size, Image.Resampling.LANCZOS)
     canvas = Image.new("RGBA", (SIDE, SIDE), "white")
@@ -72,6 +62,6 @@ def read_sound(path: Path) -> NDArray[np.float32]:
     """Return the sound ``[S]`` of a file, mono at ``SAMPLE_RATE``."""
     resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
     with av.open(str(path)) as file:
-        decoded = [*file.decode(audio=0), None]  # None: what the resampler still holds
-    parts = [part.to_ndarray()[0] for frame in decoded for part in resampler.resample(frame)]
-    return np.concatenate(parts)
+        decoded = [*file.decode(audio=0), None]  # None flushes the resampler
+    blocks = [b.to_ndarray()[0] for frame in decoded for b in resampler.resample(frame)]
+    return np.concatenate(blocks)

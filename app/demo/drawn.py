@@ -1,4 +1,4 @@
-"""Clips of our own making, for machines without Debian's packages: shapes moving over tones."""
+"""Generated clips for machines without Debian packages: shapes moving over tones."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -18,7 +18,7 @@ TONES = {"low": 220.0, "high": 880.0}  # Hz
 
 
 class Drawing(NamedTuple):
-    """What one clip shows and sounds like."""
+    """The content of one clip."""
 
     colour: str
     shape: str
@@ -26,7 +26,7 @@ class Drawing(NamedTuple):
 
     @property
     def name(self) -> str:
-        """A name no other drawing has."""
+        """A unique name."""
         return f"{self.colour}-{self.shape}-{self.tone}"
 
     @property
@@ -35,7 +35,7 @@ class Drawing(NamedTuple):
         return f"A {self.colour} {self.shape} moves over a {self.tone} tone."
 
 
-DRAWINGS = tuple(Drawing(*parts) for parts in product(COLOURS, SHAPES, TONES))
+DRAWINGS = tuple(Drawing(*choice) for choice in product(COLOURS, SHAPES, TONES))
 
 
 def write_drawing(path: Path, drawing: Drawing) -> None:
@@ -47,13 +47,13 @@ def _pictures(drawing: Drawing) -> Iterator[NDArray[np.uint8]]:
     count = SECONDS * PICTURES_PER_SECOND
     for centre in np.linspace(0.3, 0.7, count) * SIDE:
         image = Image.new("RGB", (SIDE, SIDE), "white")
-        where = (float(centre), SIDE / 2, SIDE / 4)  # x, y, radius
-        ImageDraw.Draw(image).regular_polygon(where, SHAPES[drawing.shape], fill=drawing.colour)
+        circle = (float(centre), SIDE / 2, SIDE / 4)  # x, y, radius
+        ImageDraw.Draw(image).regular_polygon(circle, SHAPES[drawing.shape], fill=drawing.colour)
         yield np.asarray(image)
 
 
 def _tone(frequency: float) -> NDArray[np.float32]:
-    """Return a tone that swells and fades once a second, ``[SECONDS * SAMPLE_RATE]``."""
+    """Return a tone that rises and falls once a second, ``[SECONDS * SAMPLE_RATE]``."""
     seconds = np.arange(SECONDS * SAMPLE_RATE) / SAMPLE_RATE
     loudness = 0.5 * np.sin(np.pi * seconds) ** 2
     return (loudness * np.sin(2 * np.pi * frequency * seconds)).astype(np.float32)

@@ -1,7 +1,7 @@
 """Debian's Tux Paint stamps: pictures, each with a sound effect and a sentence.
 
 The package is fetched with ``apt-get download`` and unpacked with ``dpkg-deb -x``: neither needs
-root, and nothing is installed. It is under the GPL-2, so no file of it lies in this project.
+root, and nothing is installed. It is under the GPL-2, so this project contains none of its files.
 """
 
 import csv
@@ -14,8 +14,8 @@ from typing import NamedTuple
 PACKAGE = "tuxpaint-stamps-default"
 STAMPS = Path("usr/share/tuxpaint/stamps")
 LETTERS_DIGITS_SIGNS = ("symbols", "town/roadsigns", "seasonal/hanukkah")
-WHITE = ("naturalforces/lightningbolt", "seasonal/halloween/ghost")  # unseen on white
-SECONDS = 240  # that the download may take
+WHITE = ("naturalforces/lightningbolt", "seasonal/halloween/ghost")  # invisible on white
+SECONDS = 240  # timeout of each command
 
 
 class StampsUnavailable(Exception):
@@ -23,9 +23,9 @@ class StampsUnavailable(Exception):
 
 
 class Stamp(NamedTuple):
-    """One thing to see, hear and read."""
+    """A picture, a sound and a sentence of the same thing."""
 
-    name: str  # its place in the package: animals/mammals/dogs/dog
+    name: str  # its path in the package: animals/mammals/dogs/dog
     picture: Path
     sound: Path
     sentence: str  # English
@@ -35,7 +35,7 @@ def fetch(folder: Path) -> Path:
     """Download and unpack the package (161 MB) in ``folder``; return the folder of the stamps.
 
     Raises:
-        StampsUnavailable: There is no apt here, or the package cannot be had.
+        StampsUnavailable: apt is missing, or it cannot fetch the package.
     """
     missing = [name for name in ("apt-get", "dpkg-deb") if shutil.which(name) is None]
     if missing:
@@ -48,46 +48,48 @@ def fetch(folder: Path) -> Path:
 
 def find(stamps: Path) -> list[Stamp]:
     """Return every stamp with picture, sound effect and sentence; no letters, digits or signs."""
-    found = []
+    complete = []
     for text in sorted(stamps.rglob("*.txt")):
         name = text.relative_to(stamps).with_suffix("").as_posix()
-        # The package's few SVG drawings would need a renderer of their own.
+        # The few SVG drawings of the package would need a renderer.
         picture, sound = text.with_suffix(".png"), text.with_suffix(".ogg")
-        sentence = text.read_text(encoding="utf-8").partition("\n")[0].strip()  # the rest: others
+        sentence = (
+            text.read_text(encoding="utf-8").partition("\n")[0].strip()
+        )  # the rest: other languages
         if name.startswith((*LETTERS_DIGITS_SIGNS, *WHITE)) or not sentence:
             continue
         if picture.is_file() and sound.is_file():
-            found.append(Stamp(name, picture, sound, sentence))
-    return found
+            complete.append(Stamp(name, picture, sound, sentence))
+    return complete
 
 
-def write_bank(found: Sequence[Stamp], folder: Path, *, without: Collection[str]) -> int:
-    """Write stamps as a bank, three rows each; return how many there are.
+def write_bank(stamps: Sequence[Stamp], folder: Path, *, without: Collection[str]) -> int:
+    """Write stamps as a bank, three rows each; return their number.
 
     Args:
-        found: The stamps.
-        folder: Made here.
-        without: Classes; a stamp is left out if its name or sentence has one of these words.
+        stamps: The stamps.
+        folder: Created here.
+        without: Class names; stamps with one of these in their name or sentence are left out.
     """
     folder.mkdir(parents=True)
     words = [name.replace("_", " ").lower() for name in without]
-    others = [
+    selected = [
         stamp
-        for stamp in found
+        for stamp in stamps
         if not any(word in f"{stamp.name} {stamp.sentence}".lower() for word in words)
     ]
     with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["id", "modality", "class", "split", "text"])
-        for stamp in others:
+        for stamp in selected:
             name = stamp.name.replace("/", "-")
-            picture, sound = (f"{name}{own.suffix}" for own in (stamp.picture, stamp.sound))
+            picture, sound = (f"{name}{path.suffix}" for path in (stamp.picture, stamp.sound))
             shutil.copyfile(stamp.picture, folder / picture)
             shutil.copyfile(stamp.sound, folder / sound)
             rows.writerow([picture, "image", name, "test", ""])
             rows.writerow([sound, "audio", name, "test", ""])
             rows.writerow([name, "text", name, "test", stamp.sentence])
-    return len(others)
+    return len(selected)
 
 
 def _download(folder: Path) -> None:
@@ -95,7 +97,7 @@ def _download(folder: Path) -> None:
     try:
         _run(["apt-get", *options, "download", PACKAGE], folder)
     except StampsUnavailable:
-        # A machine that never ran `apt-get update` has no package lists; these are our own.
+        # Without `apt-get update`, a machine has no package lists: fetch them to this folder.
         (folder / "lists/partial").mkdir(parents=True)
         options += ["-o", f"Dir::State::Lists={folder.resolve() / 'lists'}"]
         options += ["-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="]
@@ -105,9 +107,11 @@ def _download(folder: Path) -> None:
 
 def _run(command: Sequence[str], folder: Path) -> None:
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS)
+        process = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=SECONDS
+        )
     except subprocess.TimeoutExpired:
         raise StampsUnavailable(f"{command[0]} took more than {SECONDS} seconds") from None
-    if done.returncode:
-        reason = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+    if process.returncode:
+        reason = process.stderr.strip().splitlines() or [f"status {process.returncode}"]
         raise StampsUnavailable(f"{command[0]} failed: {reason[-1]}")

@@ -1,1 +1,1 @@
-"""The whole index as a file of another tool's format, and back."""
+"""Export and import of the whole index."""

@@ -1,4 +1,4 @@
-"""What a file format of the index is: items in, rows out, and back.
+"""The interface of an export format: items to rows of a file, and back.
 
 Shape letters: C code rows, T steps.
 """
@@ -22,15 +22,15 @@ from model.modality import Modality
 Raw = TypeVar("Raw")
 
 
-class Exported(NamedTuple):
-    """An item as a file has it."""
+class ExportedItem(NamedTuple):
+    """An item of a file."""
 
     item: Item
     fingerprint: str  # of the checkpoint that it was encoded with
 
 
 class Format(ABC, Generic[Raw]):
-    """A row an item. Neither way holds more than some thousand items in memory."""
+    """One row per item. Holds at most a few thousand items in memory."""
 
     @abstractmethod
     def write(self, items: Iterable[Item], file: BinaryIO, *, fingerprint: str) -> None:
@@ -41,20 +41,20 @@ class Format(ABC, Generic[Raw]):
         """Yield the rows of a file.
 
         Raises:
-            InvalidRequest: It is not of this format.
+            InvalidRequest: The file is not of this format.
         """
 
     @abstractmethod
-    def parse(self, row: Raw) -> Exported:
-        """Return the item that a row says.
+    def parse(self, row: Raw) -> ExportedItem:
+        """Return the item of a row.
 
         Raises:
-            InvalidRequest: It is not a row that ``write`` could have written.
+            InvalidRequest: ``write`` does not write such rows.
         """
 
 
-class Row(BaseModel):
-    """An item but for its codes, which each format has in its own way."""
+class ItemFields(BaseModel):
+    """An item without its codes, which each format stores differently."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -66,36 +66,36 @@ class Row(BaseModel):
     fingerprint: str
 
 
-def exported(
-    fields: Mapping[str, object], streams: Mapping[Modality, NDArray[np.int16]]
-) -> Exported:
+def item_of(
+    fields: Mapping[str, object], codes: Mapping[Modality, NDArray[np.int16]]
+) -> ExportedItem:
     """Return the item of a row.
 
     Args:
-        fields: Those of ``Row``.
-        streams: The codes ``[C, T]``.
+        fields: Those of ``ItemFields``.
+        codes: ``[C, T]`` by modality.
 
     Raises:
-        InvalidRequest: A field is missing or unknown, or is not what it should be.
+        InvalidRequest: A field is missing, unknown or invalid.
     """
     try:
-        row = Row.model_validate(fields)
+        row = ItemFields.model_validate(fields)
     except ValidationError as error:
         raise InvalidRequest(reason_of(error)) from None
-    if not streams or row.duration_seconds.keys() != streams.keys():
+    if not codes or row.duration_seconds.keys() != codes.keys():
         raise InvalidRequest(
             f"duration_seconds is of {sorted(row.duration_seconds)}, but there are codes of "
-            f"{sorted(streams)}"
+            f"{sorted(codes)}"
         )
-    own = {m: Stream(codes, row.duration_seconds[m]) for m, codes in streams.items()}
-    return Exported(Item(row.id, own, row.metadata, row.text, row.sha256), row.fingerprint)
+    streams = {m: Stream(rows, row.duration_seconds[m]) for m, rows in codes.items()}
+    return ExportedItem(Item(row.id, streams, row.metadata, row.text, row.sha256), row.fingerprint)
 
 
 def parsed_json(text: str | bytes) -> object:
-    """Return what JSON says.
+    """Return the value of a JSON text.
 
     Raises:
-        InvalidRequest: It is none.
+        InvalidRequest: It is not JSON.
     """
     try:
         return json.loads(text)

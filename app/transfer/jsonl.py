@@ -1,4 +1,4 @@
-"""An item a line, its codes as tokens of a language model."""
+"""JSON lines: one item per line, its codes as tokens for a language model."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -7,23 +7,23 @@ from typing import BinaryIO
 
 from app.errors import InvalidRequest
 from app.store.base import Item
-from app.transfer.base import Exported, Format, exported, parsed_json
+from app.transfer.base import ExportedItem, Format, item_of, parsed_json
 from app.transfer.tokens import sequence, streams_of
 
 
 class Jsonl(Format[bytes]):
-    """JSON objects of ``Row``'s fields and ``sequence``: all streams as one run of tokens."""
+    """Objects with the fields of ``ItemFields`` and ``sequence``, the tokens of all streams."""
 
     def write(self, items: Iterable[Item], file: BinaryIO, *, fingerprint: str) -> None:
-        """Write a line an item."""
+        """Write one line per item."""
         for item in items:
             line = {
                 "id": item.id,
-                "sequence": sequence({m: own.codes for m, own in item.streams.items()}),
+                "sequence": sequence({m: stream.codes for m, stream in item.streams.items()}),
                 "text": item.text,
                 "metadata": dict(item.metadata),
                 "sha256": item.sha256,
-                "duration_seconds": {m: own.duration_seconds for m, own in item.streams.items()},
+                "duration_seconds": {m: s.duration_seconds for m, s in item.streams.items()},
                 "fingerprint": fingerprint,
             }
             file.write(json.dumps(line).encode() + b"\n")
@@ -33,10 +33,10 @@ class Jsonl(Format[bytes]):
         with path.open("rb") as file:
             yield from file
 
-    def parse(self, row: bytes) -> Exported:
+    def parse(self, row: bytes) -> ExportedItem:
         """Return the item of a line."""
         fields = parsed_json(row)
         tokens = fields.pop("sequence", None) if isinstance(fields, dict) else None
         if not isinstance(fields, dict) or not isinstance(tokens, str):
             raise InvalidRequest(f"not a JSON object with a sequence: {row[:80]!r}")
-        return exported(fields, streams_of(tokens))
+        return item_of(fields, streams_of(tokens))

@@ -1,8 +1,8 @@
-"""An item a row, for tables: pandas, polars, DuckDB, Hugging Face's datasets.
+"""Parquet: one item per row, for pandas, polars, DuckDB and Hugging Face's datasets.
 
-The columns are those of ``Row``, with the metadata as JSON, and two for each modality: its codes,
-a list a row of ``T`` codes, and its seconds. No codes: the item has no such stream. No seconds
-beside codes: it is a picture or a sentence.
+The columns are the fields of ``ItemFields``, with the metadata as JSON, and two for each modality:
+its codes, as a list of code rows of ``T`` codes each, and its seconds. Null codes mean that the
+item has no such stream; null seconds beside codes mean a picture or a sentence.
 """
 
 import json
@@ -15,11 +15,11 @@ import numpy as np
 
 from app.errors import InvalidRequest
 from app.store.base import Item
-from app.transfer.base import Exported, Format, exported, parsed_json
+from app.transfer.base import ExportedItem, Format, item_of, parsed_json
 from model.errors import ConfigError
 from model.modality import Modality
 
-GROUP = 10_000  # items that are compressed together
+GROUP = 10_000  # items compressed together
 TEXTS = ("id", "text", "metadata", "sha256", "fingerprint")
 
 
@@ -27,7 +27,7 @@ class Parquet(Format[dict[str, Any]]):
     """Apache Parquet, through pyarrow.
 
     Raises:
-        ConfigError: pyarrow is not there.
+        ConfigError: pyarrow is not installed.
     """
 
     def __init__(self) -> None:
@@ -45,14 +45,14 @@ class Parquet(Format[dict[str, Any]]):
         self._schema = pyarrow.schema(fields)
 
     def write(self, items: Iterable[Item], file: BinaryIO, *, fingerprint: str) -> None:
-        """Write a row an item."""
+        """Write one row per item."""
         remaining = (_row(item, fingerprint) for item in items)
         with self._arrow.parquet.ParquetWriter(file, self._schema, compression="zstd") as table:
             while rows := list(islice(remaining, GROUP)):
                 table.write_batch(self._arrow.RecordBatch.from_pylist(rows, schema=self._schema))
 
     def rows(self, path: Path) -> Iterator[dict[str, Any]]:
-        """Yield the rows, their columns by name."""
+        """Yield the rows as dicts by column name."""
         names = set(self._schema.names)
         try:
             with self._arrow.parquet.ParquetFile(path) as file:
@@ -65,20 +65,22 @@ class Parquet(Format[dict[str, Any]]):
                     table = self._arrow.Table.from_batches([batch]).select(self._schema.names)
                     yield from table.cast(self._schema).to_pylist()
         except self._arrow.ArrowException as error:
-            raise InvalidRequest(f"it cannot be read as Parquet: {error}") from error
+            raise InvalidRequest(f"it is not a valid Parquet file: {error}") from error
 
-    def parse(self, row: dict[str, Any]) -> Exported:
+    def parse(self, row: dict[str, Any]) -> ExportedItem:
         """Return the item of a row."""
-        codes = {m: row[f"{m}_codes"] for m in Modality if row[f"{m}_codes"] is not None}
+        lists = {m: row[f"{m}_codes"] for m in Modality if row[f"{m}_codes"] is not None}
         fields = {name: row[name] for name in TEXTS} | {
             "metadata": parsed_json(row["metadata"] or ""),
-            "duration_seconds": {m: row[f"{m}_seconds"] for m in codes},
+            "duration_seconds": {m: row[f"{m}_seconds"] for m in lists},
         }
         try:
-            streams = {m: np.array(own, np.int16).reshape(len(own), -1) for m, own in codes.items()}
+            codes = {m: np.array(c, np.int16).reshape(len(c), -1) for m, c in lists.items()}
         except (TypeError, ValueError):
-            raise InvalidRequest("its codes are not as many in each row of a stream") from None
-        return exported(fields, streams)
+            raise InvalidRequest(
+                "the code rows of a stream differ in length, or are not integers"
+            ) from None
+        return item_of(fields, codes)
 
 
 def _row(item: Item, fingerprint: str) -> dict[str, object]:

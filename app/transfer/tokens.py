@@ -1,6 +1,6 @@
-"""Codes as tokens of a language model: ``<v1_037><v2_112>`` is a second of video.
+"""Codes as tokens for a language model: ``<v1_037><v2_112>`` is one second of video.
 
-The first number is the row of the code, from 1: a network of one code a layer has a row a layer.
+The first number is the code row, from 1: with one code per layer, rows are layers.
 Shape letters: C code rows, T steps.
 """
 
@@ -19,51 +19,51 @@ TOKEN = re.compile(r"<[a-z]([0-9]{1,5})_([0-9]{1,5})>")
 
 
 def token(modality: Modality, row: int, code: int) -> str:
-    """Return the token of a code; ``row`` counts from 0, as everywhere but in the token."""
+    """Return the token of a code; ``row`` counts from 0, unlike in the token itself."""
     return f"<{LETTERS[modality]}{row + 1}_{code:03d}>"
 
 
 def all_tokens(*, rows: int, codebook_size: int) -> list[str]:
-    """Return every token that a sequence may hold: what to add to a language model's tokenizer."""
+    """Return every token that sequences contain, to be added to a language model's tokenizer."""
     codes = [(row, code) for row in range(rows) for code in range(codebook_size)]
-    found = []
+    tokens = []
     for m in Modality:
-        found += [f"<{m}>", f"</{m}>", *(token(m, row, code) for row, code in codes)]
-    return found
+        tokens += [f"<{m}>", f"</{m}>", *(token(m, row, code) for row, code in codes)]
+    return tokens
 
 
 def sequence(streams: Mapping[Modality, NDArray[np.integer]]) -> str:
     """Return streams ``[C, T]`` as tokens, step by step: ``<audio><a1_005>...</audio><video>...``.
 
-    The order is that of the modalities, whatever the order of ``streams``.
+    Streams are in the order of ``Modality``.
     """
-    parts = []
+    tokens: list[str] = []
     for modality in Modality:
         if modality in streams:
             steps = streams[modality].T.tolist()
-            own = [token(modality, row, code) for step in steps for row, code in enumerate(step)]
-            parts += [f"<{modality}>", *own, f"</{modality}>"]
-    return "".join(parts)
+            codes = [token(modality, row, code) for step in steps for row, code in enumerate(step)]
+            tokens += [f"<{modality}>", *codes, f"</{modality}>"]
+    return "".join(tokens)
 
 
 def streams_of(tokens: str) -> dict[Modality, NDArray[np.int16]]:
-    """Return the streams ``[C, T]`` that ``sequence`` made ``tokens`` of.
+    """Return the codes ``[C, T]`` of the streams in ``tokens``; the inverse of ``sequence``.
 
     Raises:
-        InvalidRequest: They are not as ``sequence`` writes them.
+        InvalidRequest: ``sequence`` does not write such tokens.
     """
     streams = {}
     for name, body in STREAM.findall(tokens):
-        found = [(int(row), int(code)) for row, code in TOKEN.findall(body)]
-        rows = max((row for row, _ in found), default=0)
-        if not rows or len(found) % rows:
+        pairs = [(int(row), int(code)) for row, code in TOKEN.findall(body)]
+        rows = max((row for row, _ in pairs), default=0)
+        if not rows or len(pairs) % rows:
             raise InvalidRequest(
-                f"its {name} has {len(found)} tokens of {rows} rows: each step has one of each row"
+                f"its {name} has {len(pairs)} tokens of {rows} rows: each step needs one per row"
             )
-        codes = np.array([code for _, code in found]).reshape(-1, rows)
+        codes = np.array([code for _, code in pairs]).reshape(-1, rows)
         streams[Modality(name)] = codes.T.astype(np.int16)
     if not streams or sequence(streams) != tokens:
         raise InvalidRequest(
-            f"its sequence is not one that `srcid store export` writes: {tokens[:80]!r}"
+            f"`srcid store export` does not write such a sequence: {tokens[:80]!r}"
         )
     return streams

@@ -1,4 +1,4 @@
-"""The index into a file, and a file into an index. The file's ending names its format."""
+"""Items to a file, and back. The file extension selects the format."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from app.errors import IndexMismatch, InvalidRequest
 from app.store.base import Item
-from app.transfer.base import Exported, Format
+from app.transfer.base import ExportedItem, Format
 from app.transfer.jsonl import Jsonl
 from app.transfer.parquet import Parquet
 from model.encoder import Vocabulary
@@ -16,16 +16,16 @@ FORMATS: dict[str, type[Format[Any]]] = {".jsonl": Jsonl, ".parquet": Parquet}
 
 
 def export_items(items: Iterable[Item], path: Path, *, fingerprint: str) -> None:
-    """Write ``items`` to ``path``, in place of a file that is there, when all are written.
+    """Write ``items`` to ``path``, replacing an existing file once all are written.
 
     Args:
-        items: Which ones.
+        items: The items to write.
         path: Ends with .jsonl or .parquet.
-        fingerprint: Of the checkpoint that they were encoded with.
+        fingerprint: Of the checkpoint that encoded them.
 
     Raises:
-        InvalidRequest: The ending is another, or the disk does not take the file.
-        ConfigError: The format's library is not there.
+        InvalidRequest: The extension is unknown, or the disk rejects the write.
+        ConfigError: The format's library is not installed.
     """
     file_format = _format_of(path)
     try:
@@ -33,8 +33,8 @@ def export_items(items: Iterable[Item], path: Path, *, fingerprint: str) -> None
             file_format.write(items, file, fingerprint=fingerprint)
     except OSError as error:
         raise InvalidRequest(
-            f"{path} cannot be written ({error.strerror or error}): free its disk, or name a file "
-            "in a folder that is there and may be written to"
+            f"cannot write {path} ({error.strerror or error}): free disk space, or name a file in "
+            "an existing, writable folder"
         ) from error
 
 
@@ -44,23 +44,23 @@ def read_items(path: Path, *, vocabulary: Vocabulary, fingerprint: str) -> Itera
     Args:
         path: Ends with .jsonl or .parquet.
         vocabulary: Of the checkpoint in use.
-        fingerprint: Of the same.
+        fingerprint: Of the checkpoint in use.
 
     Raises:
         IndexMismatch: An item was encoded with another checkpoint.
-        InvalidRequest: The file is not there or damaged; the message says which item is at fault.
-        ConfigError: The format's library is not there.
+        InvalidRequest: The file is missing or damaged; the message names the item at fault.
+        ConfigError: The format's library is not installed.
     """
     file_format = _format_of(path)
     where = f"{path}"
     try:
         for number, row in enumerate(file_format.rows(path), start=1):
             where = f"{path}, item {number}"
-            found = file_format.parse(row)
-            _check(found, vocabulary, fingerprint)
-            yield found.item
+            exported = file_format.parse(row)
+            _check(exported, vocabulary, fingerprint)
+            yield exported.item
     except OSError as error:
-        raise InvalidRequest(f"{path} cannot be read: {error.strerror or error}") from error
+        raise InvalidRequest(f"cannot read {path}: {error.strerror or error}") from error
     except (InvalidRequest, IndexMismatch) as error:
         raise type(error)(f"{where}: {error}") from error
 
@@ -70,21 +70,21 @@ def _format_of(path: Path) -> Format[Any]:
         return FORMATS[path.suffix]()
     except KeyError:
         raise InvalidRequest(
-            f"{path.name} has no known ending: name a file that ends with {' or '.join(FORMATS)}"
+            f"{path.name} has no known extension: use {' or '.join(FORMATS)}"
         ) from None
 
 
-def _check(found: Exported, vocabulary: Vocabulary, fingerprint: str) -> None:
-    if found.fingerprint != fingerprint:
+def _check(exported: ExportedItem, vocabulary: Vocabulary, fingerprint: str) -> None:
+    if exported.fingerprint != fingerprint:
         raise IndexMismatch(
-            f"it was encoded with checkpoint {found.fingerprint}, but {fingerprint} is in use: "
-            "use that checkpoint (SRCID_CHECKPOINT, --checkpoint), or index the media anew "
+            f"it was encoded with checkpoint {exported.fingerprint}, but {fingerprint} is in use: "
+            "use that checkpoint (SRCID_CHECKPOINT, --checkpoint), or index the media again "
             "(srcid index)"
         )
     rows, size = vocabulary.tables.shape[:2]
-    for modality, stream in found.item.streams.items():
+    for modality, stream in exported.item.streams.items():
         codes = stream.codes
         if len(codes) != rows or not codes.size or codes.min() < 0 or codes.max() >= size:
             raise InvalidRequest(
-                f"its {modality} is no stream of {rows} rows of codes from 0 to {size - 1}"
+                f"its {modality} does not have {rows} rows of codes from 0 to {size - 1}"
             )

@@ -1,1 +1,1 @@
-"""What keeps an index well: backup, restore, verification, another checkpoint."""
+"""Maintenance of an index: backup, restore, verification, rewrites."""

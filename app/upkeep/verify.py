@@ -1,4 +1,4 @@
-"""Whether an index is sound, down to the bytes of its media."""
+"""Verification: whether an index is intact, down to the bytes of its media."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,59 +18,59 @@ from model.files import sha256
 
 
 class Verification(BaseModel):
-    """What was looked at, and what was wrong with it."""
+    """What was read, and its defects."""
 
     items: int
     streams: int
     media_files: int
-    damages: list[str]  # what is lost or wrong
-    notes: list[str]  # what mends itself
+    damages: list[str]  # lost or wrong content
+    notes: list[str]  # defects that the next start repairs
 
 
 def verify(folder: Path) -> Verification:
-    """Read everything in the data directory ``folder``; nothing is changed.
+    """Read everything in the data directory ``folder``; change nothing.
 
     Raises:
         StoreUnavailable: There is no index.
     """
     path = existing_database(folder)
-    found = Verification(items=0, streams=0, media_files=0, damages=[], notes=[])
-    found.damages += [f"{path.name}: {fault}" for fault in faults(path)]
+    report = Verification(items=0, streams=0, media_files=0, damages=[], notes=[])
+    report.damages += [f"{path.name}: {fault}" for fault in faults(path)]
     media = MediaFolder(folder / "media")
     try:
         database = ItemDatabase(path, fingerprint=None, read_only=True)
     except StoreUnavailable as error:
-        found.damages.append(str(error))
-        return found
+        report.damages.append(str(error))
+        return report
     try:
         with database.view() as view:
             for item_id, modality in view.damaged():
-                found.damages.append(f"item {item_id!r}: its {modality} is damaged")
-            found.notes += _snapshot(folder, view.snapshot(), view.fingerprint())
-            for item in _readable(view.all(), found):
-                found.items += 1
-                found.streams += len(item.streams)
-                found.damages += _codes(item)
-                if kept := media.media(whole_id(item), item.sha256):
-                    found.media_files += 1
-                    found.damages += _media(item, kept)
+                report.damages.append(f"item {item_id!r}: its {modality} is damaged")
+            report.notes += _snapshot(folder, view.snapshot(), view.fingerprint())
+            for item in _readable(view.all(), report):
+                report.items += 1
+                report.streams += len(item.streams)
+                report.damages += _codes(item)
+                if file := media.media(whole_id(item), item.sha256):
+                    report.media_files += 1
+                    report.damages += _media(item, file)
     except StoreUnavailable as error:
-        found.damages.append(str(error))
+        report.damages.append(str(error))
     finally:
         database.close()
-    return found
+    return report
 
 
-def _readable(items: Iterator[Item], found: Verification) -> Iterator[Item]:
-    """Yield what can be read, and note what cannot."""
+def _readable(items: Iterator[Item], report: Verification) -> Iterator[Item]:
+    """Yield the readable items, and report the others."""
     while True:
         try:
             yield next(items)
         except StopIteration:
             return
         except StoreUnavailable as error:
-            found.items += 1
-            found.damages.append(str(error))
+            report.items += 1
+            report.damages.append(str(error))
 
 
 def _codes(item: Item) -> Iterator[str]:
@@ -79,10 +79,10 @@ def _codes(item: Item) -> Iterator[str]:
             yield f"item {item.id!r}: its {modality} has no codes, or negative ones"
 
 
-def _media(item: Item, kept: Path) -> Iterator[str]:
-    with suppress(FileNotFoundError):  # the item was deleted meanwhile
-        if whole_id(item) == item.id and sha256(kept) != item.sha256:
-            yield f"item {item.id!r}: its media {kept.name} are not those that were kept"
+def _media(item: Item, file: Path) -> Iterator[str]:
+    with suppress(FileNotFoundError):  # the item has been deleted meanwhile
+        if whole_id(item) == item.id and sha256(file) != item.sha256:
+            yield f"item {item.id!r}: its media file {file.name} has changed"
 
 
 def _snapshot(folder: Path, digest: str | None, fingerprint: str) -> Iterator[str]:
@@ -90,4 +90,4 @@ def _snapshot(folder: Path, digest: str | None, fingerprint: str) -> Iterator[st
         try:
             Snapshots(folder / "snapshots", fingerprint=fingerprint).open(digest)
         except UnusableSnapshot as error:
-            yield f"{error}: the next start builds the index from the items"
+            yield f"{error}: the next start rebuilds it from the items"

@@ -109,7 +109,7 @@ def test_a_run_leaves_its_configuration_log_plots_and_checkpoint(
     assert all(1 <= record["layer1/perplexity"] <= record["layer1/codes_used"] for record in log)
     assert {"losses.png", "codebooks.png"} <= {path.name for path in whole.iterdir()}
     assert (whole / "checkpoint" / "config.json").is_file()
-    assert [path.name for path in whole.glob("*partial*")] == []
+    assert [path.name for path in whole.glob(".partial*")] == []
 
 
 @pytest.mark.parametrize(("step", "save_minutes"), [(0, 5), (1, 0), (6, 0), (11, 0), (11, 5)])

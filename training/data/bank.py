@@ -21,6 +21,7 @@ from tqdm import tqdm
 from model.backbones import build_backbone
 from model.config import SRCIDConfig
 from model.errors import DataError, MediaError
+from model.files import atomic_path
 from model.media import SAMPLE_RATE, Clip, read_clip
 from model.modality import Modality
 
@@ -176,9 +177,8 @@ def _view_features(
     file = cache / f"view{view}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
     if not file.is_file():
         cache.mkdir(parents=True, exist_ok=True)
-        aside = file.with_suffix(".partial")
-        save_file(_extract(folder, entries, backbones, view), aside)
-        aside.rename(file)
+        with atomic_path(file) as temporary:
+            save_file(_extract(folder, entries, backbones, view), temporary)
     return load_file(file)
 
 

@@ -21,6 +21,7 @@ from model.backbones.base import Backbone
 from model.config import SRCIDConfig
 from model.encoder import load_backbones
 from model.errors import ConfigError, MediaError
+from model.files import atomic_path, atomic_write_text
 from model.media import Clip, DecodeConfig
 from model.modality import Modality
 from training.data.extracted import (
@@ -100,9 +101,7 @@ def _claim(out: Path, about: About) -> None:
             )
         return
     (out / CLIPS).mkdir(parents=True, exist_ok=True)
-    aside = out / f"{ABOUT}.partial"
-    aside.write_text(about.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    aside.rename(out / ABOUT)
+    atomic_write_text(out / ABOUT, about.model_dump_json(indent=2) + "\n")
 
 
 def _shard(clip: RawClip) -> str:
@@ -143,10 +142,8 @@ def _features(
 
 
 def _save(features: dict[str, Tensor], path: Path) -> None:
-    aside = path.with_suffix(".partial")
-    save_file(features, aside)
-    aside.chmod(0o644)  # safetensors writes for the owner alone
-    aside.rename(path)
+    with atomic_path(path) as temporary:
+        save_file(features, temporary)
 
 
 def _row(clip: RawClip, path: Path) -> ClipRow:
@@ -158,7 +155,5 @@ def _row(clip: RawClip, path: Path) -> ClipRow:
 
 
 def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    aside = path.with_suffix(".partial")
-    with aside.open("w", newline="", encoding="utf-8") as file:
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([columns, *rows])
-    aside.rename(path)

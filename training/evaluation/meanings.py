@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from model.encoder import load_backbone
+from model.files import atomic_path
 from model.modality import Modality
 from model.srcid import SRCID
 from training.evaluation.encoding import Encoded, decode, encode_features
@@ -57,7 +58,7 @@ def meanings(model: SRCID, data: EvaluationData) -> dict[Code, Meaning]:
 
 def write_meanings(found: Mapping[Code, Meaning], path: Path) -> None:
     """Write a line a code as CSV."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for code, own in found.items():

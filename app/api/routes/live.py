@@ -2,7 +2,6 @@
 
 import asyncio
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect, status
 from pydantic import BaseModel
@@ -49,7 +48,6 @@ async def live(
     limit: LiveLimit = socket.app.state.live_limit
     await socket.accept()
     try:
-        _check_origin(socket)
         with limit:
             audio = service.live_audio(sample_format)
             await _send(socket, service.live_start())
@@ -86,21 +84,6 @@ async def _relay(socket: WebSocket, audio: LiveAudio) -> None:
             await _send(socket, answer)
         if data is None:
             return
-
-
-def _check_origin(socket: WebSocket) -> None:
-    """Refuse pages of other sites, which browsers let connect anywhere.
-
-    Raises:
-        InvalidRequest: The page is none of ours and none of ``SRCID_CORS_ORIGINS``.
-    """
-    origin, allowed = socket.headers.get("origin"), socket.app.state.settings.cors_origins
-    if origin is None or "*" in allowed or origin in allowed:
-        return
-    if urlsplit(origin).netloc != socket.headers.get("host"):
-        raise InvalidRequest(
-            f"a page of {origin[:100]} may not connect: name its origin in SRCID_CORS_ORIGINS"
-        )
 
 
 def _close_code(error: ServiceError) -> int:

@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app.api.middleware.auth import is_loopback, scope_of
+from app.auth.access import READING_POSTS, is_loopback, scope_of
 from app.auth.keys import KeyFile, Scope
 from app.main import create_app
 from app.settings import Settings
@@ -132,8 +132,6 @@ def test_jobs_need_an_admin_and_what_is_not_known_here_counts_as_writing() -> No
 
 
 def test_the_paths_that_only_read_are_calls_that_exist(settings: Settings) -> None:
-    from app.api.middleware.auth import READING_POSTS
-
     paths = create_app(settings).openapi()["paths"]
     posts = {path for path, calls in paths.items() if "post" in calls}
     assert posts - {"/items", "/jobs/index"} == READING_POSTS

@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from starlette.testclient import TestClient, WebSocketTestSession
+from starlette.testclient import TestClient, WebSocketDenialResponse, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
+from app.auth.keys import KeyFile, Scope
 from app.main import create_app
 from app.settings import Settings
 from tests.media_maker import make_sound
@@ -138,9 +139,17 @@ def test_only_so_many_are_connected_and_those_who_leave_make_room(settings: Sett
 
 
 def test_pages_of_other_sites_may_not_connect(client: TestClient, settings: Settings) -> None:
-    with client.websocket_connect("/live", headers={"origin": "https://evil.example"}) as socket:
-        refused, closed = rest_of(socket)
-    assert "SRCID_CORS_ORIGINS" in refused["problem"]["detail"]
-    assert closed["code"] == 1008
-    with client.websocket_connect("/live", headers={"origin": "http://testserver"}) as socket:
+    evil = {"origin": "https://evil.example"}
+    # A page of another site sends the cookie of this one along: a key there proves nothing.
+    cookie = {"cookie": f"srcid_key={KeyFile(settings.data_dir).add('web', Scope.READ)}"}
+    for headers in (evil | cookie, {"origin": "null"} | cookie):
+        with (
+            pytest.raises(WebSocketDenialResponse) as denied,
+            client.websocket_connect("/live", headers=headers),
+        ):
+            pass
+        assert denied.value.status_code == 403
+        assert "SRCID_CORS_ORIGINS" in denied.value.json()["detail"]
+    own = {"origin": "http://testserver"} | cookie
+    with client.websocket_connect("/live", headers=own) as socket:
         assert socket.receive_json()["kind"] == "start"

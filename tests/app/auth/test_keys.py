@@ -1,6 +1,7 @@
 """API keys as they are kept."""
 
 import json
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from hmac import compare_digest
@@ -73,6 +74,23 @@ def test_what_another_process_changes_is_seen_at_once(keys: KeyFile) -> None:
     keys.revoke("web")
     assert elsewhere.find(secret) is None
     assert elsewhere.exists()  # so that a server does not open when its last key goes
+
+
+def test_a_replaced_key_is_rejected_though_size_time_and_inode_of_the_file_stay_the_same(
+    keys: KeyFile, tmp_path: Path
+) -> None:
+    old = keys.add("web", Scope.READ)
+    assert keys.find(old)
+    before = keys.path.stat()
+    other = KeyFile(tmp_path / "other")
+    new = other.add("web", Scope.READ)
+    keys.path.write_bytes(other.path.read_bytes())
+    os.utime(keys.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = keys.path.stat()
+    for name in ("st_size", "st_mtime_ns", "st_ino"):
+        assert getattr(after, name) == getattr(before, name)
+    assert keys.find(old) is None
+    assert keys.find(new)
 
 
 def test_keys_made_at_the_same_time_are_all_kept(keys: KeyFile) -> None:

@@ -2,12 +2,15 @@
 
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 import torch
 
+from app.settings import load_settings
+from app.upkeep.rebuild import rebuild
 from model.config import SRCIDConfig
 from model.modality import Modality
 from model.srcid import SRCID
@@ -83,7 +86,7 @@ def test_a_backup_is_a_data_directory_and_never_written_over(
     assert listed(run, "--data-dir", backup) == listed(run)
     ran = run("store", "backup", backup)
     assert (ran.code, ran.out) == (2, "")
-    assert "is there already" in ran.err
+    assert "exists: name a new folder" in ran.err
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
@@ -175,6 +178,26 @@ def test_another_checkpoint_is_refused_with_what_to_do_until_the_index_is_rebuil
     assert again == made
 
 
+def test_an_interrupted_rebuild_brings_back_nothing_that_was_deleted_or_changed_since(
+    run: Run, index: Path, other_checkpoint: Path
+) -> None:
+    run("items", "add", "snow", "--text", "snow on a roof")
+
+    def interrupt(total: int) -> Callable[[], object]:
+        steps = iter(range(total - 1))
+        return lambda: next(steps)
+
+    new = load_settings(checkpoint=str(other_checkpoint))
+    with pytest.raises(StopIteration):
+        rebuild(new, drop=False, begin=interrupt)
+    assert listed(run, "--data-dir", next(index.glob("rebuild-*")), "--checkpoint", new.checkpoint)
+    run("items", "delete", "snow", "clip.mp4")
+    run("items", "add", "rain", "--text", "rain on a tent", "--replace")
+    before = listed(run)
+    assert run("store", "rebuild", "--checkpoint", other_checkpoint).code == 0
+    assert without_codes(listed(run, "--checkpoint", other_checkpoint)) == without_codes(before)
+
+
 def test_items_without_media_are_named_and_left_out_only_if_that_is_meant(
     run: Run, index: Path, other_checkpoint: Path
 ) -> None:
@@ -183,7 +206,7 @@ def test_items_without_media_are_named_and_left_out_only_if_that_is_meant(
     before = listed(run)
     ran = run("store", "rebuild", "--checkpoint", other_checkpoint)
     assert ran.code == 2
-    because = "2 items cannot be encoded anew ('clip.mp4': its media were not kept"
+    because = "cannot encode 2 items ('clip.mp4': its media were not kept"
     assert ran.err.startswith(f"srcid: {because}")  # and no bar before it
     assert listed(run) == before
     made = run("store", "rebuild", "--checkpoint", other_checkpoint, "--drop", "--json").json()
@@ -202,7 +225,7 @@ def test_items_that_the_new_checkpoint_cannot_take_are_named(
     before = listed(run)
     ran = run("store", "rebuild", "--checkpoint", without_text)
     assert ran.code == 2
-    assert "3 items cannot be encoded anew" in ran.err
+    assert "cannot encode 3 items" in ran.err
     assert "'rain': nothing to encode: this checkpoint takes audio, video" in ran.err
     assert "'clip.mp4': not a file that decodes" in ran.err
     assert listed(run) == before

@@ -10,8 +10,8 @@ from tests.app.client.conftest import IMPATIENT
 
 def test_it_has_the_calls_of_the_other_client_with_the_same_arguments() -> None:
     def calls(client: type) -> dict[str, list[str]]:
-        public = {n: f for n, f in vars(client).items() if inspect.isfunction(f) and n[0] != "_"}
-        return {name: list(inspect.signature(f).parameters) for name, f in public.items()}
+        functions = inspect.getmembers(client, inspect.isfunction)
+        return {n: list(inspect.signature(f).parameters) for n, f in functions if n[0] != "_"}
 
     assert calls(AsyncSRCIDClient) == calls(SRCIDClient)
 

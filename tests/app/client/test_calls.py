@@ -69,8 +69,7 @@ def test_items_are_added_replaced_listed_and_removed(
 
 
 def test_every_page_is_fetched(service: SRCIDClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("synchronous", "asynchronous"):
-        monkeypatch.setattr(f"app.client.{module}.MAX_PAGE", 2)
+    monkeypatch.setattr("app.client.core.MAX_PAGE", 2)
     ids = [f"item{n}" for n in range(5)]
     for item_id in ids:
         service.add(item_id, "a dog")
@@ -214,4 +213,4 @@ def test_a_service_that_is_not_there_is_told(
         client.model()
     said = [record.getMessage() for record in caplog.records if record.name == "app.client.retry"]
     assert len(said) == IMPATIENT.retries > 0
-    assert said[0].startswith("http://127.0.0.1:9/ does not answer: it is asked again in ")
+    assert said[0].startswith("http://127.0.0.1:9/ does not answer: retrying in ")

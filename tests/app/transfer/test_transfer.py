@@ -64,7 +64,7 @@ def test_codes_that_the_vocabulary_does_not_have_are_refused(path: Path, code: i
 def test_streams_of_another_number_of_rows_are_refused(path: Path, rows: int) -> None:
     stream = Stream(np.zeros((rows, 2), np.int16), None)
     export_items([Item("b", {VIDEO: stream}, {}, None, "0" * 64)], path, fingerprint="aa")
-    with pytest.raises(InvalidRequest, match="its video is no stream of 2 rows"):
+    with pytest.raises(InvalidRequest, match="its video does not have 2 rows"):
         read(path)
 
 
@@ -167,5 +167,5 @@ def test_parquet_without_a_column_or_with_ragged_codes_is_refused(tmp_path: Path
     pq.write_table(
         table.set_column(table.schema.get_field_index("audio_codes"), "audio_codes", ragged), path
     )
-    with pytest.raises(InvalidRequest, match="as many in each row"):
+    with pytest.raises(InvalidRequest, match="differ in length"):
         read(path)

@@ -117,16 +117,24 @@ def test_an_extraction_that_was_killed_goes_on(
     assert [row.video for row in report.clips] == [1, 2, 3, 4]
     assert read_index(out, tiny_config) == report.clips
     assert {path: path.stat().st_mtime_ns for path in done} == done
-    assert list((out / "clips").glob("*.partial")) == []
+    assert list((out / "clips").glob(".partial*")) == []
 
 
-def test_media_that_changed_is_extracted_again(tmp_path: Path, tiny_config: SRCIDConfig) -> None:
+@pytest.mark.parametrize("same", ["size", "time"])
+def test_media_that_changed_is_extracted_again(
+    tmp_path: Path, tiny_config: SRCIDConfig, same: str
+) -> None:
     media, out = tmp_path / "media", tmp_path / "out"
     media.mkdir()
     write_videos(media, 2)
+    path, new = media / "1.mp4", make_video(colours(4))
+    if same == "size":
+        path.write_bytes(path.read_bytes().ljust(len(new), b"\0"))
+    os.utime(path, ns=(0, 0))
     first = extract(media, out, tiny_config).clips
-    (media / "1.mp4").write_bytes(make_video(colours(4)))
-    os.utime(media / "1.mp4", ns=(0, 0))
+    path.write_bytes(new)
+    if same == "time":
+        os.utime(path, ns=(0, 0))
     second = extract(media, out, tiny_config).clips
     assert first[0] == second[0]
     assert (first[1].video, second[1].video) == (2, 4)

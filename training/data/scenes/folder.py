@@ -18,6 +18,7 @@ from torch import Tensor
 
 from model.config import FrozenModel, SRCIDConfig
 from model.errors import DataError, reason_of
+from model.files import atomic_write_text
 from model.modality import Modality
 from training.data.extracted import About, Source
 from training.data.scenes.script import SECONDS, Scene, ScenesConfig
@@ -80,10 +81,8 @@ def check_backbones(folder: Path, model: SRCIDConfig) -> None:
 
 def write_manifest(folder: Path, scenes: Iterable[Scene]) -> None:
     """Write a line a scene."""
-    aside = folder / f"{MANIFEST}.partial"
     lines = (scene.model_dump_json() + "\n" for scene in scenes)
-    aside.write_text("".join(lines), encoding="utf-8")
-    aside.rename(folder / MANIFEST)
+    atomic_write_text(folder / MANIFEST, "".join(lines))
 
 
 def read_manifest(folder: Path) -> list[Scene]:

@@ -14,6 +14,7 @@ from model.backbones.base import Backbone
 from model.config import SRCIDConfig
 from model.encoder import load_backbones
 from model.errors import ConfigError
+from model.files import atomic_path, atomic_write_text
 from model.modality import Modality
 from training.data.bank import Entry
 from training.data.bank import read_manifest as read_bank
@@ -33,7 +34,7 @@ from training.data.scenes.folder import (
 )
 from training.data.scenes.material import Material, supplies
 from training.data.scenes.script import SECONDS, SETS, Scene, ScenesConfig
-from training.data.scenes.video import write_video
+from training.data.scenes.video import write_scene
 
 
 def write_scenes(
@@ -77,7 +78,7 @@ def write_videos(bank: Path, out: Path, scenes: Iterable[Scene], *, count: int) 
     paths = [out / VIDEOS / f"{scene.name}.mp4" for scene in chosen]
     shown = tqdm(chosen, "writing videos", unit="video", disable=not chosen)
     for path, scene in zip(paths, shown, strict=True):
-        write_video(path, scene, material)
+        write_scene(path, scene, material)
     return paths
 
 
@@ -99,9 +100,7 @@ def _claim(out: Path, about: ScenesAbout) -> None:
             )
         return
     (out / FEATURES).mkdir(parents=True, exist_ok=True)
-    aside = out / f"{ABOUT}.partial"
-    aside.write_text(about.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    aside.rename(out / ABOUT)
+    atomic_write_text(out / ABOUT, about.model_dump_json(indent=2) + "\n")
 
 
 def _write_features(
@@ -180,7 +179,5 @@ def _text_features(
 
 
 def _save(features: dict[str, Tensor], path: Path) -> None:
-    aside = path.with_suffix(".partial")
-    save_file({name: own.contiguous() for name, own in features.items()}, aside)
-    aside.chmod(0o644)  # safetensors writes for the owner alone
-    aside.rename(path)
+    with atomic_path(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in features.items()}, temporary)

@@ -9,7 +9,7 @@ from model.media import SAMPLE_RATE, read_clip
 from training.data.scenes.compose import compose
 from training.data.scenes.material import Material
 from training.data.scenes.script import SECONDS, SETS, Scene
-from training.data.scenes.video import write_video
+from training.data.scenes.video import write_scene
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -17,7 +17,7 @@ def test_a_video_reads_back_as_its_scene(
     scenes: list[Scene], material: Material, tmp_path: Path, name: str
 ) -> None:
     scene = next(scene for scene in scenes if scene.set == name)
-    write_video(tmp_path / "scene.mp4", scene, material)
+    write_scene(tmp_path / "scene.mp4", scene, material)
     assert [path.name for path in tmp_path.iterdir()] == ["scene.mp4"]
     composed, decoded = compose(scene, material), read_clip(tmp_path / "scene.mp4")
     assert decoded.duration_seconds == pytest.approx(SECONDS, abs=0.1)

@@ -144,3 +144,18 @@ def test_what_a_snapshot_is_written_from_does_not_change_with_the_index() -> Non
     index.add(np.array([FIRST, FIRST + 1]), STREAMS[:2])
     for array, expected in zip(block.arrays, before, strict=True):
         np.testing.assert_array_equal(array, expected)
+
+
+@pytest.mark.parametrize("width", [None, 1])
+def test_streams_of_a_chunk_that_is_newer_than_the_lists_are_found(
+    width: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "CHUNK", 70)
+    index = CodeIndex(VOCABULARY, is_approximate=True, postings_from=1)
+    index.add(np.arange(1, 71), STREAMS[:70])
+    query = VOCABULARY.pooled(STREAMS[75, :, :1], (1, 2))
+    nearest(index, query, layers=(1, 2), k=1, width=width)  # makes the lists
+    index.add(np.arange(71, 79), STREAMS[70:78])  # few enough that they are not made again
+    assert len(index.blocks[4].chunks) == 2
+    query = VOCABULARY.pooled(STREAMS[75, :, : width or 4], (1, 2))
+    assert 76 in nearest(index, query, layers=(1, 2), k=1, width=width).keys

@@ -31,14 +31,11 @@ class FilterCache:
         self._lock = threading.Lock()
 
     def passing(self, view: View, where: Where) -> NDArray[np.int64]:
-        """Return the increasing keys of all items that match ``where``, even removed ones.
-
-        Items newer than the view may be among them.
-        """
+        """Return the increasing keys of the items that match ``where``, removed ones included."""
         name, now = where.model_dump_json(), view.position()
         with self._lock:
             matches = self._matches.get(name)
-        if matches is None or matches.history != now.history:
+        if matches is None or matches.history != now.history or matches.added > now.added:
             matches = _Matches(now.history, 0, np.empty(0, np.int64))
         if matches.added < now.added:
             later = view.passing(where, since=matches.added)

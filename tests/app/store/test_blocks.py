@@ -159,3 +159,16 @@ def test_streams_of_a_chunk_that_is_newer_than_the_lists_are_found(
     assert len(index.blocks[4].chunks) == 2
     query = VOCABULARY.pooled(STREAMS[75, :, : width or 4], (1, 2))
     assert 76 in nearest(index, query, layers=(1, 2), k=1, width=width).keys
+
+
+@pytest.mark.parametrize("width", [None, 1])
+def test_a_stream_that_is_removed_is_not_found_by_lists_that_were_made_before(
+    width: int | None,
+) -> None:
+    index = CodeIndex(VOCABULARY, is_approximate=True, postings_from=1)
+    index.add(np.arange(1, COUNT + 1), STREAMS)
+    for key in (7, 50):
+        query = VOCABULARY.pooled(STREAMS[key - 1, :, : width or 4], (1, 2))
+        assert nearest(index, query, layers=(1, 2), k=1, width=width).keys.tolist() == [key]
+        index.remove(key)
+        assert key not in nearest(index, query, layers=(1, 2), k=1, width=width).keys

@@ -218,18 +218,18 @@ def load_backbones(config: SRCIDConfig, device: str) -> dict[Modality, Backbone]
         ConfigError: One is not there, or gives features of another shape.
         CheckpointError: The file that the user named for one holds other weights.
     """
-    return {m: load_backbone(config, m).to(device) for m in Modality if m in config.modalities}
+    return {m: load_backbone(config, m, device) for m in Modality if m in config.modalities}
 
 
-def load_backbone(config: SRCIDConfig, modality: Modality) -> Backbone:
-    """Return the backbone of one modality of ``config``, on the CPU.
+def load_backbone(config: SRCIDConfig, modality: Modality, device: str = "cpu") -> Backbone:
+    """Return the backbone of one modality of ``config``, on ``device``.
 
     Raises:
         ConfigError: It is not there, or gives features of another shape.
         CheckpointError: The file that the user named for it holds other weights.
     """
     own = config.modalities[modality]
-    backbone = build_backbone(own.backbone)
+    backbone = build_backbone(own.backbone, device)
     if backbone.feature_shape != own.feature_shape:
         raise ConfigError(
             f"{modality}: backbone {own.backbone!r} gives {backbone.feature_shape}, but the "

@@ -32,7 +32,8 @@ class Graph:
 
     def __init__(self, *dims: int | str) -> None:
         versions = [helper.make_opsetid("", OPSET), helper.make_opsetid(FUSED, 1)]
-        empty = helper.make_graph([], "network", [_float(self.x, dims)], [])
+        x = helper.make_tensor_value_info(self.x, onnx.TensorProto.FLOAT, dims)
+        empty = helper.make_graph([], "network", [x], [])
         self._model = helper.make_model(empty, opset_imports=versions, ir_version=IR_VERSION)
 
     def node(self, kind: str, *inputs: str, domain: str = "", **settings: Any) -> str:
@@ -55,12 +56,8 @@ class Graph:
     def serialized(self, *outputs: str) -> bytes:
         """Return the graph as the bytes of an ONNX file."""
         del self._model.graph.output[:]
-        self._model.graph.output.extend(_float(name, None) for name in outputs)
+        self._model.graph.output.extend(map(helper.make_empty_tensor_value_info, outputs))
         return self._model.SerializeToString()
-
-
-def _float(name: str, dims: Sequence[int | str] | None) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, dims)
 
 
 @singledispatch

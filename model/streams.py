@@ -20,13 +20,13 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition, Stream
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from model.clip import ADVICE, SAMPLE_RATE, TOLERANCE_SECONDS, Clip, DecodeConfig, num_steps
 from model.errors import MediaError, MediaTooLarge
-from model.sampling import FrameSampler, SoundSampler, check_pixels
+from model.sampling import FrameSampler, SoundSampler, check_pixels, in_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -68,10 +68,9 @@ class _Track:
     start_second: int  # from where on the sampler has it
     counted: float = 0.0  # seconds, by the packets so far
 
-    @property
-    def told(self) -> float | None:
-        """The length of its file in seconds, where the file tells it."""
-        return self.container.duration / av.time_base if self.container.duration else None
+    def __post_init__(self) -> None:
+        length = self.container.duration
+        self.told = length / av.time_base if length else None  # the file's length in seconds
 
     @property
     def is_done(self) -> bool:
@@ -114,17 +113,19 @@ class _Reader:
             self.tracks[self.audio.index] = _Track(self.audio, self.sound, container, start)
         # When the clip's clock starts; None: with the first frame that comes.
         clock = self.video or (self.audio if start else None)
-        self.zero = _seconds(clock, clock.start_time) if clock else None
+        self.zero = in_seconds(clock.start_time, clock.time_base) if clock else None
         self.num_decoded = self.num_failed = 0  # packets
+        self.is_passing_over = False  # frames of the picture that no other refers to
 
     def read(self) -> Clip:
         self._check_limits()
         self._seek()
         for frame in self._frames() if self.tracks else ():
+            time = in_seconds(frame.pts, frame.time_base)
             if self.zero is None:
-                self.zero = frame.time
+                self.zero = time
             origin = self.config.start_second + (self.zero or 0.0)
-            start = None if frame.time is None else frame.time - origin
+            start = None if time is None else time - origin
             if isinstance(frame, VideoFrame):
                 self.pictures.add(frame, start)
             else:
@@ -167,6 +168,7 @@ class _Reader:
                 if is_hopeless or all(own.is_done for own in self.tracks.values()):
                     return
                 if not track.sampler.is_full:
+                    self._pass_over(packet)
                     yield from self._decoded(packet)
         except av.FFmpegError as error:  # the file breaks off: take what the decoders still hold
             logger.info("reading stopped early: %s", error)
@@ -177,10 +179,24 @@ class _Reader:
     def _count(self, track: _Track, packet: "Packet[Any]") -> None:
         if packet.pts is None:
             return
-        ticks = packet.pts + (packet.duration or 0)
-        end = _seconds(packet.stream, ticks) or 0.0
+        end = in_seconds(packet.pts + (packet.duration or 0), packet.stream.time_base) or 0.0
         track.counted = max(track.counted, end - (self.zero or 0.0))
         self._check_length(track.counted)
+
+    def _pass_over(self, packet: "Packet[Any]") -> None:
+        """Have the decoder leave out a frame that nobody wants, unless others refer to it."""
+        if self.video is None or packet.stream is not self.video:
+            return
+        start = in_seconds(packet.pts, packet.time_base)
+        seconds = in_seconds(packet.duration, packet.time_base) or 0.0
+        is_unwanted = (
+            start is not None
+            and self.zero is not None
+            and self.pictures.passes_over(start - self.zero - self.config.start_second, seconds)
+        )
+        if is_unwanted != self.is_passing_over:
+            self.is_passing_over = is_unwanted
+            self.video.codec_context.skip_frame = "NONREF" if is_unwanted else "DEFAULT"
 
     def _decoded(self, packet: "Packet[Any]") -> Sequence[VideoFrame | AudioFrame]:
         try:
@@ -222,7 +238,3 @@ def _longer(picture: float | None, sound: float | None) -> float:
 def _decoder_options(config: DecodeConfig) -> dict[str, str]:
     """Return the limit that decoders hold themselves, with room for the edges they add."""
     return {"max_pixels": str(2 * config.max_pixels)}
-
-
-def _seconds(stream: Stream, ticks: int | None) -> float | None:
-    return float(ticks * stream.time_base) if stream.time_base and ticks is not None else None

@@ -7,11 +7,13 @@ import io
 import math
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from typing import cast
+from functools import cache
+from typing import Any, cast
 
 import av
 import numpy as np
 from av.buffer import Buffer
+from av.sidedata.sidedata import Type
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -43,12 +45,25 @@ def check_pixels(width: int, height: int, *, max_pixels: int) -> None:
 
 def opaque(image: Image.Image) -> Image.Image:
     """Return ``image`` in RGB, white where it is transparent."""
-    if image.mode.startswith("I;16"):  # Pillow would clip 16-bit greys instead of scaling them
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode.startswith("I;16"):  # Pillow would clip these greys instead of scaling them
+        greys = np.asarray(image)
+        is_clear = greys == image.info.get("transparency", -1)
+        image = Image.fromarray(np.where(is_clear, 255, greys >> 8).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        image = Image.fromarray(_eight_bits(np.asarray(image)))
     if not image.has_transparency_data:
         return image.convert("RGB")
     layer = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+
+
+def _eight_bits(values: NDArray[np.number[Any]]) -> NDArray[np.uint8]:
+    """Return greys of 32 bits as those of 8: white is the most that their numbers may mean."""
+    greys = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0).clip(min=0)
+    largest = float(greys.max())
+    whites = (1.0, 255.0, 65_535.0) if values.dtype.kind == "f" else (255.0, 65_535.0)
+    white = next((own for own in whites if largest <= own), largest)
+    return np.round(greys / white * 255).astype(np.uint8)
 
 
 def scaled(image: Image.Image, short_side: int, *, pixel_aspect: float = 1.0) -> NDArray[np.uint8]:
@@ -201,10 +216,28 @@ def display_matrix(frame: av.VideoFrame) -> NDArray[np.int32]:
     """Return how a player must turn the frame, ``[[a, b], [c, d]]``: pixel (x, y) is shown
     at (a x + c y, b x + d y).
     """
+    _know_all_side_data()
     side_data = cast("Mapping[str, Buffer]", frame.side_data).get("DISPLAYMATRIX")
     if side_data is None:
         return np.eye(2, dtype=np.int32)
     return np.frombuffer(bytes(side_data), np.int32).reshape(3, 3)[:2, :2]
+
+
+@cache
+def _know_all_side_data() -> None:
+    """Have PyAV read side data of a frame though some is of a type that it has no name for.
+
+    FFmpeg has more types than PyAV 18 (EXIF of HEIC and MJPEG, LCEVC of broadcasts), which then
+    reads none of that frame.
+    """
+
+    def unnamed(cls: type[Type], value: object) -> Type:
+        member: Type = object.__new__(cls)
+        member._name_ = f"TYPE_{value}"
+        member._value_ = cast("Any", value)
+        return member
+
+    Type._missing_ = classmethod(unnamed)  # type: ignore[method-assign, assignment]
 
 
 def upright(pixels: NDArray[np.uint8], matrix: NDArray[np.int32]) -> NDArray[np.uint8]:

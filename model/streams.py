@@ -10,10 +10,10 @@ as they are fewer than those that do.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import av
 from av.audio.frame import AudioFrame
@@ -30,6 +30,8 @@ from model.sampling import FrameSampler, SoundSampler, check_pixels, in_seconds
 
 logger = logging.getLogger(__name__)
 
+Track = TypeVar("Track", VideoStream, AudioStream)
+
 MAX_FAILED = 1000  # packets that do not decode beyond those that do: then the rest is left unread
 LEAD_SECONDS = 1.0  # decoded before a later start: sound needs some of it to settle
 PROBED_BYTES = 1_000_000  # in which streams are to show; FFmpeg's 5 MB can take it seconds
@@ -38,8 +40,19 @@ OUTLAST_SECONDS = 0.5  # sound that ends this much after the picture is padding,
 # An allow-list, since demuxers for playlists and scripts open what a stranger's file names.
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,"
-    "wav,w64,mp3,flac,ogg,aac,aiff,caf,amr"
+    "wav,w64,mp3,flac,ogg,aac,aiff,caf,amr,ac3,eac3,dts,wv,ape,tta,mpc,mpc8,dsf"
 )
+# What files of some formats that are not on the list begin with.
+UNSUPPORTED = {
+    b"#EXTM3U": "M3U",
+    b"ffconcat": "ffconcat",
+    b"<?xml": "XML",
+    b"<svg": "SVG",
+    b"%PDF": "PDF",
+    b"8BPS": "PSD",
+    b"RIFF": "of this RIFF file",
+    b"nut/": "NUT",
+}
 
 
 def read_streams(file: BinaryIO, config: DecodeConfig) -> Clip:
@@ -54,6 +67,8 @@ def read_streams(file: BinaryIO, config: DecodeConfig) -> Clip:
     try:
         with av.open(file, "r", options=options, metadata_errors="replace") as container:
             return _Reader(container, config).read()
+    except av.ArgumentError as error:  # what FFmpeg says of a format that is not on the list
+        raise MediaError(f"the format {_format(file)} is not supported; {ADVICE}") from error
     except av.FFmpegError as error:
         raise MediaError(f"not a file that decodes ({error.strerror}); {ADVICE}") from error
 
@@ -69,7 +84,10 @@ class _Track:
     counted: float = 0.0  # seconds, by the packets so far
 
     def __post_init__(self) -> None:
-        length = self.container.duration
+        length, start = self.container.duration, self.container.start_time or 0
+        # In these, length may be the end by a clock that does not start at 0.
+        if self.container.format.name in {"matroska,webm", "ogg"} and length and length > start > 0:
+            length -= start
         self.told = length / av.time_base if length else None  # the file's length in seconds
 
     @property
@@ -96,8 +114,7 @@ class _Reader:
         self.config = config
         aside = Disposition.attached_pic | Disposition.dependent  # cover art, tiles of a HEIC
         videos = [own for own in container.streams.video if not own.disposition & aside]
-        self.video = next((own for own in videos if own.codec_context), None)
-        self.audio = next((own for own in container.streams.audio if own.codec_context), None)
+        self.video, self.audio = _default(videos), _default(container.streams.audio)
         self.pictures = FrameSampler(
             self.video,
             frames_per_step=config.frames_per_step,
@@ -114,6 +131,7 @@ class _Reader:
         # When the clip's clock starts; None: with the first frame that comes.
         clock = self.video or (self.audio if start else None)
         self.zero = in_seconds(clock.start_time, clock.time_base) if clock else None
+        self.packets_zero: float | None = None  # the same, of packets; None before the first
         self.num_decoded = self.num_failed = 0  # packets
         self.is_passing_over = False  # frames of the picture that no other refers to
 
@@ -180,7 +198,10 @@ class _Reader:
         if packet.pts is None:
             return
         end = in_seconds(packet.pts + (packet.duration or 0), packet.stream.time_base) or 0.0
-        track.counted = max(track.counted, end - (self.zero or 0.0))
+        if self.packets_zero is None:
+            start = in_seconds(packet.pts, packet.stream.time_base) or 0.0
+            self.packets_zero = start if self.zero is None else self.zero
+        track.counted = max(track.counted, end - self.packets_zero)
         self._check_length(track.counted)
 
     def _pass_over(self, packet: "Packet[Any]") -> None:
@@ -225,6 +246,21 @@ class _Reader:
             None if sound is None else self.sound.waveform(count),
             seconds,
         )
+
+
+def _format(file: BinaryIO) -> str:
+    """Return the name of a format that is not taken, by what its files begin with."""
+    file.seek(0)
+    start = file.read(512).lstrip()
+    names = (name for mark, name in UNSUPPORTED.items() if start.startswith(mark))
+    return next(names, "of this file")
+
+
+def _default(streams: Iterable[Track]) -> Track | None:
+    """Return the stream that players take: the first with the default flag, else the first."""
+    known = [own for own in streams if own.codec_context]
+    flagged = [own for own in known if own.disposition & Disposition.default]
+    return next(iter(flagged or known), None)
 
 
 def _longer(picture: float | None, sound: float | None) -> float:

@@ -41,4 +41,6 @@ def session(graph: bytes) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # plans of memory, kept for each length of input there was
     options.log_severity_level = ERRORS
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    made = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    made._model_bytes = b""  # all weights a second time, for other providers to start from
+    return made

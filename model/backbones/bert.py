@@ -26,6 +26,7 @@ from model.media import Clip
 from model.modality import Modality
 
 MAX_WORDS = 64  # the words of a sentence that count; the rest is cut off
+TOKENS = "embeddings.word_embeddings.weight"  # the published name of their table
 SPECIAL = -1  # in the place of a word's index: a token that is no part of a word
 
 
@@ -41,6 +42,9 @@ def load_bert(folder: Path) -> "Bert":
     try:
         config = json.loads((folder / "config.json").read_bytes())
         weights = load_file(folder / "model.safetensors")
+        # The table of tokens from a mapping of its own: of the other all pages are read, once.
+        apart = load_file(folder / "model.safetensors")
+        weights |= {name: apart[name] for name in weights if _plain(name) == TOKENS}
         rules = (folder / "tokenizer.json").read_text("utf-8")
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(
@@ -125,7 +129,10 @@ class Bert(Backbone):
 
     def compile_for_cpu(self) -> None:
         """Have ONNX Runtime run the transformer; looking tokens up stays where their table is."""
-        self.network.layers = Compiled(self.network.layers, 1, "L", *self.feature_shape)
+        network = self.network
+        encoder = nn.Sequential(network.norm, network.layers)
+        network.layers = Compiled(encoder, 1, "L", *self.feature_shape)
+        network.norm = nn.Identity()
 
     def forward(self, steps: Tensor) -> Tensor:
         """Return ``[W, F]`` for the tokens ``[L, 2]`` of one sentence."""
@@ -168,7 +175,7 @@ class BertNetwork(nn.Module):
         self.positions = nn.Embedding.from_pretrained(
             torch.empty(config["max_position_embeddings"], dim)
         )
-        self.norm = nn.LayerNorm(dim, eps=eps)
+        self.norm: nn.Module = nn.LayerNorm(dim, eps=eps)
         block = nn.TransformerEncoderLayer(
             dim,
             config["num_attention_heads"],
@@ -197,7 +204,7 @@ class BertNetwork(nn.Module):
         published = {_plain(name): tensor.float() for name, tensor in weights.items()}
         try:
             own = {
-                "tokens.weight": published["embeddings.word_embeddings.weight"],
+                "tokens.weight": published[TOKENS],
                 # All tokens are of the first sentence: its vector is part of every position.
                 "positions.weight": published["embeddings.position_embeddings.weight"]
                 + published["embeddings.token_type_embeddings.weight"][0],

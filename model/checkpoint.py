@@ -18,6 +18,10 @@ from model.files import atomic_folder
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 SHIPPED = Path(__file__).parent / "pretrained"
 NAMED = 3  # tensors of a kind that an error names
+# How media and sentences become features: decoding, preprocessing, backbones. Whatever changes
+# features by more than float32 rounds raises it, since old and new codes are not to mix in one
+# index (tests/model/test_features.py; docs/decisions/0029-what-a-fingerprint-covers.md).
+FEATURES = 1
 
 
 def shipped() -> list[str]:
@@ -89,8 +93,13 @@ def write_checkpoint(folder: Path, config: SRCIDConfig, tensors: Mapping[str, Te
 
 
 def fingerprint(folder: Path) -> str:
-    """Return 16 hex digits that tell this checkpoint from every other."""
+    """Return 16 hex digits: the same only where the same media have the same codes.
+
+    They cover configuration, weights, and how features are made (``FEATURES``).
+    """
     digest = hashlib.sha256()
     for name in (CONFIG, WEIGHTS):
         digest.update((folder / name).read_bytes())
+    if FEATURES > 1:  # version 1 is from before there were versions
+        digest.update(f"features {FEATURES}".encode())
     return digest.hexdigest()[:16]

@@ -5,7 +5,7 @@ Shape letters: B batch, C code rows, T steps, L codebook size, K layers, D hidde
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from model.backbones import build_backbone
 from model.backbones.base import Backbone
 from model.checkpoint import fingerprint, locate
+from model.coder import Coded, coders
 from model.config import SRCIDConfig
 from model.errors import ConfigError, MediaError
 from model.media import Clip
@@ -81,6 +82,7 @@ class Encoder:
         self.fingerprint = fingerprint
         self.device = next(model.parameters()).device
         self.vocabulary = vocabulary_of(model)
+        self._coders = coders(model) if self.device.type == "cpu" else {}
 
     @classmethod
     def from_pretrained(cls, checkpoint: str | Path, *, device: str = "cpu") -> Self:
@@ -165,22 +167,9 @@ class Encoder:
         quantized: dict[int, Quantized] = {}
         for m in self.modalities:
             members = [index for index, (own, _) in enumerate(items) if own == m]
-            if not members:
-                continue
-            pieces = [self._pieces(m, items[index][1].to(self.device)) for index in members]
-            rows = [piece for item in pieces for piece in item]
-            lengths = torch.tensor([len(row) for row in rows], device=self.device)
-            batch = pad_sequence(rows, batch_first=True)
-            mask = torch.arange(batch.shape[1], device=self.device) < lengths[:, None]
-            layers = self.model.quantize({m: batch}, {m: mask})
-            # The steps of all items, end to end: N of them.
-            codes = torch.cat([out.codes[m] for out in layers], 1).transpose(1, 2)[mask]  # [N, C]
-            general = torch.stack([out.general[m] for out in layers], 2)[mask]  # [N, K, D]
-            errors = (layers[0].general[m] - layers[0].quantized[m]).norm(dim=-1)[mask]  # [N]
-            steps = [len(items[index][1]) for index in members]
-            of_items = (own.cpu().split(steps) for own in (codes, general, errors))
-            for index, *own in zip(members, *of_items, strict=True):
-                quantized[index] = self._quantized(*own)
+            features = [items[index][1] for index in members]
+            of_items = self._coded(m, features) if m in self._coders else self._torch(m, features)
+            quantized.update(zip(members, map(self._quantized, of_items), strict=True))
         return [quantized[index] for index in range(len(items))]
 
     def encode_clip(self, clip: Clip) -> dict[Modality, Codes]:
@@ -199,12 +188,40 @@ class Encoder:
         """Return the word that each step of a sentence's codes stands for."""
         return self.backbones[Modality.TEXT].words(text)
 
-    def _quantized(self, codes: Tensor, general: Tensor, errors: Tensor) -> Quantized:
-        """Return one item of codes ``[T, C]``, general vectors ``[T, K, D]``, errors ``[T]``."""
-        rows = codes.T.to(torch.int16).contiguous().numpy()
+    def _coded(self, modality: Modality, items: Sequence[Tensor]) -> Iterator[Coded]:
+        """Yield what each item is on a CPU, piece by piece."""
+        for item in items:
+            found = [self._coders[modality](own.numpy()) for own in self._pieces(modality, item)]
+            codes, general, errors = zip(*found, strict=True)
+            yield Coded(np.concatenate(codes, 1), np.concatenate(general), np.concatenate(errors))
+
+    def _torch(self, modality: Modality, items: Sequence[Tensor]) -> Iterator[Coded]:
+        """Yield what each item is, all pieces of all items in one batch."""
+        pieces = [self._pieces(modality, item.to(self.device)) for item in items]
+        rows = [piece for item in pieces for piece in item]
+        if not rows:
+            return
+        lengths = torch.tensor([len(row) for row in rows], device=self.device)
+        batch = pad_sequence(rows, batch_first=True)
+        mask = torch.arange(batch.shape[1], device=self.device) < lengths[:, None]
+        layers = self.model.quantize({modality: batch}, {modality: mask})
+        # The steps of all items, end to end: N of them.
+        codes = torch.cat([out.codes[modality] for out in layers], 1).transpose(1, 2)[
+            mask
+        ]  # [N, C]
+        general = torch.stack([out.general[modality] for out in layers], 2)[mask]  # [N, K, D]
+        first = layers[0]
+        errors = (first.general[modality] - first.quantized[modality]).norm(dim=-1)[mask]  # [N]
+        steps = [len(item) for item in items]
+        for own in zip(*(own.cpu().split(steps) for own in (codes, general, errors)), strict=True):
+            codes_of_item, general_of_item, errors_of_item = (part.numpy() for part in own)
+            yield Coded(codes_of_item.T, general_of_item, errors_of_item)
+
+    def _quantized(self, coded: Coded) -> Quantized:
+        rows = np.ascontiguousarray(coded.codes, np.int16)
         is_by_codes = self.config.queries == "codes"
-        query = self.vocabulary.by_layer(rows) if is_by_codes else general.float().mean(0).numpy()
-        return Quantized(rows, query, float(errors.mean()))
+        query = self.vocabulary.by_layer(rows) if is_by_codes else coded.general.mean(0, np.float32)
+        return Quantized(rows, query, float(coded.errors.mean()))
 
     def _pieces(self, modality: Modality, features: Tensor) -> tuple[Tensor, ...]:
         whole = modality is Modality.TEXT
@@ -218,18 +235,18 @@ def load_backbones(config: SRCIDConfig, device: str) -> dict[Modality, Backbone]
         ConfigError: One is not there, or gives features of another shape.
         CheckpointError: The file that the user named for one holds other weights.
     """
-    return {m: load_backbone(config, m).to(device) for m in Modality if m in config.modalities}
+    return {m: load_backbone(config, m, device) for m in Modality if m in config.modalities}
 
 
-def load_backbone(config: SRCIDConfig, modality: Modality) -> Backbone:
-    """Return the backbone of one modality of ``config``, on the CPU.
+def load_backbone(config: SRCIDConfig, modality: Modality, device: str = "cpu") -> Backbone:
+    """Return the backbone of one modality of ``config``, on ``device``.
 
     Raises:
         ConfigError: It is not there, or gives features of another shape.
         CheckpointError: The file that the user named for it holds other weights.
     """
     own = config.modalities[modality]
-    backbone = build_backbone(own.backbone)
+    backbone = build_backbone(own.backbone, device)
     if backbone.feature_shape != own.feature_shape:
         raise ConfigError(
             f"{modality}: backbone {own.backbone!r} gives {backbone.feature_shape}, but the "

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from model.clip import ADVICE
 from model.clip import SAMPLE_RATE as SAMPLE_RATE
@@ -24,9 +24,22 @@ from model.errors import MediaError, MediaTooLarge
 from model.sampling import check_pixels, opaque, scaled
 from model.streams import read_streams
 
-PICTURES = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+PICTURES = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO", "JPEG2000")
 # What Pillow's decoders raise on damaged files.
-DAMAGED = (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, EOFError, RuntimeError)
+DAMAGED = (
+    *(OSError, SyntaxError, ValueError, ArithmeticError, LookupError, EOFError, RuntimeError),
+    struct.error,
+)
+ORIENTATION = 0x0112  # a tag of EXIF: how a picture is to be turned, a key of TURNS or 1
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def read_clip(source: bytes | Path, config: DecodeConfig | None = None) -> Clip:
@@ -70,12 +83,21 @@ def _read_picture(file: BinaryIO, config: DecodeConfig) -> Clip | None:
         # Pillow warns of damaged metadata, which matters to nobody.
         with warnings.catch_warnings(action="ignore"), Image.open(file, formats=PICTURES) as image:
             check_pixels(image.width, image.height, max_pixels=config.max_pixels)
-            pixels = scaled(opaque(ImageOps.exif_transpose(image)), config.short_side)
+            pixels = scaled(opaque(_turned(image)), config.short_side)
     except UnidentifiedImageError:
         file.seek(0)
         return None
     except Image.DecompressionBombError as error:
         raise MediaTooLarge(f"{error}; scale the picture down") from error
-    except (*DAMAGED, struct.error) as error:
+    except DAMAGED as error:
         raise MediaError(f"a picture that does not decode ({error}); {ADVICE}") from error
     return Clip(np.repeat(pixels[None, None], config.frames_per_step, axis=1), None, None)
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    """Return the picture the right way up: all else that its metadata say matters to nobody."""
+    try:
+        turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+    except (*DAMAGED, TypeError):
+        turn = None
+    return image if turn is None else image.transpose(turn)

@@ -4,19 +4,31 @@ Times are seconds. Each sampler is fed in presentation order and knows when it h
 """
 
 import io
+import math
 from collections.abc import Iterable, Mapping
-from typing import cast
+from fractions import Fraction
+from functools import cache
+from typing import Any, cast
 
 import av
 import numpy as np
 from av.buffer import Buffer
+from av.sidedata.sidedata import Type
 from numpy.typing import NDArray
 from PIL import Image
 
 from model.errors import MediaError, MediaTooLarge
 
 MAX_ASPECT = 16  # longer side to shorter side; scaling by the shorter side would explode others
+UNTOLD_SECONDS = 0.2  # that a frame may stay on screen though its file does not say so
 DRIFT_SECONDS = 0.1  # timestamps that disagree by less are rounded; by more, sound is missing
+
+
+def in_seconds(ticks: int | None, time_base: Fraction | None) -> float | None:
+    """Return ``ticks`` of a clock in seconds; None where the file tells none."""
+    if ticks is None or not time_base:
+        return None
+    return ticks * time_base.numerator / time_base.denominator  # no sums of fractions: they cost
 
 
 def check_pixels(width: int, height: int, *, max_pixels: int) -> None:
@@ -33,12 +45,25 @@ def check_pixels(width: int, height: int, *, max_pixels: int) -> None:
 
 def opaque(image: Image.Image) -> Image.Image:
     """Return ``image`` in RGB, white where it is transparent."""
-    if image.mode.startswith("I;16"):  # Pillow would clip 16-bit greys instead of scaling them
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode.startswith("I;16"):  # Pillow would clip these greys instead of scaling them
+        greys = np.asarray(image)
+        is_clear = greys == image.info.get("transparency", -1)
+        image = Image.fromarray(np.where(is_clear, 255, greys >> 8).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        image = Image.fromarray(_eight_bits(np.asarray(image)))
     if not image.has_transparency_data:
         return image.convert("RGB")
     layer = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+
+
+def _eight_bits(values: NDArray[np.number[Any]]) -> NDArray[np.uint8]:
+    """Return greys of 32 bits as those of 8: white is the most that their numbers may mean."""
+    greys = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0).clip(min=0)
+    largest = float(greys.max())
+    whites = (1.0, 255.0, 65_535.0) if values.dtype.kind == "f" else (255.0, 65_535.0)
+    white = next((own for own in whites if largest <= own), largest)
+    return np.round(greys / white * 255).astype(np.uint8)
 
 
 def scaled(image: Image.Image, short_side: int, *, pixel_aspect: float = 1.0) -> NDArray[np.uint8]:
@@ -96,7 +121,8 @@ class FrameSampler:
         self.pixel_aspect = float((stream and stream.sample_aspect_ratio) or 1)
         rate = stream and (stream.average_rate or stream.guessed_rate)
         self.frame_seconds = 1 / float(rate) if rate else 0.0  # for frames that do not tell it
-        self.seconds = 0.0  # until the end of the latest frame
+        self._end = 0.0  # seconds, of the latest frame
+        self._end_passed_over = 0.0  # seconds, of the latest frame that was not decoded
         self._num_frames = 0
         self._shown: av.VideoFrame | None = None  # the latest frame: on screen until the next
         self._pixels: NDArray[np.uint8] | None = None  # the same, scaled, once it is wanted
@@ -121,15 +147,34 @@ class FrameSampler:
         """Whether one frame came."""
         return self._num_frames == 1
 
+    @property
+    def seconds(self) -> float:
+        """Until the end of the latest frame."""
+        return max(self._end, self._end_passed_over)
+
+    def passes_over(self, start: float, seconds: float) -> bool:
+        """Tell whether a frame on screen from ``start`` on, for ``seconds``, is of no use.
+
+        It counts for the length all the same. That ``seconds`` is too low is allowed for, since
+        files round it, and tell none where frames come as they like.
+        """
+        parts = self.frames_per_step
+        middle = (math.ceil(start * parts - 0.5) + 0.5) / parts  # the next from start on
+        seconds = seconds or self.frame_seconds
+        if not seconds or middle - start < max(2 * seconds, UNTOLD_SECONDS):
+            return False
+        self._end_passed_over = max(self._end_passed_over, start + seconds)
+        return True
+
     def add(self, frame: av.VideoFrame, start: float | None) -> None:
         """Take the frame on screen from ``start`` on; None: right after the one before."""
-        start = self.seconds if start is None else start
+        start = self._end if start is None else start
         while self._shown and not self.is_full and self._next_middle < start:
             self._keep()
         self._shown, self._pixels = frame, None
         self._num_frames += 1
-        told = float(frame.duration * frame.time_base) if frame.time_base else 0.0
-        self.seconds = max(self.seconds, start + (told or self.frame_seconds))
+        told = in_seconds(frame.duration, frame.time_base) or 0.0
+        self._end = max(self._end, start + (told or self.frame_seconds))
 
     def steps(self, count: int) -> NDArray[np.uint8]:
         """Return ``[count, R, H, W, 3]``; beyond the last frame, the last frame stays."""
@@ -171,10 +216,28 @@ def display_matrix(frame: av.VideoFrame) -> NDArray[np.int32]:
     """Return how a player must turn the frame, ``[[a, b], [c, d]]``: pixel (x, y) is shown
     at (a x + c y, b x + d y).
     """
+    _know_all_side_data()
     side_data = cast("Mapping[str, Buffer]", frame.side_data).get("DISPLAYMATRIX")
     if side_data is None:
         return np.eye(2, dtype=np.int32)
     return np.frombuffer(bytes(side_data), np.int32).reshape(3, 3)[:2, :2]
+
+
+@cache
+def _know_all_side_data() -> None:
+    """Have PyAV read side data of a frame though some is of a type that it has no name for.
+
+    FFmpeg has more types than PyAV 18 (EXIF of HEIC and MJPEG, LCEVC of broadcasts), which then
+    reads none of that frame.
+    """
+
+    def unnamed(cls: type[Type], value: object) -> Type:
+        member: Type = object.__new__(cls)
+        member._name_ = f"TYPE_{value}"
+        member._value_ = cast("Any", value)
+        return member
+
+    Type._missing_ = classmethod(unnamed)  # type: ignore[method-assign, assignment]
 
 
 def upright(pixels: NDArray[np.uint8], matrix: NDArray[np.int32]) -> NDArray[np.uint8]:
@@ -198,6 +261,7 @@ class SoundSampler:
         self.max_samples = max_seconds * rate
         self._blocks: list[NDArray[np.float32]] = []
         self._end = 0  # samples after time 0; negative while sound from before that comes
+        self._held = 0.0  # samples that the resampler has been given and not yet returned
         self._is_started = False
         self._resampler: av.AudioResampler | None = None
         self._source: tuple[str, str, int] | None = None  # what the resampler takes
@@ -205,7 +269,7 @@ class SoundSampler:
     @property
     def is_full(self) -> bool:
         """Whether further sound would change nothing."""
-        return self._end >= self.max_samples
+        return self._end + self._held >= self.max_samples
 
     @property
     def is_empty(self) -> bool:
@@ -222,29 +286,32 @@ class SoundSampler:
         source = (frame.format.name, frame.layout.name, frame.sample_rate)
         if source != self._source:
             self.finish()
-            self._source = source
-            # Packed samples: PyAV reads past the end of planar ones of 8 and more channels.
-            self._resampler = av.AudioResampler("flt", None, self.rate)
         if start is not None:
             self._align(start)
-        assert self._resampler is not None
+        if self._resampler is None:
+            self._source = source
+            # Packed samples: PyAV reads past the end of planar ones of 8 and more channels. And
+            # a second at a time: blocks as they are coded, dozens a second, cost more than sums.
+            self._resampler = av.AudioResampler("flt", None, self.rate, self.rate)
+        self._held += frame.samples * self.rate / frame.sample_rate
         self._append(self._resampler.resample(frame))
 
     def finish(self) -> None:
         """Take what the resampler still holds."""
         if self._resampler is not None:
             self._append(self._resampler.resample(None))
-            self._resampler = None
+            self._resampler, self._held = None, 0.0
 
     def waveform(self, seconds: int) -> NDArray[np.float32]:
         """Return at most ``seconds`` of sound ``[S]`` in [-1, 1]."""
         return np.concatenate(self._blocks)[: seconds * self.rate]
 
     def _align(self, start: float) -> None:
-        missing = round(start * self.rate) - self._end
+        missing = round(start * self.rate - self._end - self._held)
         if not self._is_started and missing < 0:
             self._end = missing
         elif missing > (DRIFT_SECONDS * self.rate if self._is_started else 0):
+            self.finish()
             silence = min(missing, self.max_samples)
             self._blocks.append(np.zeros(silence, np.float32))
             self._end += silence
@@ -256,3 +323,4 @@ class SoundSampler:
             mono = np.clip(np.nan_to_num(samples), -1, 1).mean(1, dtype=np.float32)
             self._blocks.append(mono[max(0, -self._end) :])
             self._end += len(mono)
+            self._held -= len(mono)

@@ -10,25 +10,27 @@ as they are fewer than those that do.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import av
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition, Stream
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from model.clip import ADVICE, SAMPLE_RATE, TOLERANCE_SECONDS, Clip, DecodeConfig, num_steps
 from model.errors import MediaError, MediaTooLarge
-from model.sampling import FrameSampler, SoundSampler, check_pixels
+from model.sampling import FrameSampler, SoundSampler, check_pixels, in_seconds
 
 logger = logging.getLogger(__name__)
+
+Track = TypeVar("Track", VideoStream, AudioStream)
 
 MAX_FAILED = 1000  # packets that do not decode beyond those that do: then the rest is left unread
 LEAD_SECONDS = 1.0  # decoded before a later start: sound needs some of it to settle
@@ -38,8 +40,19 @@ OUTLAST_SECONDS = 0.5  # sound that ends this much after the picture is padding,
 # An allow-list, since demuxers for playlists and scripts open what a stranger's file names.
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,"
-    "wav,w64,mp3,flac,ogg,aac,aiff,caf,amr"
+    "wav,w64,mp3,flac,ogg,aac,aiff,caf,amr,ac3,eac3,dts,wv,ape,tta,mpc,mpc8,dsf"
 )
+# What files of some formats that are not on the list begin with.
+UNSUPPORTED = {
+    b"#EXTM3U": "M3U",
+    b"ffconcat": "ffconcat",
+    b"<?xml": "XML",
+    b"<svg": "SVG",
+    b"%PDF": "PDF",
+    b"8BPS": "PSD",
+    b"RIFF": "of this RIFF file",
+    b"nut/": "NUT",
+}
 
 
 def read_streams(file: BinaryIO, config: DecodeConfig) -> Clip:
@@ -54,6 +67,8 @@ def read_streams(file: BinaryIO, config: DecodeConfig) -> Clip:
     try:
         with av.open(file, "r", options=options, metadata_errors="replace") as container:
             return _Reader(container, config).read()
+    except av.ArgumentError as error:  # what FFmpeg says of a format that is not on the list
+        raise MediaError(f"the format {_format(file)} is not supported; {ADVICE}") from error
     except av.FFmpegError as error:
         raise MediaError(f"not a file that decodes ({error.strerror}); {ADVICE}") from error
 
@@ -68,10 +83,12 @@ class _Track:
     start_second: int  # from where on the sampler has it
     counted: float = 0.0  # seconds, by the packets so far
 
-    @property
-    def told(self) -> float | None:
-        """The length of its file in seconds, where the file tells it."""
-        return self.container.duration / av.time_base if self.container.duration else None
+    def __post_init__(self) -> None:
+        length, start = self.container.duration, self.container.start_time or 0
+        # In these, length may be the end by a clock that does not start at 0.
+        if self.container.format.name in {"matroska,webm", "ogg"} and length and length > start > 0:
+            length -= start
+        self.told = length / av.time_base if length else None  # the file's length in seconds
 
     @property
     def is_done(self) -> bool:
@@ -97,8 +114,7 @@ class _Reader:
         self.config = config
         aside = Disposition.attached_pic | Disposition.dependent  # cover art, tiles of a HEIC
         videos = [own for own in container.streams.video if not own.disposition & aside]
-        self.video = next((own for own in videos if own.codec_context), None)
-        self.audio = next((own for own in container.streams.audio if own.codec_context), None)
+        self.video, self.audio = _default(videos), _default(container.streams.audio)
         self.pictures = FrameSampler(
             self.video,
             frames_per_step=config.frames_per_step,
@@ -114,17 +130,20 @@ class _Reader:
             self.tracks[self.audio.index] = _Track(self.audio, self.sound, container, start)
         # When the clip's clock starts; None: with the first frame that comes.
         clock = self.video or (self.audio if start else None)
-        self.zero = _seconds(clock, clock.start_time) if clock else None
+        self.zero = in_seconds(clock.start_time, clock.time_base) if clock else None
+        self.packets_zero: float | None = None  # the same, of packets; None before the first
         self.num_decoded = self.num_failed = 0  # packets
+        self.is_passing_over = False  # frames of the picture that no other refers to
 
     def read(self) -> Clip:
         self._check_limits()
         self._seek()
         for frame in self._frames() if self.tracks else ():
+            time = in_seconds(frame.pts, frame.time_base)
             if self.zero is None:
-                self.zero = frame.time
+                self.zero = time
             origin = self.config.start_second + (self.zero or 0.0)
-            start = None if frame.time is None else frame.time - origin
+            start = None if time is None else time - origin
             if isinstance(frame, VideoFrame):
                 self.pictures.add(frame, start)
             else:
@@ -167,6 +186,7 @@ class _Reader:
                 if is_hopeless or all(own.is_done for own in self.tracks.values()):
                     return
                 if not track.sampler.is_full:
+                    self._pass_over(packet)
                     yield from self._decoded(packet)
         except av.FFmpegError as error:  # the file breaks off: take what the decoders still hold
             logger.info("reading stopped early: %s", error)
@@ -177,10 +197,27 @@ class _Reader:
     def _count(self, track: _Track, packet: "Packet[Any]") -> None:
         if packet.pts is None:
             return
-        ticks = packet.pts + (packet.duration or 0)
-        end = _seconds(packet.stream, ticks) or 0.0
-        track.counted = max(track.counted, end - (self.zero or 0.0))
+        end = in_seconds(packet.pts + (packet.duration or 0), packet.stream.time_base) or 0.0
+        if self.packets_zero is None:
+            start = in_seconds(packet.pts, packet.stream.time_base) or 0.0
+            self.packets_zero = start if self.zero is None else self.zero
+        track.counted = max(track.counted, end - self.packets_zero)
         self._check_length(track.counted)
+
+    def _pass_over(self, packet: "Packet[Any]") -> None:
+        """Have the decoder leave out a frame that nobody wants, unless others refer to it."""
+        if self.video is None or packet.stream is not self.video:
+            return
+        start = in_seconds(packet.pts, packet.time_base)
+        seconds = in_seconds(packet.duration, packet.time_base) or 0.0
+        is_unwanted = (
+            start is not None
+            and self.zero is not None
+            and self.pictures.passes_over(start - self.zero - self.config.start_second, seconds)
+        )
+        if is_unwanted != self.is_passing_over:
+            self.is_passing_over = is_unwanted
+            self.video.codec_context.skip_frame = "NONREF" if is_unwanted else "DEFAULT"
 
     def _decoded(self, packet: "Packet[Any]") -> Sequence[VideoFrame | AudioFrame]:
         try:
@@ -211,6 +248,21 @@ class _Reader:
         )
 
 
+def _format(file: BinaryIO) -> str:
+    """Return the name of a format that is not taken, by what its files begin with."""
+    file.seek(0)
+    start = file.read(512).lstrip()
+    names = (name for mark, name in UNSUPPORTED.items() if start.startswith(mark))
+    return next(names, "of this file")
+
+
+def _default(streams: Iterable[Track]) -> Track | None:
+    """Return the stream that players take: the first with the default flag, else the first."""
+    known = [own for own in streams if own.codec_context]
+    flagged = [own for own in known if own.disposition & Disposition.default]
+    return next(iter(flagged or known), None)
+
+
 def _longer(picture: float | None, sound: float | None) -> float:
     """Return the length of a clip from those of its streams; one of them may be absent."""
     if picture is None or (sound is not None and sound > picture + OUTLAST_SECONDS):
@@ -222,7 +274,3 @@ def _longer(picture: float | None, sound: float | None) -> float:
 def _decoder_options(config: DecodeConfig) -> dict[str, str]:
     """Return the limit that decoders hold themselves, with room for the edges they add."""
     return {"max_pixels": str(2 * config.max_pixels)}
-
-
-def _seconds(stream: Stream, ticks: int | None) -> float | None:
-    return float(ticks * stream.time_base) if stream.time_base and ticks is not None else None

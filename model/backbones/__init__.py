@@ -6,8 +6,10 @@ from model.backbones.base import Backbone
 from model.errors import ConfigError
 
 
-def build_backbone(name: str) -> Backbone:
+def build_backbone(name: str, device: str = "cpu") -> Backbone:
     """Load the backbone of that name, frozen and in evaluation mode.
+
+    On a CPU, ONNX Runtime runs its network; anywhere else, torch.
 
     Raises:
         ConfigError: There is none of that name, or its weights are not there: the package is
@@ -16,7 +18,11 @@ def build_backbone(name: str) -> Backbone:
     """
     if name not in BACKBONES:
         raise ConfigError(f"no backbone {name!r}; there are {', '.join(BACKBONES)}")
-    return BACKBONES[name]().eval().requires_grad_(False)
+    backbone = BACKBONES[name]().eval().requires_grad_(False)
+    if device != "cpu":
+        return backbone.to(device)
+    backbone.compile_for_cpu()
+    return backbone
 
 
 def _efficientnet_lite() -> Backbone:

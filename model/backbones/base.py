@@ -14,7 +14,10 @@ class Backbone(nn.Module, ABC):
     """A frozen feature extractor for one modality.
 
     ``preprocess`` runs on the CPU, item by item; ``extract`` runs the network on many items
-    at once. An item's features do not depend on the items beside it.
+    at once. An item's features do not depend on the items beside it: on a CPU not by a bit.
+
+    ``forward`` is torch's, for GPUs, for gradients and as the reference, until
+    ``compile_for_cpu`` has ONNX Runtime take its place.
     """
 
     modality: Modality
@@ -40,8 +43,14 @@ class Backbone(nn.Module, ABC):
     def forward(self, steps: Tensor) -> Tensor:
         """Return the features ``[N, *feature_shape]`` of preprocessed ``steps`` ``[N, ...]``."""
 
+    def compile_for_cpu(self) -> None:
+        """Have ONNX Runtime run the network from now on; does nothing where torch is as fast."""
+
     @torch.inference_mode()
     def extract(self, items: Sequence[Tensor]) -> list[Tensor]:
         """Return each preprocessed item's features ``[T, *feature_shape]``."""
+        if all(item.device.type == "cpu" for item in items):
+            # Sums of float32 are cut up by the number of rows, so each item is a batch.
+            return [self.forward(item) for item in items]
         features = self.forward(torch.cat(list(items)))
         return list(features.split([len(item) for item in items]))

@@ -20,11 +20,13 @@ from torch.nn.utils.rnn import pad_sequence
 
 from model.backbones.base import Backbone
 from model.checkpoint import misfit
+from model.compiled import Compiled
 from model.errors import CheckpointError, MediaError
 from model.media import Clip
 from model.modality import Modality
 
 MAX_WORDS = 64  # the words of a sentence that count; the rest is cut off
+TOKENS = "embeddings.word_embeddings.weight"  # the published name of their table
 SPECIAL = -1  # in the place of a word's index: a token that is no part of a word
 
 
@@ -40,6 +42,9 @@ def load_bert(folder: Path) -> "Bert":
     try:
         config = json.loads((folder / "config.json").read_bytes())
         weights = load_file(folder / "model.safetensors")
+        # The table of tokens from a mapping of its own: of the other all pages are read, once.
+        apart = load_file(folder / "model.safetensors")
+        weights |= {name: apart[name] for name in weights if _plain(name) == TOKENS}
         rules = (folder / "tokenizer.json").read_text("utf-8")
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(
@@ -122,13 +127,23 @@ class Bert(Backbone):
             tokens.append(_Token(number, words.get(word, SPECIAL), start, end))
         return tokens
 
+    def compile_for_cpu(self) -> None:
+        """Have ONNX Runtime run the transformer; looking tokens up stays where their table is."""
+        network = self.network
+        encoder = nn.Sequential(network.norm, network.layers)
+        network.layers = Compiled(encoder, 1, "L", *self.feature_shape)
+        network.norm = nn.Identity()
+
     def forward(self, steps: Tensor) -> Tensor:
         """Return ``[W, F]`` for the tokens ``[L, 2]`` of one sentence."""
-        return self.extract([steps])[0]
+        hidden = self.network(steps[None, :, 0])
+        return _by_word(hidden[0], steps[:, 1])
 
     @torch.inference_mode()
     def extract(self, items: Sequence[Tensor]) -> list[Tensor]:
         """Return ``[W, F]`` for the tokens ``[L, 2]`` of each sentence."""
+        if all(item.device.type == "cpu" for item in items):
+            return super().extract(items)
         numbers = pad_sequence([item[:, 0] for item in items], batch_first=True)  # [B, L]
         lengths = torch.tensor([len(item) for item in items], device=numbers.device)
         mask = torch.arange(numbers.shape[1], device=numbers.device) < lengths[:, None]
@@ -154,13 +169,14 @@ class BertNetwork(nn.Module):
                 " name the folder of a BERT with gelu"
             )
         dim, eps = config["hidden_size"], config["layer_norm_eps"]
+        self.num_layers: int = config["num_hidden_layers"]
         # Empty, since random numbers for them would take longer than everything else.
         self.tokens = nn.Embedding.from_pretrained(torch.empty(config["vocab_size"], dim))
         self.positions = nn.Embedding.from_pretrained(
             torch.empty(config["max_position_embeddings"], dim)
         )
-        self.norm = nn.LayerNorm(dim, eps=eps)
-        layer = nn.TransformerEncoderLayer(
+        self.norm: nn.Module = nn.LayerNorm(dim, eps=eps)
+        block = nn.TransformerEncoderLayer(
             dim,
             config["num_attention_heads"],
             config["intermediate_size"],
@@ -168,15 +184,15 @@ class BertNetwork(nn.Module):
             layer_norm_eps=eps,
             batch_first=True,
         )
-        self.layers = nn.TransformerEncoder(
-            layer, config["num_hidden_layers"], enable_nested_tensor=False
+        self.layers: nn.Module = nn.TransformerEncoder(
+            block, self.num_layers, enable_nested_tensor=False
         )
 
-    def forward(self, numbers: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, numbers: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return ``[B, L, F]`` for ``numbers`` ``[B, L]``, those with ``mask`` False ignored."""
-        places = torch.arange(numbers.shape[1], device=numbers.device)
-        hidden = self.norm(self.tokens(numbers) + self.positions(places))
-        encoded: Tensor = self.layers(hidden, src_key_padding_mask=~mask)
+        hidden = self.norm(self.tokens(numbers) + self.positions.weight[: numbers.shape[1]])
+        padding = {} if mask is None else {"src_key_padding_mask": ~mask}
+        encoded: Tensor = self.layers(hidden, **padding)
         return encoded
 
     def load_published(self, weights: Mapping[str, Tensor]) -> None:
@@ -188,14 +204,14 @@ class BertNetwork(nn.Module):
         published = {_plain(name): tensor.float() for name, tensor in weights.items()}
         try:
             own = {
-                "tokens.weight": published["embeddings.word_embeddings.weight"],
+                "tokens.weight": published[TOKENS],
                 # All tokens are of the first sentence: its vector is part of every position.
                 "positions.weight": published["embeddings.position_embeddings.weight"]
                 + published["embeddings.token_type_embeddings.weight"][0],
                 "norm.weight": published["embeddings.LayerNorm.weight"],
                 "norm.bias": published["embeddings.LayerNorm.bias"],
             }
-            for index in range(len(self.layers.layers)):
+            for index in range(self.num_layers):
                 own |= _layer_weights(published, index)
             fault = misfit(self.state_dict(), own)
         except KeyError as error:

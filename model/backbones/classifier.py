@@ -31,6 +31,10 @@ class Classifier(ABC):
     def beliefs(self, logits: Tensor) -> Tensor:
         """Return how much each class is believed in, from logits ``[N, L]``; none below 0."""
 
+    def logits(self, pooled: Tensor) -> Tensor:
+        """Return what the head makes of ``pooled`` ``[N, E]``: ``[N, L]``."""
+        return self.head(pooled)
+
     def classified(self, pooled: Tensor) -> Tensor:
         """Return ``[N, E + L]``: pooled vectors ``[N, E]``, then beliefs of length 1."""
-        return torch.cat([pooled, F.normalize(self.beliefs(self.head(pooled)), dim=-1)], -1)
+        return torch.cat([pooled, F.normalize(self.beliefs(self.logits(pooled)), dim=-1)], -1)

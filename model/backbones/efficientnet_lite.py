@@ -6,14 +6,17 @@ Source: Tan and Le, ICML 2019 (lite variant); trained with the labels of ImageNe
 
 import torch
 from efficientnet_lite_pytorch import EfficientNet
+from efficientnet_lite_pytorch.model import MBConvBlock
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.backbones.base import Backbone
 from model.backbones.classifier import Classifier
 from model.backbones.packages import packaged
-from model.backbones.pictures import centres
+from model.backbones.pictures import CROP, centres
+from model.compiled import Compiled
 from model.errors import ConfigError
+from model.graph import Graph, convolution, emit, folded
 from model.media import Clip
 from model.modality import Modality
 
@@ -33,10 +36,11 @@ class EfficientNetLite(Backbone):
         self.is_pooled = is_pooled
         self.feature_shape = (1280,) if is_pooled else (7, 7, 1280)
         with torch.device("meta"):  # no time spent on random weights
-            self.network = EfficientNet.from_name("efficientnet-lite0")
+            network = _Convolutions.from_name("efficientnet-lite0")
         weights = torch.load(packaged(*WEIGHTS), weights_only=True)
-        self.network.load_state_dict(weights, assign=True)
-        self.network.to(memory_format=torch.channels_last)  # a quarter less time
+        network.load_state_dict(weights, assign=True)
+        self.classifier: nn.Linear = network._fc  # which pooled vectors were trained for
+        self.network: nn.Module = network.to(memory_format=torch.channels_last)  # for GPUs
         self.eval().requires_grad_(False)
 
     def preprocess(self, item: Clip | str) -> Tensor:
@@ -49,9 +53,13 @@ class EfficientNetLite(Backbone):
         groups = steps.split(max(1, max_frames // steps.shape[1]))
         return torch.cat([self._features(group) for group in groups])
 
+    def compile_for_cpu(self) -> None:
+        """Have ONNX Runtime run the convolutions."""
+        self.network = Compiled(self.network, "N", 3, CROP, CROP)
+
     def _features(self, steps: Tensor) -> Tensor:
         pixels = (steps.flatten(0, 1).float() - MEAN) / SCALE  # [N*R, 3, 224, 224]
-        maps: Tensor = self.network.extract_features(pixels)  # [N*R, 1280, 7, 7]
+        maps: Tensor = self.network(pixels)  # [N*R, 1280, 7, 7]
         maps = maps.unflatten(0, steps.shape[:2]).mean(1)  # [N, 1280, 7, 7]
         return maps.mean((2, 3)) if self.is_pooled else maps.permute(0, 2, 3, 1)
 
@@ -63,14 +71,13 @@ class EfficientNetLiteClasses(EfficientNetLite, Classifier):
 
     def __init__(self) -> None:
         super().__init__(is_pooled=True)
+        self._logits: nn.Module = self.classifier
         self.feature_shape = (1280 + 1000,)
 
     @property
     def head(self) -> nn.Linear:
         """The classifier that the network was trained with."""
-        head = self.network._fc  # noqa: SLF001  # the package names it so
-        assert isinstance(head, nn.Linear)
-        return head
+        return self.classifier
 
     @property
     def class_names(self) -> list[str]:
@@ -84,9 +91,55 @@ class EfficientNetLiteClasses(EfficientNetLite, Classifier):
             ) from error
         return list(EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"])
 
+    def compile_for_cpu(self) -> None:
+        """Have ONNX Runtime run the convolutions and the classifier."""
+        super().compile_for_cpu()
+        self._logits = Compiled(self.classifier, "N", self.classifier.in_features)
+
+    def logits(self, pooled: Tensor) -> Tensor:
+        """Return what the classifier makes of ``pooled`` ``[N, 1280]``: ``[N, 1000]``."""
+        return self._logits(pooled)
+
     def beliefs(self, logits: Tensor) -> Tensor:
         """Return the probabilities of classes of which one is true."""
         return F.softmax(logits / self.temperature, -1)
 
     def _features(self, steps: Tensor) -> Tensor:
         return self.classified(super()._features(steps))
+
+
+class _Convolutions(EfficientNet):  # type: ignore[misc]  # untyped
+    """The package's network without its pooling and its classifier."""
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return the last map ``[N, 1280, 7, 7]``."""
+        maps: Tensor = self.extract_features(pixels)
+        return maps
+
+
+@emit.register
+def _(module: _Convolutions, graph: Graph, x: str) -> str:
+    x = emit(module._swish, graph, _normed(graph, x, module._conv_stem, module._bn0))
+    for block in module._blocks:
+        x = emit(block, graph, x)
+    return emit(module._swish, graph, _normed(graph, x, module._conv_head, module._bn1))
+
+
+@emit.register
+def _(module: MBConvBlock, graph: Graph, x: str) -> str:
+    block, wide = module._block_args, x
+    if block.expand_ratio != 1:
+        wide = _normed(graph, x, module._expand_conv, module._bn0)
+        wide = emit(module._swish, graph, wide)
+    wide = _normed(graph, wide, module._depthwise_conv, module._bn1)
+    own = _normed(graph, emit(module._swish, graph, wide), module._project_conv, module._bn2)
+    is_residual = block.stride == 1 and block.input_filters == block.output_filters
+    return graph.node("Add", own, x) if module.id_skip and is_residual else own
+
+
+def _normed(graph: Graph, x: str, convolved: nn.Conv2d, norm: nn.BatchNorm2d) -> str:
+    """Write a convolution, padded as the package pads it, and the batch norm behind it."""
+    padding = convolved.static_padding
+    left, right, top, bottom = padding.padding if isinstance(padding, nn.ZeroPad2d) else (0,) * 4
+    weight, bias = folded(convolved, norm)
+    return convolution(graph, x, convolved, weight, bias, pads=(top, left, bottom, right))

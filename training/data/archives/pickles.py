@@ -32,7 +32,7 @@ def unpickle_array(data: bytes) -> NDArray[np.generic]:
     return found.array
 
 
-class _ArrayUnpickler(pickle._Unpickler):  # noqa: SLF001  # the one in Python
+class _ArrayUnpickler(pickle._Unpickler):  # the one in Python
     def find_class(self, module: str, name: str) -> type:
         found = STAND_INS.get((module.replace("numpy.core", "numpy._core"), name))
         if found is None:

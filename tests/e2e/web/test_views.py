@@ -216,7 +216,7 @@ def test_a_key_is_asked_for_and_kept(guarded_server: tuple[str, str], new_page: 
     expect(dialog).to_contain_text("this needs an API key")
     page.get_by_role("textbox", name="Key").fill("wrong")
     page.keyboard.press("Enter")
-    expect(dialog).to_contain_text("is not known here")
+    expect(dialog).to_contain_text("unknown API key")
     page.get_by_role("textbox", name="Key").fill(key)
     page.get_by_role("button", name="Use key").click()
     expect(page.locator("#status")).to_have_text(re.compile("ready · 0 items"))

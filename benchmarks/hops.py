@@ -26,7 +26,8 @@ import typer
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("app", "model", "training")
-SETTLE_SECONDS = 0.3  # for threads to finish what follows an answer
+SETTLE_SECONDS = 0.3  # for threads to finish what follows a response
+WARM_UP = "warm-up"  # the thread that compiles what searches need
 
 
 class Hops(NamedTuple):
@@ -58,6 +59,9 @@ class Recorder:
     def of(self, call: Callable[[], object]) -> Hops:
         """Return what ``call`` enters when it is made the second time."""
         call()
+        for thread in threading.enumerate():
+            if thread.name == WARM_UP:
+                thread.join()
         time.sleep(SETTLE_SECONDS)
         self._functions = functions = defaultdict(set)
         call()

@@ -1,1 +1,1 @@
-"""From an upload to codes: decoding bounded, the device to one thread at a time."""
+"""From an upload to codes: decodes in worker processes, encodes in supervised threads."""

@@ -213,16 +213,20 @@ class Items:
             replaced = {item_id: item for item_id in ids if (item := self.store.get(item_id))}
             if replaced and not replace:
                 raise ItemExists(next(iter(replaced)))
-            for item_id in replaced:
-                for segment in self._further_segments(item_id):
-                    if segment not in ids:  # the new media are shorter
-                        self.store.delete(segment)
+            # Segments of the old media that the new ones, being shorter, do not replace.
+            stale = [
+                segment
+                for item_id in replaced
+                for segment in self._further_segments(item_id)
+                if segment not in ids
+            ]
             changed = [item for item, *_ in items if not _is_same(item, replaced.get(item.id))]
             try:
                 for item, media, thumbnail in items:
                     if media is not None:
                         self._media.keep(item.id, item.sha256, media, thumbnail=thumbnail)
-                self.store.add_many([prepared.item for prepared in items], replace=replace)
+                new = [prepared.item for prepared in items]
+                self.store.add_many(new, replace=replace, delete=stale)
             except BaseException:
                 for item in changed:
                     self._media.erase(item.id, item.sha256)

@@ -29,17 +29,20 @@ class MediaFolder:
         """Write the media of an item, and its thumbnail where it has one.
 
         Raises:
-            StoreUnavailable: They could not be written; nothing is left of them.
+            StoreUnavailable: They could not be written; the folder is as it was.
         """
-        path = self._path(item_id, digest, MEDIA)
+        contents = {self._path(item_id, digest, MEDIA): media}
+        if thumbnail is not None:
+            contents[self._path(item_id, digest, THUMBNAIL)] = thumbnail
+        added = [path for path in contents if not path.exists()]
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if thumbnail is not None:
-                _write(path.with_suffix(THUMBNAIL), thumbnail)
-            _write(path, media)
+            for path, content in contents.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _write(path, content)
         except OSError as error:
-            with suppress(OSError):
-                self.erase(item_id, digest)
+            for path in added:  # what was there belongs to the item that is stored
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
             raise StoreUnavailable(
                 f"cannot write media to {self.folder} ({error.strerror}): free its disk, or "
                 "store no media (SRCID_KEEP_MEDIA=false)"

@@ -111,10 +111,14 @@ class Store(ABC):
         self.add_many([item], replace=replace)
 
     @abstractmethod
-    def add_many(self, items: Sequence[Item], *, replace: bool) -> None:
+    def add_many(self, items: Sequence[Item], *, replace: bool, delete: Sequence[str] = ()) -> None:
         """Store all ``items`` or none, in one write: the fast way to add many.
 
-        With ``replace``, the last of several items with the same id is stored.
+        Args:
+            items: The items.
+            replace: Whether an id may exist. Of several items with the same id, the last is
+                stored.
+            delete: The ids of items that are deleted in the same write.
 
         Raises:
             ItemExists: An id exists, or comes twice, and ``replace`` is false; nothing has

@@ -1,5 +1,6 @@
 """A store in one folder: items in SQLite, and in-memory indexes in sync with them."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from app.errors import StoreUnavailable
 from app.schemas.search import SearchOptions
 from app.settings import IndexKind
 from app.store.base import (
@@ -37,6 +39,8 @@ from app.store.sqlite.schema import STREAMS_EACH
 from app.store.sqlite.views import View
 from model.encoder import Vocabulary
 from model.modality import Modality
+
+logger = logging.getLogger(__name__)
 
 SAVE_AT_CLOSE = 1000  # changed streams that are worth a snapshot when the store closes
 SYNC_AFTER = 10_000  # written items: the next search should not wait for all of them
@@ -103,10 +107,10 @@ class LocalStore(Store):
                 warm_up(vocabulary)
             self._resources = resources.pop_all()
 
-    def add_many(self, items: Sequence[Item], *, replace: bool) -> None:
+    def add_many(self, items: Sequence[Item], *, replace: bool, delete: Sequence[str] = ()) -> None:
         """Store all ``items`` or none; see ``Store.add_many``."""
         check_streams(self._vocabulary, items)
-        self._items.put_all(items, replace=replace)
+        self._items.put_all(items, replace=replace, delete=delete)
         self._count_changes(len(items))
 
     def get(self, item_id: str) -> Item | None:
@@ -229,12 +233,18 @@ class LocalStore(Store):
         return _best(view, streams.only(order[first]), options.k)
 
     def _count_changes(self, count: int) -> None:
-        """Sync the indexes after many changes; otherwise the next search does it."""
+        """Sync the indexes after many changes; otherwise the next search does it.
+
+        The changes are committed: an error here is not theirs, and the next search meets it.
+        """
         self._unsynced += count
         if self._unsynced >= SYNC_AFTER:
             self._unsynced = 0
-            self._indexes.sync()
-            self._indexes.save_if_worthwhile()
+            try:
+                self._indexes.sync()
+                self._indexes.save_if_worthwhile()
+            except StoreUnavailable as error:
+                logger.warning("the indexes could not be synced after a commit: %s", error)
 
 
 def make_index(kind: IndexKind, vocabulary: Vocabulary, *, device: str = "cpu") -> CodeIndex:

@@ -63,6 +63,13 @@ def test_an_existing_id_is_refused_and_nothing_changes(store: Store) -> None:
     assert same(store.get("a"), first)
 
 
+def test_a_write_may_delete_other_items(store: Store) -> None:
+    store.add_many([make_item(item_id, 1) for item_id in "abc"], replace=False)
+    store.add_many([make_item("a", 2)], replace=True, delete=["b", "ghost"])
+    assert [item.id for item in store.items()] == ["a", "c"]
+    assert same(store.get("a"), make_item("a", 2))
+
+
 def test_many_items_are_kept_together_or_not_at_all(store: Store, vocabulary: Vocabulary) -> None:
     items = [make_item(f"{n}", n, AUDIO, TEXT, metadata={"n": n}) for n in range(5)]
     store.add_many(items[:3], replace=False)

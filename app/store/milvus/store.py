@@ -70,8 +70,10 @@ class MilvusStore(Store):
         if not read_only:
             warm_up(vocabulary)
 
-    def add_many(self, items: Sequence[Item], *, replace: bool) -> None:
+    def add_many(self, items: Sequence[Item], *, replace: bool, delete: Sequence[str] = ()) -> None:
         """Store all ``items`` or none, in one request; see ``Store.add_many``.
+
+        Milvus has no transactions: what is to be deleted is deleted afterwards.
 
         Raises:
             ItemExists: An id exists, or comes twice, and ``replace`` is false.
@@ -92,6 +94,8 @@ class MilvusStore(Store):
                         raise ItemExists(item_id)
             if rows:
                 self._collection.upsert(rows)
+            for item_id in delete:
+                self._collection.delete(key_of(item_id))
 
     def get(self, item_id: str) -> Item | None:
         """Return the item with that id, or None."""

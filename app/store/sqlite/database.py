@@ -79,8 +79,10 @@ class ItemDatabase:
             if db is not None:
                 self._return(db)
 
-    def put_all(self, items: Sequence[Item], *, replace: bool) -> None:
+    def put_all(self, items: Sequence[Item], *, replace: bool, delete: Sequence[str] = ()) -> None:
         """Write all ``items`` or none; if an id exists, replace everything under it.
+
+        The items of the ids ``delete`` are removed in the same transaction.
 
         Raises:
             ItemExists: An id exists, or comes twice, and ``replace`` is false.
@@ -88,7 +90,7 @@ class ItemDatabase:
         """
         if replace:
             items = list({item.id: item for item in items}.values())
-        self.edit(lambda db: _put_all(db, items, replace=replace))
+        self.edit(lambda db: _put_all(db, items, replace=replace, delete=delete))
 
     def delete(self, item_id: str) -> bool:
         """Delete the item with that id; return whether it existed."""
@@ -193,9 +195,11 @@ def _set_fingerprint(db: sqlite3.Connection, fingerprint: str) -> bool:
     return True
 
 
-def _put_all(db: sqlite3.Connection, items: Sequence[Item], *, replace: bool) -> bool:
-    if replace:
-        db.executemany("DELETE FROM items WHERE id = ?", [(item.id,) for item in items])
+def _put_all(
+    db: sqlite3.Connection, items: Sequence[Item], *, replace: bool, delete: Sequence[str]
+) -> bool:
+    removed = [*delete, *(item.id for item in items if replace)]
+    db.executemany("DELETE FROM items WHERE id = ?", [(item_id,) for item_id in removed])
     sequence = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'items'").fetchone()
     first = sequence[0] + 1 if sequence else 1
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.errors import StoreUnavailable
 from app.indexing.bulk import further_passages
 from app.indexing.run import FileToIndex, Outcome, files_below, index_files
 from app.settings import Settings
@@ -150,3 +151,19 @@ def test_a_film_that_is_stopped_is_not_kept_in_part(index: Opened, film: Path) -
     index.engine.submit = stopping
     assert list(index_files(index.bulk, [file], workers=1, stop=stop)) == []
     assert ids(index) == []
+
+
+def test_a_film_whose_replacement_is_not_committed_keeps_all_its_parts(
+    index: Opened, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(index, film.parent)
+    before = ids(index)
+    film.write_bytes(make_sound(tone(3, 16_000), 16_000))
+
+    def full(*_: object, **__: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(index.store, "add_many", full)
+        assert [outcome.kind for outcome in run(index, film.parent)] == ["failed"]
+    assert ids(index) == before

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import StoreUnavailable
+from app.service import media_folder
 from app.service.media_folder import MediaFolder
 
 
@@ -66,3 +67,35 @@ def test_a_disk_that_takes_nothing_is_said(tmp_path: Path) -> None:
     (tmp_path / "media").write_text("a file where the folder should be")
     with pytest.raises(StoreUnavailable, match="cannot write media"):
         MediaFolder(tmp_path / "media").keep("a", "d", b"x", thumbnail=None)
+
+
+def test_a_failed_write_leaves_what_an_unchanged_item_has(
+    folder: MediaFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.keep("a", "d", b"media", thumbnail=None)
+    before = {path: path.read_bytes() for path in files(folder)}
+
+    def full(path: Path, content: object) -> None:
+        if path.suffix == ".jpg":
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(media_folder, "_write", full)
+    with pytest.raises(StoreUnavailable, match="No space left"):
+        folder.keep("a", "d", b"media", thumbnail=b"picture")
+    assert {path: path.read_bytes() for path in files(folder)} == before
+
+
+def test_a_failed_write_leaves_no_part_of_a_new_item(
+    folder: MediaFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = media_folder._write
+
+    def full(path: Path, content: bytes | Path) -> None:
+        if path.suffix == ".jpg":
+            raise OSError(28, "No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(media_folder, "_write", full)
+    with pytest.raises(StoreUnavailable):
+        folder.keep("a", "d", b"media", thumbnail=b"picture")
+    assert files(folder) == []

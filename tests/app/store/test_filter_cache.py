@@ -1,6 +1,8 @@
 """A filter that is remembered says what one that is asked anew would."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,23 @@ def test_nothing_is_remembered_of_what_was_there_before_a_restore(tmp_path: Path
         replace_database(database_path(tmp_path), by=copy_of_empty(tmp_path))
         store.add_many([make_item(f"{n}", 4 - n) for n in range(5)], replace=False)
         assert found(store, where) == ["0", "1", "2"]
+
+
+def test_nothing_is_remembered_of_what_came_after_an_older_copy_that_was_put_back(
+    tmp_path: Path,
+) -> None:
+    """Whoever does that by hand starts no new history, and keys are given again."""
+    where = Where({"version": {"gte": 2}})
+    with (
+        open_store(tmp_path) as store,
+        closing(sqlite3.connect(database_path(tmp_path))) as database,
+        closing(sqlite3.connect(":memory:")) as copy,
+    ):
+        store.add_many([make_item(f"{n}", n) for n in range(4)], replace=False)
+        database.backup(copy)
+        store.add_many([make_item(f"{n}", n) for n in range(4, 6)], replace=False)
+        assert found(store, where) == ["2", "3", "4", "5"]
+        copy.backup(database)
+        assert found(store, where) == ["2", "3"]
+        store.add(make_item("6", 1), replace=False)
+        assert found(store, where) == ["2", "3"]

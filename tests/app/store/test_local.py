@@ -263,3 +263,18 @@ def test_a_full_disk_refuses_the_item_and_loses_nothing(
         store.add(make_item("b"), replace=False)  # what fits is still taken
         hits = store.search(QUERY, SearchOptions(targets=[AUDIO], k=5), layers=(1, 2))
         assert [hit.item.id for hit in hits] == ["a", "b"]
+
+
+def test_a_commit_stands_though_the_indexes_cannot_be_synced_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unreadable(self: sync.IndexSync) -> None:
+        raise StoreUnavailable("the disk is gone")
+
+    monkeypatch.setattr(local, "SYNC_AFTER", 1)
+    with open_store(tmp_path) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(sync.IndexSync, "sync", unreadable)
+            store.add(make_item("a"), replace=False)
+        assert "could not be synced" in caplog.text
+        assert {hit.item.id for hit in store.search(QUERY, SearchOptions(), layers=(1, 2))} == {"a"}

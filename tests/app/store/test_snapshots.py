@@ -2,7 +2,8 @@
 
 import logging
 import shutil
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from app.errors import StoreUnavailable
 from app.store.base import Item, Stream
 from app.store.index import snapshots as snapshots_module
 from app.store.index.code_index import CodeIndex
 from app.store.index.snapshots import Snapshots
 from app.store.index.sync import IndexSync
 from app.store.sqlite.database import ItemDatabase
+from app.store.sqlite.views import CodeBatch, View
 from model.modality import Modality
 from tests.app.store.index_cases import make_vocabulary, nearest
 
@@ -273,3 +276,26 @@ def test_indexes_hold_what_the_database_holds_after_any_changes(
     finally:
         writer.close()
         reader.close()
+
+
+def test_a_sync_that_fails_half_way_is_done_again_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streams that were taken in before it failed are not taken in twice."""
+    batches = View.code_batches
+
+    def fail(self: View, *, since: int = 0) -> Iterator[CodeBatch]:
+        yield next(batches(self, since=since))
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with closing(Opened(tmp_path)) as opened:
+        opened.add(make_item("a", 0))
+        assert opened.contents() == opened.expected()
+        opened.add(*(make_item(f"{n}", n) for n in range(9)))
+        with monkeypatch.context() as patch:
+            patch.setattr(View, "code_batches", fail)
+            with pytest.raises(StoreUnavailable, match="disk I/O error"):
+                opened.contents()
+        assert opened.contents() == opened.expected()
+        with opened.indexes.reading() as (_, indexes):
+            assert sum(map(len, indexes.values())) == len(opened.expected())

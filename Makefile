@@ -10,6 +10,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 RELEASE := .release
 RELEASE_TOOLS := $(RELEASE)/tools/.installed
+SITE_TOOLS := $(RELEASE)/site-tools/.installed
 DEMO_ARGS ?=
 BENCH ?=
 DATA ?= runs/bank
@@ -116,8 +117,18 @@ smoke: $(INSTALLED) ## Train the recipe `smoke`, then evaluate it: the whole pat
 	@OMP_NUM_THREADS=1 $(BIN)/srcid evaluate runs/smoke --data $(DATA)
 
 .PHONY: docs
-docs: $(INSTALLED) ## Write the generated pages again: api, cli, recipes and settings in docs/
+docs: $(INSTALLED) ## Regenerate the pages made from code: api, cli, recipes and settings in docs/
 	@$(BIN)/python -m docs.generate
+
+.PHONY: docs-site
+docs-site: $(SITE_TOOLS) ## The documentation as a website with search, in build/site
+	@NO_MKDOCS_2_WARNING=1 $(RELEASE)/site-tools/bin/mkdocs build --quiet --strict
+	@echo "read it at http://127.0.0.1:8080 with: python3 -m http.server --bind 127.0.0.1 --directory build/site 8080"
+
+$(SITE_TOOLS):
+	@$(PYTHON) -m venv --clear $(RELEASE)/site-tools
+	@$(RELEASE)/site-tools/bin/pip install --disable-pip-version-check -qq mkdocs==1.6.1 mkdocs-material==9.8.2
+	@touch $@
 
 # --- releasing (docs/releasing.md) ---------------------------------------------------------------
 

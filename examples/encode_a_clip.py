@@ -24,7 +24,7 @@ def main(path: str, checkpoint: str = "default") -> None:
     pooled = [encoder.vocabulary.pooled(codes, [1, 2]) for codes in streams.values()]
     if len(pooled) == 2:
         x, y = (vector / np.linalg.norm(vector) for vector in pooled)
-        print(f"what is seen and what is heard: cosine {x @ y:+.2f}")
+        print(f"picture and sound: cosine {x @ y:+.2f}")
 
 
 if __name__ == "__main__":

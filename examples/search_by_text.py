@@ -19,7 +19,7 @@ def main(sentence: str, data_dir: str) -> None:
         for hit in found.hits:
             print(f"{hit.score:+.3f}  {hit.modality:5}  {hit.id}  second {hit.best_second}")
             bars = "".join("▁▂▃▄▅▆▇█"[round(7 * max(0.0, value))] for value in hit.curve or [])
-            print(f"        by the second: {bars}")
+            print(f"        per second: {bars}")
         if found.nothing_matches:
             print("No confident match; showing the closest results.")
 

@@ -31,7 +31,7 @@ def main(media: str, out: str, changes: Mapping[str, object] | None = None) -> N
         workers=os.cpu_count() or 1,
         seconds=60,
     )
-    print(f"{len(report.clips)} clips, {len(report.failed)} files of which nothing can be had")
+    print(f"{len(report.clips)} clips, {len(report.failed)} unusable files")
 
     checkpoint = train(config, Path(out) / "run", device=device)
     print(f"srcid serve --checkpoint {checkpoint}")

@@ -31,7 +31,7 @@ def main(path: str, url: str = "http://127.0.0.1:8000") -> None:
         print("words by seconds:", *by_the_second.cosines, sep="\n  ")
 
         first = client.get(clip.stem).streams[by_the_second.b].codes[0][0]
-        print(f"code {first} of layer 1 stands at", client.code(1, first).counts)
+        print(f"code {first} of layer 1 occurs in", client.code(1, first).counts)
         print("items:", *(item.id for item in client.items()))
 
 

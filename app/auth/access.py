@@ -166,8 +166,8 @@ def check_host(headers: Mapping[str, str], allowed: Collection[str]) -> None:
     if host in allowed or _is_address(host):
         return
     raise Forbidden(
-        f"this service does not go by the name {host[:100]!r}: call it by its address, list "
-        "the name in SRCID_ALLOWED_HOSTS, or send a key"
+        f"host name {host[:100]!r} is not allowed without a key: use the IP address, add the "
+        "name to SRCID_ALLOWED_HOSTS, or send a key"
     )
 
 

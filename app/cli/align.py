@@ -1,4 +1,4 @@
-"""``srcid align``: a checkpoint in closed form, from what the backbones know of names."""
+"""``srcid align``: build a checkpoint in closed form from the backbones' class names."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,19 +10,19 @@ def align(
     data: Annotated[
         Path, typer.Option(help="Labelled photos and sounds: a bank, or a folder of banks.")
     ],
-    out: Annotated[Path, typer.Option(help="The folder of the checkpoint.")],
-    codes: Annotated[int, typer.Option(min=2, help="Of each of the two codebooks.")] = 400,
-    seed: Annotated[int, typer.Option(min=0, help="Of all random draws.")] = 0,
-    cache: Annotated[Path, typer.Option(help="Where extracted features are kept.")] = Path(
+    out: Annotated[Path, typer.Option(help="Checkpoint folder to write.")],
+    codes: Annotated[int, typer.Option(min=2, help="Codes per codebook.")] = 400,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
+    cache: Annotated[Path, typer.Option(help="Cache folder of extracted features.")] = Path(
         "runs/features"
     ),
 ) -> None:
-    """Make a checkpoint for things of any name, in minutes and without gradient descent.
+    """Make an open-vocabulary checkpoint in minutes, without gradient descent.
 
-    Sound and pictures are described by the classes that their backbones believe in, and these by
-    the words of their names; labelled examples move that. It is how the shipped `default` was
-    made. What its scores mean is learned from classes that are left out, five times a fifth of
-    them, where at least ten have both pictures and sounds.
+    Sounds and pictures are represented by their backbones' class probabilities, and classes by
+    the words of their names; labelled examples refine this. The shipped `default` was made this
+    way. Scores are calibrated on held-out classes (five folds), if at least ten classes have both
+    pictures and sounds.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""``srcid calibrate``: what the scores of a checkpoint mean."""
+"""``srcid calibrate``: turn the scores of a checkpoint into probabilities."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -15,28 +15,28 @@ STAMPS = "stamps"
 
 
 def calibrate(
-    checkpoint: Annotated[str, typer.Argument(help="A checkpoint folder, or a shipped name.")],
-    data: Annotated[Path, typer.Option(help="The bank: a folder with manifest.csv.")],
-    split: Annotated[str, typer.Option(help="The split that the curves are fitted to.")] = "train",
+    checkpoint: Annotated[str, typer.Argument(help="Checkpoint folder, or name of a shipped one.")],
+    data: Annotated[Path, typer.Option(help="Bank: a folder with manifest.csv.")],
+    split: Annotated[str, typer.Option(help="Split to fit the curves to.")] = "train",
     held_out: Annotated[
-        str, typer.Option(help="The split that tells how items lie that were not trained on.")
+        str, typer.Option(help="Split of items that were not trained on.")
     ] = "test",
     foreign: Annotated[
         str | None,
         typer.Option(
-            help="A bank of other things, of which a search should find nothing; `stamps` is that "
-            "of Debian's Tux Paint stamps, fetched with apt (161 MB).",
+            help="Bank of other classes, for which a search should report no match; `stamps` "
+            "downloads Debian's Tux Paint stamps with apt (161 MB).",
             metavar="FOLDER|stamps",
         ),
     ] = None,
-    cache: Annotated[Path, typer.Option(help="Where extracted features are kept.")] = Path(
+    cache: Annotated[Path, typer.Option(help="Cache folder of extracted features.")] = Path(
         "runs/features"
     ),
 ) -> None:
-    """Fit what turns scores into probabilities, and write it beside the checkpoint.
+    """Fit the curves that turn scores into probabilities, and write them beside the checkpoint.
 
-    The service then says of each hit how likely it is about what was asked, and of a search
-    whether nothing matches. Codes and the fingerprint stay what they are.
+    Search results then include the probability of each hit, and whether nothing matches. Codes
+    and fingerprint do not change.
     """
     from model.calibration import write_calibration
     from model.checkpoint import locate
@@ -55,15 +55,15 @@ def calibrate(
             others = load_bank(other, model.config, views=1, cache=cache)
     found = fit(model, bank, fit_on=split, held_out=held_out, foreign=others)
     write_calibration(folder, found)
-    print(f"{len(found.matches)} curves, fitted to {data.name}, {split} split: {folder}")
+    print(f"{len(found.matches)} curves fitted to the {split} split of {data.name}: {folder}")
 
 
 @contextmanager
 def _bank(name: str, *, without: Collection[str]) -> Iterator[Path]:
-    """Lend the folder of a bank; that of the stamps is made here, without some classes.
+    """Yield the folder of a bank; that of the stamps is made here, without some classes.
 
     Raises:
-        DataError: The stamps cannot be had.
+        DataError: The stamps are unavailable.
     """
     if name != STAMPS:
         yield Path(name)
@@ -72,6 +72,6 @@ def _bank(name: str, *, without: Collection[str]) -> Iterator[Path]:
         try:
             found = stamps.find(stamps.fetch(Path(folder)))
         except stamps.StampsUnavailable as error:
-            raise DataError(f"{error}: name a bank of your own (--foreign FOLDER)") from error
+            raise DataError(f"{error}: use your own bank (--foreign FOLDER)") from error
         stamps.write_bank(found, Path(folder, "bank"), without=without)
         yield Path(folder, "bank")

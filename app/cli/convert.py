@@ -1,4 +1,4 @@
-"""``srcid convert``: the authors' checkpoint as one of ours."""
+"""``srcid convert``: convert a published checkpoint."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,23 +8,23 @@ import typer
 
 def convert(
     checkpoint: Annotated[Path, typer.Argument(help="The authors' file, such as DCID's .pt.")],
-    out: Annotated[Path, typer.Argument(help="Folder to make: config.json, model.safetensors.")],
+    out: Annotated[Path, typer.Argument(help="Checkpoint folder to create.")],
 ) -> None:
-    """Convert a published checkpoint (DCID, or H-DCID, which is SRCID) into a folder of ours.
+    """Convert a published checkpoint (DCID, or H-DCID, which is SRCID) to SRCID's format.
 
-    The file is read without running anything in it.
+    Reading the file executes no code from it.
     """
     from model.checkpoint import fingerprint
     from model.errors import CheckpointError
     from training.conversion import convert as read
 
     if out.exists():
-        raise CheckpointError(f"{out} exists already; name a folder that does not")
+        raise CheckpointError(f"{out} already exists; choose a new folder")
     converted = read(checkpoint)
     converted.model.save_pretrained(out)
     layers = converted.model.stages
     print(f"source:     {converted.source}, epoch {converted.epoch}, sha256 {converted.sha256}")
     print(f"network:    {len(layers)} layer(s) of {layers[0].quantizer.codebook_size} codes")
     if not converted.has_decoders:
-        print("decoders:   freshly initialised, the file has none; codes do not depend on them")
+        print("decoders:   newly initialised (not in the file); they do not affect codes")
     print(f"checkpoint: {out}, fingerprint {fingerprint(out)}")

@@ -25,12 +25,12 @@ PORTS_TRIED = 20
 
 def demo(
     folder: Annotated[
-        Path, typer.Option(help="Where the corpus and its index are kept for the next time.")
+        Path, typer.Option(help="Folder of the corpus and its index, reused by the next run.")
     ] = Path(".demo"),
     port: Annotated[int, typer.Option(help="First port to try.", min=1, max=65535)] = 8000,
     checkpoint: CheckpointOption = None,
 ) -> None:
-    """Index a small corpus, serve it on this machine, and print what to try. Ctrl-C ends it."""
+    """Index a small corpus, serve it on this machine, and print commands to try."""
     from app.demo.corpus import prepare
     from app.server.process import run
     from model.checkpoint import fingerprint, locate
@@ -52,7 +52,7 @@ def demo(
         try:
             run(settings, listener, on_ready=index_and_print, log_level="warning")
         except KeyboardInterrupt:
-            _say("stopped; what was indexed is kept")
+            _say("stopped; the index is kept for the next run")
 
 
 def _listen_from(host: str, first: int) -> socket.socket:
@@ -64,7 +64,7 @@ def _listen_from(host: str, first: int) -> socket.socket:
             return listen(host, port)
         except ConfigError as error:
             taken = error
-            _say(f"port {port} is taken")
+            _say(f"port {port} is in use")
     raise taken
 
 
@@ -99,9 +99,9 @@ def _print_commands(listener: socket.socket, corpus: "Corpus", folder: Path) -> 
     ]
     commands = with_curl if shutil.which("curl") else without
     commands.append(f"{srcid} search --file {clip} --target audio -k 3 --url {address}")
-    print(f"\nSRCID is at {address}, its calls at {address}/docs. To try, in another terminal:\n")
+    print(f"\nOpen {address} in a browser. API docs: {address}/docs. Or try in a terminal:\n")
     print(*(f"  {command}\n" for command in commands), sep="")
-    print("Ctrl-C stops it.", flush=True)
+    print("Press Ctrl-C to stop.", flush=True)
 
 
 def _say(sentence: str) -> None:

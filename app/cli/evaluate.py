@@ -1,4 +1,4 @@
-"""``srcid evaluate``: the figures of checkpoints."""
+"""``srcid evaluate``: evaluate checkpoints."""
 
 import sys
 from pathlib import Path
@@ -14,37 +14,38 @@ if TYPE_CHECKING:
 
 def evaluate(
     checkpoints: Annotated[
-        list[str], typer.Argument(help="Checkpoint folders, runs, or names of shipped ones.")
+        list[str], typer.Argument(help="Checkpoint folders, run folders, or shipped names.")
     ],
     data: Annotated[
         Path | None,
         typer.Option(
-            help="A bank (a folder with manifest.csv), composed scenes, or the root of the "
-            "archives; a run's own by default."
+            help="Bank (a folder with manifest.csv), composed scenes, or root of the archives; "
+            "default: the run's own data."
         ),
     ] = None,
     table: Annotated[
         int | None,
-        typer.Option(min=1, max=3, help="Only that table of the paper; not of a bank."),
+        typer.Option(min=1, max=3, help="Show only this table of the paper; not for banks."),
     ] = None,
     form: Annotated[
-        Literal["text", "markdown", "csv"], typer.Option("--format", help="Of the tables.")
+        Literal["text", "markdown", "csv"], typer.Option("--format", help="Format of the tables.")
     ] = "text",
     codes: Annotated[
         Path | None,
         typer.Option(
-            help="Write here what the codes of the (one) checkpoint mean: codes.csv, codes.png; "
-            "not of a bank."
+            help="Write the meaning of the codes of one checkpoint to this folder (codes.csv, "
+            "codes.png); not for banks."
         ),
     ] = None,
-    split: Annotated[str, typer.Option(help="The split of a bank that is evaluated.")] = "test",
+    split: Annotated[str, typer.Option(help="Split of a bank to evaluate.")] = "test",
     cache: Annotated[
-        Path, typer.Option(help="Where features extracted from a bank are kept.")
+        Path, typer.Option(help="Cache folder of features extracted from a bank.")
     ] = Path("runs/features"),
 ) -> None:
-    """Evaluate checkpoints: the paper's tasks, or of a bank retrieval, codebooks, disentanglement.
+    """Evaluate checkpoints on the paper's tasks or on a bank.
 
-    On composed scenes and on the archives, the paper's cells stand beside ours.
+    On a bank: retrieval, codebooks and disentanglement. On composed scenes and the archives: the
+    tables of the paper, with its figures beside ours.
     """
     from model.errors import ConfigError
     from training.evaluation.benchmarks import is_benchmark
@@ -52,7 +53,9 @@ def evaluate(
     if data is None:
         data = _trained_on(Path(checkpoints[0]))
     if codes and len(checkpoints) > 1:
-        raise ConfigError("--codes is for one checkpoint; name one, and an own folder for each")
+        raise ConfigError(
+            "--codes takes one checkpoint; run it once per checkpoint, with a folder for each"
+        )
     if is_benchmark(data):
         _evaluate_benchmark(checkpoints, data, table=table, form=form)
         if codes:
@@ -60,8 +63,7 @@ def evaluate(
         return
     if table is not None or form != "text" or codes:
         raise ConfigError(
-            f"{data} is no benchmark: --table, --format and --codes are for composed scenes and "
-            "archives"
+            f"{data} is a bank: --table, --format and --codes need composed scenes or the archives"
         )
     for checkpoint in checkpoints:
         _evaluate_bank(checkpoint, data, split=split, cache=cache)
@@ -86,7 +88,7 @@ def _evaluate_benchmark(
         model = _load(checkpoint)
         benchmark = open_benchmark(data, model.config)
         if not found and benchmark.missing:
-            print(f"not in {data}: {', '.join(benchmark.missing)}", file=sys.stderr)
+            print(f"missing in {data}: {', '.join(benchmark.missing)}", file=sys.stderr)
         measure = retrieval_figures if table == 3 else all_figures
         found[checkpoint] = [measure(model, benchmark)]
         rows += checkpoint_rows(

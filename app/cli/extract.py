@@ -1,4 +1,4 @@
-"""``srcid extract``: media of one's own in, what ``srcid train --data`` takes out."""
+"""``srcid extract``: extract the features of media for ``srcid train --data``."""
 
 import os
 from pathlib import Path
@@ -14,28 +14,28 @@ def extract(
         Path,
         typer.Argument(
             exists=True,
-            help="A folder of videos, sounds and pictures; or a CSV with the column file, and "
-            "perhaps caption, label, split.",
+            help="Folder of videos, sounds and pictures; or a CSV with the column file and, "
+            "optionally, caption, label, split.",
         ),
     ],
-    out: Annotated[Path, typer.Argument(file_okay=False, help="Folder of the features.")],
+    out: Annotated[Path, typer.Argument(file_okay=False, help="Output folder.")],
     recipe: Annotated[
-        str, typer.Option(help="The recipe that will train on it: it names the backbones.")
+        str, typer.Option(help="Recipe to train with; determines the backbones.")
     ] = "compact",
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Override a field of the recipe, as in train. Repeatable."),
+        typer.Option("--set", help="Override a field of the recipe, as in train; repeatable."),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.")] = "auto",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that decode.", show_default="processors")
+        int | None, typer.Option(min=1, help="Decoding processes.", show_default="processors")
     ] = None,
-    seconds: Annotated[int, typer.Option(min=1, help="Of each file, at most.")] = 60,
+    seconds: Annotated[int, typer.Option(min=1, help="Maximum seconds per file.")] = 60,
 ) -> None:
-    """Extract the features of media, to train on.
+    """Extract the features of media for training.
 
-    Started again, it goes on where it was stopped, and takes in what is new. Files of which
-    nothing can be had are listed in OUT/failed.csv, and the exit code is then 1.
+    Run it again to continue an interrupted run or to add new files. Unusable files are listed in
+    OUT/failed.csv, and the exit code is then 1.
     """
     from app.cli.options import parse_pairs
     from model.device import usable_device
@@ -63,4 +63,4 @@ def extract(
     if report.failed:
         print(f"{len(report.failed)} files failed, see {out / FAILED}")
         raise typer.Exit(SOME_FAILED)
-    print(f"train on it: srcid train {recipe} --data {out} --out runs/{recipe}")
+    print(f"to train: srcid train {recipe} --data {out} --out runs/{recipe}")

@@ -1,4 +1,4 @@
-"""``srcid recipes`` and ``srcid config``: what can be trained, and with which numbers."""
+"""``srcid recipes`` and ``srcid config``: list recipes and show their configuration."""
 
 from typing import Annotated
 
@@ -6,21 +6,23 @@ import typer
 
 
 def recipes() -> None:
-    """List the recipes that `srcid train` takes."""
+    """List the recipes for `srcid train`."""
     from app.cli.output import print_table
     from training.recipes import RECIPES
 
     about = {name: (recipe.__doc__ or "").partition("\n")[0] for name, recipe in RECIPES.items()}
-    print_table(["recipe", "is"], [[name, said.replace("``", "")] for name, said in about.items()])
+    print_table(
+        ["recipe", "description"], [[name, said.replace("``", "")] for name, said in about.items()]
+    )
 
 
 def config(
-    recipe: Annotated[str, typer.Argument(help="A name of `srcid recipes`.")],
+    recipe: Annotated[str, typer.Argument(help="Recipe name; see `srcid recipes`.")],
     setting: Annotated[
-        list[str] | None, typer.Option("--set", help="Override a field. Repeatable.")
+        list[str] | None, typer.Option("--set", help="Override a field; repeatable.")
     ] = None,
 ) -> None:
-    """Print a recipe's whole configuration as JSON."""
+    """Print the complete configuration of a recipe as JSON."""
     from app.cli.options import parse_pairs
     from training.recipes import override
     from training.recipes import recipe as named

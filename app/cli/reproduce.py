@@ -1,4 +1,4 @@
-"""``srcid reproduce``: a table of the paper, trained and evaluated, a row a recipe."""
+"""``srcid reproduce``: train and evaluate the rows of a table of the paper."""
 
 import sys
 from pathlib import Path
@@ -14,23 +14,23 @@ SEEDS = (43, 1, 2, 3, 4)  # then 5, 6, ...
 
 
 def reproduce(
-    data: Annotated[Path, typer.Option(help="Composed scenes, or the root of the archives.")],
-    out: Annotated[Path, typer.Option(help="Where the runs are kept, a folder each.")],
-    table: Annotated[int, typer.Option(min=1, max=3, help="Of the paper: 1 or 2.")] = 2,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each row.")] = 5,
+    data: Annotated[Path, typer.Option(help="Composed scenes, or root of the archives.")],
+    out: Annotated[Path, typer.Option(help="Folder of the runs, one subfolder each.")],
+    table: Annotated[int, typer.Option(min=1, max=3, help="Table of the paper: 1 or 2.")] = 2,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs per row.")] = 5,
     rows: Annotated[
-        str | None, typer.Option(help="Recipes instead of the table's, such as srcid,dcid.")
+        str | None, typer.Option(help="Recipes to use instead, such as srcid,dcid.")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Runs side by side, a process each.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Parallel runs, one process each.")] = 1,
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", help="Override a field of every recipe, such as epochs=3."),
     ] = None,
     form: Annotated[
-        Literal["text", "markdown", "csv"], typer.Option("--format", help="Of the tables.")
+        Literal["text", "markdown", "csv"], typer.Option("--format", help="Format of the tables.")
     ] = "text",
 ) -> None:
-    """Train and evaluate all rows of a table; the same command goes on where it was stopped."""
+    """Train and evaluate all rows of a table. Run it again to continue an interrupted run."""
     from training.evaluation.benchmarks import open_benchmark
     from training.evaluation.pictures import write_figure_3
     from training.evaluation.results import all_tables
@@ -62,7 +62,7 @@ def reproduce(
 
 
 def recipe_names(rows: str) -> list[str]:
-    """Return the recipes of a list with commas."""
+    """Return the recipe names in a comma-separated list."""
     return [name.strip().replace("-", "_") for name in rows.split(",") if name.strip()]
 
 
@@ -79,7 +79,7 @@ def _configs(names: list[str], data: Path, settings: list[str]) -> "list[TrainCo
 
 
 def _line(progress: "Progress") -> str:
-    spent = f"so far {_clock(progress.seconds_spent)} of computing"
+    spent = f"{_clock(progress.seconds_spent)} of compute so far"
     left = "" if progress.seconds_left is None else f", about {_clock(progress.seconds_left)} left"
     last = ""
     if progress.last:

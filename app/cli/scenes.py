@@ -1,4 +1,4 @@
-"""``srcid scenes``: a bank in, a benchmark of composed clips out."""
+"""``srcid scenes``: compose a benchmark of clips from a bank."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,29 +12,29 @@ def scenes(
         typer.Argument(
             exists=True,
             file_okay=False,
-            help="A folder of class-labelled photos, sounds, sentences.",
+            help="Bank: a folder of labelled photos, sounds and sentences.",
         ),
     ],
-    out: Annotated[Path, typer.Option(file_okay=False, help="Folder of the scenes.")],
-    seed: Annotated[int, typer.Option(min=0, help="Another seed makes other scenes.")] = 0,
+    out: Annotated[Path, typer.Option(file_okay=False, help="Output folder.")],
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     share: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Part of the scenes that are made, for a quick look."),
+        typer.Option(min=0, max=1, help="Fraction of the scenes to make, for a quick look."),
     ] = 1.0,
     recipe: Annotated[
-        str, typer.Option(help="A recipe that will train on it: it names the backbones.")
+        str, typer.Option(help="Recipe to train with; determines the backbones.")
     ] = "compact",
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Override a field of the recipe, as in train. Repeatable."),
+        typer.Option("--set", help="Override a field of the recipe, as in train; repeatable."),
     ] = None,
     videos: Annotated[
-        int, typer.Option(min=0, help="Test scenes of each set to write as mp4 as well.")
+        int, typer.Option(min=0, help="Test scenes per set to also write as mp4.")
     ] = 0,
 ) -> None:
-    """Compose scenes of several events, to train and to evaluate on.
+    """Compose scenes of several events for training and evaluation.
 
-    Started again, it goes on where it was stopped.
+    Run it again to continue an interrupted run.
     """
     from app.cli.options import parse_pairs
     from training.data.scenes.script import ScenesConfig
@@ -46,4 +46,4 @@ def scenes(
     made = write_scenes(bank, out, config.model, ScenesConfig(seed=seed).scaled(share))
     shown = write_videos(bank, out, made, count=videos)
     print(f"{len(made)} scenes, {len(shown)} of them as videos, in {out}")
-    print(f"train on it: srcid train {recipe} --data {out} --out runs/{recipe}")
+    print(f"to train: srcid train {recipe} --data {out} --out runs/{recipe}")

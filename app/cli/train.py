@@ -1,4 +1,4 @@
-"""``srcid train``: a recipe and data in, a checkpoint out."""
+"""``srcid train``: train a recipe on data and write a checkpoint."""
 
 import logging
 import os
@@ -10,33 +10,31 @@ import typer
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A name of `srcid recipes`.")],
-    out: Annotated[Path, typer.Option(help="Run folder: logs, plots, state, checkpoint.")],
+    recipe: Annotated[str, typer.Argument(help="Recipe name; see `srcid recipes`.")],
+    out: Annotated[Path, typer.Option(help="Run folder for logs, plots, state and checkpoint.")],
     data: Annotated[
         Path | None,
-        typer.Option(help="What `srcid extract` wrote; or a bank, a folder with manifest.csv."),
+        typer.Option(help="Output of `srcid extract`, or a bank: a folder with manifest.csv."),
     ] = None,
     init: Annotated[
         str | None,
-        typer.Option(help="Fine-tune: a checkpoint to start from, a folder or a shipped name."),
+        typer.Option(help="Checkpoint to fine-tune: a folder or a shipped name."),
     ] = None,
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Override a field, such as optim.lr=1e-4. Repeatable."),
+        typer.Option("--set", help="Override a field, such as optim.lr=1e-4; repeatable."),
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.")] = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where OUT left off.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in OUT.")] = False,
     compiled: Annotated[
-        bool, typer.Option("--compile", help="Compile the network: slow start, faster steps.")
+        bool, typer.Option("--compile", help="Compile the network: slower start, faster steps.")
     ] = False,
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Log to OUT/tensorboard as well.")
+        bool, typer.Option("--tensorboard", help="Also log to OUT/tensorboard.")
     ] = False,
-    save_minutes: Annotated[
-        float, typer.Option(min=0, help="Most minutes of work that a kill can lose.")
-    ] = 5.0,
+    save_minutes: Annotated[float, typer.Option(min=0, help="Minutes between saved states.")] = 5.0,
 ) -> None:
-    """Train a recipe; the checkpoint is OUT/checkpoint."""
+    """Train a recipe and write OUT/checkpoint."""
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     from app.cli.options import parse_pairs
@@ -64,8 +62,8 @@ def train(
                 save_minutes=save_minutes,
             )
     except KeyboardInterrupt:
-        print("\nstopped; the same command with --resume goes on", file=sys.stderr)
+        print("\nstopped; to continue, repeat the command with --resume", file=sys.stderr)
         raise
     if os.environ.get("RANK", "0") == "0":  # torchrun starts several of us
         print(f"checkpoint: {checkpoint}")
-        print(f"serve it:   srcid serve --checkpoint {checkpoint}")
+        print(f"to serve:   srcid serve --checkpoint {checkpoint}")

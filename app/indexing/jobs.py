@@ -99,8 +99,8 @@ class IndexJobs:
         with self._lock:
             if len(self._stops) >= MAX_WAITING:
                 raise Overloaded(
-                    f"{len(self._stops)} jobs wait already: wait until some have ended, or cancel "
-                    "some (DELETE /jobs/{id})",
+                    f"{len(self._stops)} jobs are queued already: wait until some have ended, or "
+                    "cancel some (DELETE /jobs/{id})",
                     retry_after_seconds=RETRY_SECONDS,
                 )
             job = Job(

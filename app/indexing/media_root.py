@@ -20,7 +20,9 @@ class MediaRoot:
     def __init__(self, root: Path) -> None:
         self.root = root.expanduser().resolve()
         if not self.root.is_dir():  # it may still be mounted
-            logger.warning("SRCID_MEDIA_ROOT is %s, which is not a folder: jobs find nothing", root)
+            logger.warning(
+                "SRCID_MEDIA_ROOT is %s, which is not a folder: jobs find no files", root
+            )
 
     def folder(self, name: str) -> Path:
         """Return a folder by its path below the root; "" is the root itself.

@@ -22,15 +22,15 @@ class PatternSearch(Body):
         Field(
             min_length=1,
             max_length=64,
-            description="Rows of codes, a column a second; null fits any code. All rows as /encode "
-            "gives them, or one row, which is then that of `row`",
+            description="Rows of codes, one column per second; null matches any code. All "
+            "rows, as returned by /encode, or only the row that `row` names",
         )
     )
     row: int | None = Field(
-        None, ge=0, lt=64, description="Which row the only row of the pattern is; 0 by default"
+        None, ge=0, lt=64, description="Row of codes that a one-row pattern applies to; default 0"
     )
-    targets: Targets | None = Field(None, description="Kinds of streams to look through; all")
-    k: int = Field(100, ge=1, le=MAX_HITS, description="Most places in the answer")
+    targets: Targets | None = Field(None, description="Modalities to search; default all")
+    k: int = Field(100, ge=1, le=MAX_HITS, description="Maximum number of places")
 
 
 class Place(BaseModel):
@@ -38,19 +38,19 @@ class Place(BaseModel):
 
     id: ItemId
     modality: Modality
-    second: int = Field(description="From 0; of a sentence, the word")
-    word: str | None = Field(description="The word there, of a text stream")
+    second: int = Field(description="Second from 0; for a sentence, the word")
+    word: str | None = Field(description="The word at this step of a text stream")
 
 
 class PatternResponse(BaseModel):
-    """Where the pattern stands: by id, modality and second."""
+    """Occurrences of the pattern, ordered by id, modality and second."""
 
     fingerprint: str
     places: list[Place]
 
 
 class CompanionCode(BaseModel):
-    """A code of another row that stands at the same seconds."""
+    """A code of another row that occurs at the same seconds."""
 
     layer: int
     row: int
@@ -59,7 +59,7 @@ class CompanionCode(BaseModel):
 
 
 class Word(BaseModel):
-    """A word that a code stood for."""
+    """A word that a code represents."""
 
     word: str
     count: int
@@ -72,13 +72,15 @@ class CodeResponse(BaseModel):
     layer: int
     row: int = Field(description="The row of /encode's codes")
     code: int
-    counts: dict[Modality, int] = Field(description="How many seconds (words) have it")
-    best: list[Place] = Field(description="Where it stands, most typical streams first")
-    words: list[Word] = Field(description="What it stands for in the best sentences, by frequency")
+    counts: dict[Modality, int] = Field(description="Number of seconds (words) with this code")
+    best: list[Place] = Field(description="Occurrences, most typical streams first")
+    words: list[Word] = Field(
+        description="Words it represents in the most typical sentences, by frequency"
+    )
     companions: list[CompanionCode]
     agreement: dict[str, float] | None = Field(
-        description="Of this layer, by pair of modalities: how far the same code means the same "
-        "in both (1: always); null where the checkpoint was not measured",
+        description="For this layer and each pair of modalities: how far the same code means the "
+        "same in both (1: always); null if not measured for the checkpoint",
         examples=[{"audio ~ video": 0.41}],
     )
 
@@ -91,16 +93,16 @@ class CompareRequest(Body):
     )
     a: SubjectField
     b: SubjectField
-    layers: Layers = Field("both", description="Layers of the codes that are compared")
+    layers: Layers = Field("both", description="Layers of the codes to compare")
 
 
 class HeatMap(BaseModel):
-    """A stream of each, compared."""
+    """Two streams, one of each side, compared."""
 
     a: Modality
     b: Modality
     score: float = Field(description="Cosine of the means over all seconds, as /search scores")
-    cosines: list[list[float]] = Field(description="[T1, T2]: a row a second of a")
+    cosines: list[list[float]] = Field(description="[T1, T2]: one row per second of a")
 
 
 class CompareResponse(BaseModel):

@@ -16,9 +16,7 @@ from model.modality import Modality
 
 
 class _EncodeOptions(Body):
-    floats: bool = Field(
-        False, description="Whether the vectors that the codes stand for are answered too"
-    )
+    floats: bool = Field(False, description="Whether to also return the vectors of the codes")
 
 
 class EncodeSentence(_EncodeOptions, Sentence):
@@ -30,31 +28,33 @@ class EncodeUpload(_EncodeOptions, Upload):
 
 
 class EncodeMedia(_EncodeOptions, Media):
-    """Encode a clip, sound or picture that stands in the JSON itself."""
+    """Encode a clip, sound or picture embedded in the JSON."""
 
 
 class StreamVectors(BaseModel):
-    """What the codes of a stream stand for."""
+    """The vectors of a stream's codes."""
 
-    pooled: list[float] = Field(description="[K * D], the mean over steps: what search compares")
-    steps: list[list[float]] = Field(description="[T, K * D], the layers side by side")
+    pooled: list[float] = Field(description="[K * D], mean over steps, as compared by search")
+    steps: list[list[float]] = Field(description="[T, K * D], layers concatenated")
 
 
 class StreamCodes(BaseModel):
     """One modality of a clip or sentence as codes."""
 
     codes: list[list[int]] = Field(
-        description="[C, T]: a row a layer, a column a second (of text: a word)",
+        description="[C, T]: one row per layer, one column per second (text: per word)",
         examples=[[[12, 12, 80], [7, 391, 7]]],
     )
-    vectors: StreamVectors | None = Field(None, exclude_if=not_, description="Only where asked for")
+    vectors: StreamVectors | None = Field(None, exclude_if=not_, description="Only if requested")
 
 
 class EncodeResponse(BaseModel):
     """A clip or sentence as codes."""
 
-    fingerprint: str = Field(description="The checkpoint that the codes belong to")
-    duration_seconds: float | None = Field(description="Of the media; null for picture and text")
+    fingerprint: str = Field(description="Checkpoint that made the codes")
+    duration_seconds: float | None = Field(
+        description="Duration of the media; null for pictures and text"
+    )
     streams: dict[Modality, StreamCodes]
 
 
@@ -81,57 +81,61 @@ class EncodeUploads(_EncodeOptions):
     file: list[Annotated[bytes, Field(json_schema_extra={"format": "binary"})]] = Field(
         min_length=1, max_length=MAX_BATCH, description="Videos, sounds, pictures or features"
     )
-    modality: Modality | None = Field(None, description="The only stream to use of each")
+    modality: Modality | None = Field(None, description="Use only this stream of each file")
 
 
 class BatchResult(BaseModel):
-    """What became of one item: an answer or a problem."""
+    """Result of one item: a response or a problem."""
 
-    status: int = Field(description="As if the item had been sent alone", examples=[200])
+    status: int = Field(
+        description="HTTP status, as if the item had been sent alone", examples=[200]
+    )
     answer: EncodeResponse | None = None
     problem: Problem | None = None
 
 
 class BatchResponse(BaseModel):
-    """What became of each item, in their order."""
+    """Results of all items, in order."""
 
     fingerprint: str
     results: list[BatchResult]
 
 
 class EmbeddingsRequest(BaseModel):
-    """What OpenAI's clients send. A ``data:`` URI stands for media; other fields are ignored."""
+    """A request of OpenAI's clients. A ``data:`` URI is media; other fields are ignored."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"model": "srcid", "input": ["a dog barks"]}]}
     )
     input: str | Annotated[list[str], Field(min_length=1, max_length=MAX_INPUTS)] = Field(
-        description="Sentences, or media as data:<type>;base64,<data>. No URL is ever fetched"
+        description="Sentences, or media as data:<type>;base64,<data>. URLs are never fetched"
     )
-    model: str = Field("srcid", max_length=255, description="Any: one checkpoint is served")
+    model: str = Field(
+        "srcid", max_length=255, description="Ignored: the server has one checkpoint"
+    )
     encoding_format: Literal["float", "base64"] = "float"
-    dimensions: JsonValue = Field(None, description="Must be left out, or be what there is")
+    dimensions: JsonValue = Field(None, description="If given, must be the size of the vectors")
 
 
 class Embedding(BaseModel):
     """One input as a vector."""
 
     object: Literal["embedding"] = "embedding"
-    index: int = Field(description="Which input, from 0")
+    index: int = Field(description="Index of the input, from 0")
     embedding: list[float] | str = Field(
         description="Unit vector of both layers, [K * D]; in base64 as little-endian float32"
     )
 
 
 class Usage(BaseModel):
-    """What OpenAI's clients want to count: here the steps that were encoded."""
+    """Usage as OpenAI's clients expect it; counts encoded steps."""
 
     prompt_tokens: int
     total_tokens: int
 
 
 class EmbeddingsResponse(BaseModel):
-    """The inputs as vectors, in their order."""
+    """The inputs as vectors, in order."""
 
     object: Literal["list"] = "list"
     data: list[Embedding]

@@ -63,6 +63,6 @@ Targets = Annotated[list[Modality], Field(min_length=1, max_length=16), BeforeVa
 
 
 class Body(BaseModel):
-    """A request: a field that does not exist is an error, so that typing errors show."""
+    """A request. Unknown fields are errors, so that typos are noticed."""
 
     model_config = ConfigDict(extra="forbid")

@@ -56,16 +56,16 @@ class _Condition(BaseModel):
 
 
 class Range(_Condition):
-    """Numbers, or texts by their characters, between bounds of the same kind."""
+    """Numbers, or texts compared by characters, within bounds of the same type."""
 
-    gte: Bound | None = Field(None, description="At least")
-    gt: Bound | None = Field(None, description="More than")
-    lte: Bound | None = Field(None, description="At most")
+    gte: Bound | None = Field(None, description="Greater than or equal")
+    gt: Bound | None = Field(None, description="Greater than")
+    lte: Bound | None = Field(None, description="Less than or equal")
     lt: Bound | None = Field(None, description="Less than")
 
     @property
     def bounds(self) -> dict[str, int | float | str]:
-        """The bounds that were given, by name."""
+        """The given bounds, by name."""
         return {name: value for name, value in self if value is not None}
 
     @model_validator(mode="after")
@@ -82,7 +82,7 @@ class AnyOf(_Condition):
 
 
 class Prefix(_Condition):
-    """A text that begins so; upper and lower case differ."""
+    """A text with this prefix, case-sensitive."""
 
     prefix: Annotated[Text, Field(min_length=1)]
 

@@ -12,7 +12,7 @@ RelativePath = Annotated[str, Field(max_length=4096)]
 
 
 class JobState(StrEnum):
-    """How far a job is."""
+    """State of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -22,7 +22,7 @@ class JobState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether the job has ended."""
         return self not in {JobState.QUEUED, JobState.RUNNING}
 
 
@@ -31,14 +31,14 @@ class IndexRequest(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"folder": "farm"}]})
     folder: RelativePath = Field(
-        "", description="Below the media root; all of it by default. Ids begin with its path"
+        "", description="Folder below the media root; default all of it. Ids start with its path"
     )
     manifest: RelativePath | None = Field(
         None,
-        description="A .csv or .jsonl file below the media root instead: path (from its own "
-        "folder), and where wanted id; what else a line says becomes metadata",
+        description="Instead of a folder, a .csv or .jsonl file below the media root with path "
+        "(relative to the file), optional id, and any other columns as metadata",
     )
-    metadata: Metadata = Field(default_factory=dict, description="Given to every item")
+    metadata: Metadata = Field(default_factory=dict, description="Metadata added to every item")
 
 
 class FailedFile(BaseModel):
@@ -49,7 +49,7 @@ class FailedFile(BaseModel):
 
 
 class Job(BaseModel):
-    """A batch of files that is being indexed."""
+    """A job that indexes files."""
 
     id: str
     state: JobState
@@ -57,27 +57,25 @@ class Job(BaseModel):
     created: datetime
     started: datetime | None = None
     ended: datetime | None = None
-    total: int | None = Field(None, description="Files; null until they are counted")
+    total: int | None = Field(None, description="Number of files; null until counted")
     indexed: int = 0
-    unchanged: int = Field(0, description="Files that were indexed already")
+    unchanged: int = Field(0, description="Files already indexed")
     failed: int = 0
-    failures: list[FailedFile] = Field(
-        default_factory=list, description="Of the files that failed, the first ones"
-    )
-    files_per_second: float | None = Field(None, description="Lately")
+    failures: list[FailedFile] = Field(default_factory=list, description="The first failures")
+    files_per_second: float | None = Field(None, description="Recent rate")
     media_per_second: float | None = Field(
-        None, description="Seconds of media that were encoded in a second, lately"
+        None, description="Recently encoded seconds of media per second"
     )
-    seconds_left: float | None = Field(None, description="At that rate")
+    seconds_left: float | None = Field(None, description="Estimate at the recent rate")
     detail: str | None = Field(None, description="Why the job as a whole failed")
 
     @property
     def done(self) -> int:
-        """Files that are dealt with."""
+        """Number of processed files."""
         return self.indexed + self.unchanged + self.failed
 
 
 class JobList(BaseModel):
-    """All jobs that are remembered, the latest first."""
+    """All jobs, latest first."""
 
     jobs: list[Job]

@@ -1,4 +1,4 @@
-"""What /live sends: each message is one of these, told apart by ``kind``."""
+"""Messages of /live, distinguished by ``kind``."""
 
 from typing import Literal
 
@@ -8,21 +8,21 @@ from app.schemas.service import Problem
 
 
 class LiveStart(BaseModel):
-    """The first message: what is expected, and what the codes belong to."""
+    """The first message: expected format and checkpoint."""
 
     kind: Literal["start"] = "start"
-    fingerprint: str = Field(description="The checkpoint that the codes belong to")
-    sample_rate: int = Field(description="Samples a second that are expected, mono")
-    code_layers: list[int] = Field(description="The layer of each code of a second")
-    piece_seconds: int = Field(description="Seconds that the network looks at together")
+    fingerprint: str = Field(description="Checkpoint that makes the codes")
+    sample_rate: int = Field(description="Expected samples per second, mono")
+    code_layers: list[int] = Field(description="Layer of each code of a second")
+    piece_seconds: int = Field(description="Seconds that the network processes at once")
 
 
 class LiveSecond(BaseModel):
-    """A second has passed: its codes, from what was heard so far."""
+    """A second has passed: its codes, from the sound so far."""
 
     kind: Literal["second"] = "second"
     second: int = Field(description="From 0")
-    codes: list[int] = Field(description="[C]: one of each row")
+    codes: list[int] = Field(description="[C]: one per row")
 
 
 class LivePiece(BaseModel):
@@ -30,11 +30,11 @@ class LivePiece(BaseModel):
 
     kind: Literal["piece"] = "piece"
     first_second: int
-    codes: list[list[int]] = Field(description="[C, T]: a row a layer, a column a second")
+    codes: list[list[int]] = Field(description="[C, T]: one row per layer, one column per second")
 
 
 class LiveProblem(BaseModel):
-    """The last message where something went wrong."""
+    """The last message if an error occurs."""
 
     kind: Literal["problem"] = "problem"
     problem: Problem

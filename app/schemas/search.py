@@ -15,40 +15,38 @@ from model.modality import Modality
 class SearchOptions(Body):
     """How to search: one object from the request down to the store."""
 
-    targets: Targets | None = Field(
-        None, description="Kinds of streams to search; all of them where left out"
-    )
-    k: int = Field(10, ge=1, le=MAX_HITS, description="Most hits in the answer")
-    layers: Layers = Field("both", description="Layers of the codes that are compared")
+    targets: Targets | None = Field(None, description="Modalities to search; default all")
+    k: int = Field(10, ge=1, le=MAX_HITS, description="Maximum number of hits")
+    layers: Layers = Field("both", description="Layers of the codes to compare")
     score: Score = Field(
         "mean",
-        description="What of a stream is compared: the mean of its seconds, the second most like "
-        "the query (max), or the seconds in a row that are (window)",
+        description="What to compare of a stream: the mean of its seconds, its most similar second "
+        "(max), or its most similar consecutive seconds (window)",
     )
     window: int = Field(3, ge=1, le=60, description="Seconds of a window")
-    where: Where | None = Field(None, description="What the metadata of an item has to be")
-    threshold: float | None = Field(None, ge=-1, le=1, description="Least score of a hit")
-    curves: bool = Field(False, description="Whether each hit tells its likeness by the second")
+    where: Where | None = Field(None, description="Metadata filter")
+    threshold: float | None = Field(None, ge=-1, le=1, description="Minimum score of a hit")
+    curves: bool = Field(False, description="Whether to return each hit's similarity per second")
     plus: list[QueryPart] = Field(
-        default_factory=list, max_length=MAX_PARTS, description="What the query should also be like"
+        default_factory=list, max_length=MAX_PARTS, description="What hits should also match"
     )
     minus: list[QueryPart] = Field(
-        default_factory=list, max_length=MAX_PARTS, description="What it should be less like"
+        default_factory=list, max_length=MAX_PARTS, description="What hits should match less"
     )
     exclude: list[QueryPart] = Field(
         default_factory=list,
         max_length=MAX_PARTS,
-        description="What it should have nothing of: the query is made orthogonal to it",
+        description="What to exclude: the query is made orthogonal to it",
     )
 
     @property
     def width(self) -> int | None:
-        """How many steps in a row are compared; None: the mean of the whole stream."""
+        """Number of consecutive steps to compare; None: the mean of the whole stream."""
         return {"mean": None, "max": 1, "window": self.window}[self.score]
 
     @property
     def least_score(self) -> float:
-        """The lowest score of a hit."""
+        """The minimum score of a hit."""
         return -1.0 if self.threshold is None else self.threshold
 
 
@@ -83,15 +81,15 @@ class SearchSentence(SearchOptions, Sentence):
 
 
 class SearchUpload(SearchOptions, Upload):
-    """Search by a clip. With picture and sound, a hit's score is the better of the two's."""
+    """Search by a clip. If it has picture and sound, a hit gets the better score of the two."""
 
 
 class SearchMedia(SearchOptions, Media):
-    """Search by a clip that stands in the JSON itself."""
+    """Search by a clip embedded in the JSON."""
 
 
 class SearchLike(SearchOptions, Like):
-    """Search by an item of the index: more like this."""
+    """Search by an indexed item: more like this."""
 
 
 class SearchHit(BaseModel):
@@ -101,31 +99,30 @@ class SearchHit(BaseModel):
     modality: Modality
     score: float = Field(description="Cosine in [-1, 1]", examples=[0.83])
     probability: float | None = Field(
-        description="That it is about what was asked; null where the checkpoint is not "
-        "calibrated for such a query",
+        description="Probability that the hit matches the query; null if the checkpoint is not "
+        "calibrated for such queries",
         examples=[0.97],
     )
     best_second: int | None = Field(
-        description="The second most like the query, from 0 (of a part of long media: from the "
-        "start of the whole); null for pictures and sentences"
+        description="Best-matching second, from 0 (for a part of long media: from the start of the "
+        "whole); null for pictures and sentences"
     )
     curve: list[float] | None = Field(
         None,
         exclude_if=not_,
-        description="[T] likeness by the second (of text: by the word); only where asked for",
+        description="[T] similarity per second (text: per word); only if requested",
     )
-    text: str | None = Field(description="The sentence of a text item, else null")
+    text: str | None = Field(description="Sentence of a text item, otherwise null")
     metadata: Metadata
-    has_media: bool = Field(description="Whether GET /items/{id}/media has the media")
-    has_thumbnail: bool = Field(description="Whether GET /items/{id}/thumbnail has a picture")
+    has_media: bool = Field(description="Whether GET /items/{id}/media returns the media")
+    has_thumbnail: bool = Field(description="Whether GET /items/{id}/thumbnail returns a picture")
 
 
 class SearchResponse(BaseModel):
-    """The streams most like the query: best first, equal scores by id."""
+    """The most similar streams, best first; equal scores ordered by id."""
 
     fingerprint: str
     nothing_matches: bool | None = Field(
-        description="Whether no hit is likelier than not about what was asked; null where that is "
-        "not known"
+        description="Whether no hit is more likely right than wrong; null if unknown"
     )
     hits: list[SearchHit]

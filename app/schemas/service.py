@@ -1,4 +1,4 @@
-"""What the service says of itself, and how it says that something went wrong."""
+"""Descriptions of the service, and problem documents."""
 
 from operator import not_
 from typing import Literal
@@ -16,34 +16,36 @@ class ModalityInfo(BaseModel):
 
 
 class ModelInfo(BaseModel):
-    """What is served, and within which limits."""
+    """The served checkpoint and the limits."""
 
     checkpoint: str
     fingerprint: str
     modalities: dict[Modality, ModalityInfo]
-    code_layers: list[int] = Field(description="The layer of each row of codes")
-    codebook_sizes: list[int] = Field(description="How many codes each row can take")
-    is_calibrated: bool = Field(description="Whether a search can say that nothing matches")
-    keeps_media: bool = Field(description="Whether media that are added are kept")
+    code_layers: list[int] = Field(description="Layer of each row of codes")
+    codebook_sizes: list[int] = Field(description="Codebook size of each row")
+    is_calibrated: bool = Field(
+        description="Whether searches return probabilities and nothing_matches"
+    )
+    keeps_media: bool = Field(description="Whether added media are stored")
     num_items: int
-    limits: dict[str, int] = Field(description="The settings that begin with max_")
+    limits: dict[str, int] = Field(description="The settings whose names begin with max_")
 
 
 class Health(BaseModel):
-    """That the service is there."""
+    """The service is running."""
 
     status: Literal["alive", "ready"]
 
 
 class Problem(BaseModel):
-    """What went wrong (RFC 9457)."""
+    """An error (RFC 9457)."""
 
-    type: str = Field(description="Names the kind of problem", examples=["urn:srcid:not-found"])
+    type: str = Field(description="Kind of problem", examples=["urn:srcid:not-found"])
     title: str = Field(examples=["Not found"])
     status: int = Field(examples=[404])
-    detail: str = Field(description="What was wrong with the value, and what to do")
+    detail: str = Field(description="What is wrong, with the value, and what to do")
     request_id: str | None = Field(
         None,
         exclude_if=not_,
-        description="As in the X-Request-ID of the answer, and in the service's log",
+        description="Also in the X-Request-ID header and in the log",
     )

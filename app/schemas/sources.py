@@ -1,4 +1,4 @@
-"""What a request is about: a sentence, an upload, media inside JSON, or an item of the index."""
+"""The source of a request: a sentence, an upload, media inside JSON, or an indexed item."""
 
 import base64
 import binascii
@@ -16,7 +16,7 @@ URLS = ("http:", "https:", "ftp:", "file:", "s3:")
 
 
 class ItemReference(NamedTuple):
-    """An item of the index, whose codes are there already."""
+    """An indexed item; its stored codes are used."""
 
     item_id: str
 
@@ -34,7 +34,7 @@ class HasSource(Protocol):
 
     @property
     def modality(self) -> Modality | None:
-        """The only stream to use."""
+        """The stream to use, if only one."""
 
 
 class Subject(NamedTuple):
@@ -51,20 +51,20 @@ class Sentence(Body):
 
     @property
     def source(self) -> str:
-        """What is to be encoded."""
+        """The source to encode."""
         return self.text
 
     @property
     def modality(self) -> Modality | None:
-        """A sentence has but one stream."""
+        """A sentence has one stream."""
         return None
 
 
 class _OneStream(Body):
     modality: Modality | None = Field(
         None,
-        description="The only stream to use of a clip with picture and sound; which one it is, "
-        "of features in an npy file",
+        description="Stream to use of a clip with picture and sound; for features in an npy file, "
+        "their modality",
     )
 
 
@@ -78,33 +78,33 @@ class Upload(_OneStream):
 
     @property
     def source(self) -> bytes:
-        """What is to be encoded."""
+        """The source to encode."""
         return self.file
 
 
 class Media(_OneStream):
-    """A request about media that stand in the JSON itself."""
+    """A request about media embedded in the JSON."""
 
     media: str = Field(
         description="A video, sound, picture or features in base64, or as a data: URI. "
-        "No URL is ever fetched",
+        "URLs are never fetched",
         examples=["data:audio/wav;base64,UklGRg=="],
     )
 
     @property
     def source(self) -> bytes:
-        """What is to be encoded."""
+        """The source to encode."""
         return decoded_media(self.media)
 
 
 class Like(_OneStream):
-    """A request about an item of the index: its codes are used as they are."""
+    """A request about an indexed item; its stored codes are used."""
 
     item: ItemId
 
     @property
     def source(self) -> ItemReference:
-        """What is to be looked up."""
+        """The item to look up."""
         return ItemReference(self.item)
 
 
@@ -152,24 +152,24 @@ def kind_of_source(value: object) -> str:
 
 
 def _as_sentence(value: object) -> object:
-    """Let a part be a plain sentence."""
+    """Accept a plain sentence as a part."""
     return {"text": value} if isinstance(value, str) else value
 
 
 class _Weighted(Body):
-    weight: float = Field(1, gt=0, le=100, description="How much it counts, the query being 1")
+    weight: float = Field(1, gt=0, le=100, description="Weight relative to the query, which has 1")
 
 
 class SentencePart(_Weighted, Sentence):
-    """A sentence that is a part of a query."""
+    """A sentence as part of a query."""
 
 
 class MediaPart(_Weighted, Media):
-    """Media that are a part of a query."""
+    """Media as part of a query."""
 
 
 class LikePart(_Weighted, Like):
-    """An item that is a part of a query."""
+    """An item as part of a query."""
 
 
 _Plain = BeforeValidator(_as_sentence, json_schema_input_type=str)

@@ -184,7 +184,7 @@ class Items:
         if path := self._media.media(whole_id(item), item.sha256):
             return path
         raise NotFound(
-            f"no media of item {item_id!r}: media are stored of what is added while "
+            f"no media of item {item_id!r}: media are only stored for items added with "
             "SRCID_KEEP_MEDIA=true"
         )
 
@@ -198,8 +198,8 @@ class Items:
         if path := self._media.thumbnail(whole_id(item), item.sha256):
             return path
         raise NotFound(
-            f"no thumbnail of item {item_id!r}: only items with a picture have one, added while "
-            "SRCID_KEEP_MEDIA=true"
+            f"no thumbnail of item {item_id!r}: only items with a picture, added with "
+            "SRCID_KEEP_MEDIA=true, have one"
         )
 
     def sweep(self) -> int:

@@ -61,8 +61,7 @@ class Query(NamedTuple):
             changed = changed - changed @ basis.T @ basis
         if (np.linalg.norm(changed, axis=-1) < EPSILON).any():
             raise InvalidRequest(
-                "nothing is left of the query: minus and exclude remove all that it is about; "
-                "remove less"
+                "nothing is left of the query after minus and exclude: remove less"
             )
         return changed.astype(np.float32)
 

@@ -70,14 +70,14 @@ export function addForm({ onAdded }) {
       const item = await api.add(name, { ...what, metadata: given, replace });
       line.remove();
       id.value = text.value = "";
-      toast(`${name} is in the index`);
+      toast(`Added ${name}`);
       onAdded(item);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       const again = error.status === 409 ? h(
         "button",
         { type: "button", class: "small", onclick: () => (line.remove(), add(name, what, true)) },
-        "Replace it",
+        "Replace",
       ) : null;
       fill(
         line,
@@ -100,7 +100,7 @@ function metadataOf(field) {
   } catch {
     // said below
   }
-  field.setCustomValidity('Write a JSON object, such as {"album": "farm"}');
+  field.setCustomValidity('Enter a JSON object, such as {"album": "farm"}');
   field.reportValidity();
   field.addEventListener("input", () => field.setCustomValidity(""), { once: true });
   return null;

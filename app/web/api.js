@@ -75,7 +75,7 @@ async function call(method, path, { json, form, signal } = {}) {
     throw new Problem({
       status: 0,
       title: "No connection",
-      detail: "The service does not answer: see whether it runs, then try again.",
+      detail: "Cannot reach the server. Check that it is running, then try again.",
     });
   }
   if (answer.ok) return answer.status === 204 ? null : answer.json();
@@ -92,7 +92,7 @@ async function toldBy(answer) {
   } catch {
     // not from the service itself: a proxy's page
   }
-  return { status: answer.status, title: answer.statusText, detail: `The server answered with ${answer.status}.` };
+  return { status: answer.status, title: answer.statusText, detail: `The server returned status ${answer.status}.` };
 }
 
 /** @type {Map<string, Promise<Item>>} */

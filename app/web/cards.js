@@ -75,12 +75,12 @@ function opened() {
 /** @param {any} card */
 async function content(card) {
   const counts = /** @type {[Modality, number][]} */ (Object.entries(card.counts));
-  if (!counts.some(([, number]) => number)) return h("p", { class: "soft" }, "No item of the index has this code.");
+  if (!counts.some(([, number]) => number)) return h("p", { class: "soft" }, "No item in the index has this code.");
   const said = counts.map(([kind, number]) => h("li", {}, icon(KINDS[kind].icon), count(number, KINDS[kind].step)));
   const places = /** @type {Place[]} */ (card.best);
   const kinds = /** @type {Modality[]} */ (["video", "audio"]);
   return [
-    h("ul", { class: "counts", "aria-label": "How often" }, said),
+    h("ul", { class: "counts", "aria-label": "Occurrences" }, said),
     agreement(card.agreement),
     card.words.length ? section(
       "Words",
@@ -95,7 +95,7 @@ async function content(card) {
     ...(await Promise.all(kinds.map((kind) => best(kind, places)))),
     await sentences(places),
     card.companions.length ? section(
-      "Often beside",
+      "Often occurs beside",
       h(
         "div",
         { class: "chips" },
@@ -112,7 +112,7 @@ function agreement(measured) {
   if (!measured) return h(
     "p",
     { class: "soft" },
-    "Whether it means the same in sound, video and text was not measured for this checkpoint.",
+    "Agreement between sound, video and text was not measured for this checkpoint.",
   );
   const said = Object.entries(measured).map(
     ([pair, share]) => h(
@@ -123,7 +123,7 @@ function agreement(measured) {
       h("b", {}, `${Math.round(100 * share)} %`),
     ),
   );
-  return section("The same code means the same in", h("ul", { class: "chips" }, said));
+  return section("Agreement between modalities", h("ul", { class: "chips" }, said));
 }
 
 /** @param {string} title @param {...any} inside */
@@ -134,7 +134,7 @@ async function best(kind, places) {
   const own = places.filter((place) => place.modality === kind).slice(0, PLACES);
   if (!own.length) return null;
   const tiles = await Promise.all(own.map(tile));
-  return section(kind === "video" ? "Best seen" : "Best heard", h("ul", { class: "places" }, tiles));
+  return section(kind === "video" ? "Typical pictures" : "Typical sounds", h("ul", { class: "places" }, tiles));
 }
 
 /** @param {Place} place */
@@ -171,5 +171,5 @@ async function sentences(places) {
       place.word ? h("span", { class: "soft" }, ` at “${place.word}”`) : null,
     );
   });
-  return section("Best sentences", h("ul", {}, await Promise.all(lines)));
+  return section("Typical sentences", h("ul", {}, await Promise.all(lines)));
 }

@@ -47,7 +47,7 @@ export function showCompare(main, place) {
         h(
           "p",
           {},
-          a ? "Choose what to compare it with." : "Choose two items or sentences: a heat map shows which seconds are alike.",
+          a ? "Choose what to compare it with." : "Choose two items or sentences. A heat map shows which seconds are similar.",
         ),
       ),
     );
@@ -71,7 +71,7 @@ function field(name, title, side) {
     "select",
     {
       name: `${name}-kind`,
-      "aria-label": `${title}: what it is`,
+      "aria-label": `${title}: type`,
       onchange: () => input.setAttribute("list", kinds.value === "item" ? "known-items" : ""),
     },
     h("option", { value: "item" }, "Item"),
@@ -112,7 +112,7 @@ async function compare(out, a, b) {
 }
 
 /** Return what the colours of the maps mean. */
-const legend = () => h("p", { class: "legend" }, "−1 opposite", h("span", { "aria-hidden": "true" }), "1 alike");
+const legend = () => h("p", { class: "legend" }, "−1 opposite", h("span", { "aria-hidden": "true" }), "1 similar");
 
 /** Return one side with its player and codes. @param {Side} side */
 async function shown(side) {

@@ -82,7 +82,7 @@ export function heatMap(cosines, { title, rows, columns, onChoose }) {
   function tell() {
     const at = (/** @type {Axis} */ axis, /** @type {number} */ step) => `${axis.name} ${axis.step === "word" ? `word ${step + 1}` : clock(step)}`;
     const isBest = chosen.x === best.x && chosen.y === best.y;
-    told.textContent = `${at(rows, chosen.y)} and ${at(columns, chosen.x)}: ${cosines[chosen.y][chosen.x].toFixed(2)}${isBest ? ", most alike" : ""}`;
+    told.textContent = `${at(rows, chosen.y)} and ${at(columns, chosen.x)}: ${cosines[chosen.y][chosen.x].toFixed(2)}${isBest ? ", best match" : ""}`;
   }
 
   canvas.addEventListener("pointermove", (event) => {

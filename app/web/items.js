@@ -22,7 +22,7 @@ export function showItems(main) {
     "div",
     { class: "empty", hidden: true },
     h("h2", {}, "The index is empty"),
-    h("p", {}, "Drop files here, or write a sentence above."),
+    h("p", {}, "Drop files here, or add a sentence above."),
   );
   const form = addForm({
     onAdded: (item) => {
@@ -145,12 +145,12 @@ function confirmDelete(id, onDeleted) {
       "form",
       { method: "dialog" },
       h("h2", { id: "delete-title" }, "Delete this item?"),
-      h("p", {}, h("b", {}, id), " leaves the index, and what was kept of its media is erased."),
+      h("p", {}, h("b", {}, id), " will be removed from the index, and its stored media deleted."),
       h(
         "div",
         { class: "actions" },
         h("button", { class: "danger", value: "delete" }, "Delete"),
-        h("button", { value: "", autofocus: true }, "Keep it"),
+        h("button", { value: "", autofocus: true }, "Cancel"),
       ),
     ),
   );
@@ -159,7 +159,7 @@ function confirmDelete(id, onDeleted) {
     if (dialog.returnValue !== "delete") return;
     try {
       await api.remove(id);
-      toast(`${id} is deleted`);
+      toast(`Deleted ${id}`);
       onDeleted();
     } catch (error) {
       toast(error instanceof Error ? error.message : String(error), "bad");

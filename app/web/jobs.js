@@ -27,7 +27,7 @@ export async function showJobs(main) {
     h(
       "p",
       { class: "soft" },
-      "Everything in a folder of the server's media root is indexed in the background. Files that have not changed are passed over.",
+      "Index a folder below the server's media root in the background. Unchanged files are skipped.",
     ),
     h(
       "div",
@@ -36,22 +36,22 @@ export async function showJobs(main) {
         "label",
         {},
         h("span", {}, "Folder"),
-        h("input", { name: "folder", autocomplete: "off", placeholder: "all of the media root" }),
+        h("input", { name: "folder", autocomplete: "off", placeholder: "whole media root" }),
       ),
       h(
         "label",
         {},
-        h("span", {}, "or manifest"),
+        h("span", {}, "Or manifest"),
         h("input", { name: "manifest", autocomplete: "off", placeholder: "clips.csv" }),
       ),
-      h("button", { type: "submit", class: "primary" }, "Index it"),
+      h("button", { type: "submit", class: "primary" }, "Start indexing"),
     ),
     said,
   );
   fill(main, h("h1", {}, "Jobs"), form, list);
   try {
     const { jobs } = await api.jobs();
-    fill(list, jobs.length ? jobs.map((job) => watch(h("li", {}), job)) : h("li", { class: "empty" }, "No job yet."));
+    fill(list, jobs.length ? jobs.map((job) => watch(h("li", {}), job)) : h("li", { class: "empty" }, "No jobs yet."));
   } catch (error) {
     fill(list, h("li", {}, problemNote(error)));
   }
@@ -112,7 +112,7 @@ function show(row, job) {
   const button = h(
     "button",
     { type: "button", class: "small", onclick: () => cancel(row, job) },
-    isRunning ? "Cancel" : "Forget",
+    isRunning ? "Cancel" : "Remove",
   );
   fill(
     row,
@@ -153,7 +153,7 @@ function show(row, job) {
 /** @param {Job} job */
 function pace(job) {
   const parts = [];
-  if (job.files_per_second !== null) parts.push(`${job.files_per_second.toFixed(1)} a second`);
+  if (job.files_per_second !== null) parts.push(`${job.files_per_second.toFixed(1)} files/s`);
   if (job.seconds_left !== null) parts.push(`${clock(job.seconds_left)} left`);
   return parts;
 }

@@ -33,11 +33,11 @@ function ask(problem) {
         h("h2", { id: "key-title" }, "API key"),
         h("p", { class: "soft" }, problem.message),
         h("label", {}, h("span", {}, "Key"), input),
-        h("p", { class: "soft" }, "It is kept until the browser is closed."),
+        h("p", { class: "soft" }, "Kept until you close the browser."),
         h(
           "div",
           { class: "actions" },
-          h("button", { class: "primary", value: "given" }, "Use it"),
+          h("button", { class: "primary", value: "given" }, "Use key"),
           h("button", { type: "button", onclick: () => dialog.close("") }, "Not now"),
         ),
       ),

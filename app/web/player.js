@@ -79,7 +79,7 @@ function player(url, { name, thumbnail, isVideo, duration, onTime }) {
         h(
           "p",
           { class: "media-note" },
-          "This browser cannot play it. ",
+          "This browser cannot play this file. ",
           h("a", { href: url, download: name }, "Download"),
         ),
       );

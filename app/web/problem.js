@@ -10,7 +10,7 @@ export function problemNote(error) {
   const again = error.status === 401 ? h(
     "button",
     { type: "button", onclick: () => location.reload() },
-    "Enter a key",
+    "Enter API key",
   ) : null;
   return h("div", { class: "notice bad" }, h("h2", {}, error.title), h("p", {}, error.message), again);
 }

@@ -92,10 +92,10 @@ function scores(hits) {
     "ul",
     { class: "scores", "aria-label": count(hits.length, "stream") },
     hits.map((hit) => {
-      const sure = hit.probability === null ? null : `${percent(hit.probability)} sure`;
+      const sure = hit.probability === null ? null : `${percent(hit.probability)} likely`;
       return h(
         "li",
-        { class: "score", title: "Cosine of the query and this stream, in [-1, 1]" },
+        { class: "score", title: "Cosine similarity of query and stream, in [-1, 1]" },
         icon(KINDS[hit.modality].icon),
         h("span", {}, KINDS[hit.modality].label),
         h("meter", { min: 0, max: 1, value: Math.max(0, hit.score), "aria-label": "Score" }),

@@ -23,7 +23,7 @@ let running = new AbortController();
 export function showSearch(main, place) {
   running.abort();
   running = new AbortController();
-  onDrop("Drop a clip, a sound or a picture to search by it", ([file]) => searchBy(file));
+  onDrop("Drop a clip, sound or picture to search with it", ([file]) => searchBy(file));
   const clip = place.state?.clip === undefined ? null : (clips[place.state.clip] ?? null);
   const query = { text: place.params.get("q"), like: place.params.get("like"), clip };
   const form = searchForm(place.params, { isAboutMedia: Boolean(query.like || clip) });
@@ -41,7 +41,7 @@ export function showSearch(main, place) {
     h(
       "div",
       { class: "hero" },
-      h("h1", { class: query.text || query.like || clip ? "unseen" : "" }, "Find by what is seen, heard or said"),
+      h("h1", { class: query.text || query.like || clip ? "unseen" : "" }, "Search video, sound and text"),
       form,
     ),
     out,
@@ -127,7 +127,7 @@ function asked({ text, like, clip }, options, signal) {
 function summary(answer, hits, query) {
   const number = byItem(hits).length;
   if (!hits.length) {
-    const said = "Nothing matches";
+    const said = "No results";
     announce(said);
     return h(
       "div",
@@ -136,20 +136,20 @@ function summary(answer, hits, query) {
       h(
         "p",
         {},
-        "Nothing in the index is as asked. Ask in other words, allow all kinds of streams, or ",
+        "Try other words, search all types, or ",
         h("a", { href: href({ view: "items" }) }, "add items"),
         ".",
       ),
     );
   }
   if (answer.nothing_matches) {
-    const said = query.text ? `Nothing clearly matches “${query.text}”` : "Nothing clearly matches";
-    announce(`${said}. ${count(number, "result")} that come nearest.`);
+    const said = query.text ? `No confident match for “${query.text}”` : "No confident match";
+    announce(`${said}. Showing ${count(number, "result")}.`);
     return h(
       "div",
       { class: "notice warn" },
       h("h2", {}, said),
-      h("p", {}, "What comes nearest is below. None of it is likelier than not to be about that."),
+      h("p", {}, "Showing the closest results. None is more likely right than wrong."),
     );
   }
   announce(count(number, "result"));
@@ -164,7 +164,7 @@ function summary(answer, hits, query) {
 async function showQuery(about, { text, like, clip }, signal) {
   const clear = h(
     "a",
-    { class: "button quiet", href: "?", "aria-label": "Search for something else" },
+    { class: "button quiet", href: "?", "aria-label": "New search" },
     icon("close"),
   );
   const line = (/** @type {any} */ streams) => timeline(streams, { text }).element;
@@ -178,7 +178,7 @@ async function showQuery(about, { text, like, clip }, signal) {
         h(
           "div",
           { class: "query-body" },
-          h("p", { class: "soft" }, clip ? "Like this clip" : like ? "Like this item" : "As codes"),
+          h("p", { class: "soft" }, clip ? "Similar to this clip" : like ? "Similar to this item" : "Query codes"),
           h("h2", {}, title),
           streams ? line(streams) : h("div", { class: "bone" }),
         ),
@@ -233,7 +233,7 @@ async function welcome(out) {
         ),
       ),
     );
-    fill(out, h("h2", { class: "count" }, "Or begin with an item"), h("ul", { class: "tiles" }, tiles));
+    fill(out, h("h2", { class: "count" }, "Or start from an item"), h("ul", { class: "tiles" }, tiles));
   } catch (error) {
     fill(out, problemNote(error));
   }

@@ -20,7 +20,7 @@ export function searchForm(params, { isAboutMedia }) {
       "div",
       { class: "search-bar" },
       icon("search"),
-      h("label", { class: "unseen", for: "q" }, "A sentence to search by"),
+      h("label", { class: "unseen", for: "q" }, "Search query"),
       h("input", {
         id: "q",
         name: "q",
@@ -32,12 +32,12 @@ export function searchForm(params, { isAboutMedia }) {
       }),
       h(
         "label",
-        { class: "button quiet file", title: "Search by a clip, a sound or a picture" },
+        { class: "button quiet file", title: "Search by clip, sound or picture" },
         icon("clip"),
         h("span", {}, "Clip"),
         h(
           "input",
-          { type: "file", name: "file", accept: ACCEPT, "aria-label": "Search by a clip, a sound or a picture" },
+          { type: "file", name: "file", accept: ACCEPT, "aria-label": "Search by clip, sound or picture" },
         ),
       ),
       h("button", { type: "submit", class: "primary" }, "Search"),
@@ -72,19 +72,19 @@ export function searchForm(params, { isAboutMedia }) {
         { class: "fields" },
         select(
           "score",
-          "What is compared",
+          "Compare by",
           params.get("score"),
-          [["mean", "the mean of all seconds"], ["max", "the best second"], ["window", "the best three seconds"]],
+          [["mean", "mean of all seconds"], ["max", "best second"], ["window", "best three seconds"]],
         ),
         knownLayers().length > 1 && select("layers", "Layers", params.get("layers"), [
           ["both", "both"],
           .../** @type {[string, string][]} */ (knownLayers().map((layer) => [String(layer), `layer ${layer} only`])),
         ]),
-        select("k", "Streams at most", params.get("k"), [["10", "10"], ["20", "20"], ["50", "50"]]),
+        select("k", "Max results", params.get("k"), [["10", "10"], ["20", "20"], ["50", "50"]]),
         h(
           "label",
           {},
-          h("span", {}, "Score at least"),
+          h("span", {}, "Minimum score"),
           h(
             "input",
             {

@@ -85,10 +85,10 @@ function wordRow(text, steps) {
  */
 function bars(curve, { kind, best, onSeek }) {
   const step = KINDS[kind].step;
-  const group = h("div", { class: "curve", role: "group", "aria-label": `Likeness by the ${step}` });
+  const group = h("div", { class: "curve", role: "group", "aria-label": `Similarity per ${step}` });
   curve.forEach((likeness, index) => {
     const at = step === "second" ? clock(index) : `word ${index + 1}`;
-    const label = `${at}, likeness ${likeness.toFixed(2)}${index === best ? ", the best" : ""}`;
+    const label = `${at}, similarity ${likeness.toFixed(2)}${index === best ? ", best match" : ""}`;
     const fillHeight = { "--height": Math.max(0.06, Math.min(1, likeness)).toFixed(3) };
     const shown = { class: index === best ? "bar best" : "bar", style: fillHeight, title: label };
     group.append(

@@ -74,7 +74,7 @@ def test_a_folder_is_indexed_and_searched(
     main_of("search_by_text.py")("a dog barks", index)
     out = capsys.readouterr().out
     assert "clip.mp4  second" in out
-    assert out.count("by the second") == 3
+    assert out.count("per second") == 3
 
 
 def test_the_client_is_used(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,3 +34,9 @@ def test_there_are_examples() -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("index", [ROOT / "docs/index.md", ROOT / "docs/decisions/README.md"])
+def test_an_index_lists_every_page_beside_it(index: Path) -> None:
+    listed = set(re.findall(r"\]\(([^)#/]+\.md)\)", index.read_text(encoding="utf-8")))
+    assert listed == {page.name for page in index.parent.glob("*.md")} - {index.name}

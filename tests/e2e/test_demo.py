@@ -38,7 +38,7 @@ def demo(folder: Path, checkpoint: Path, port: int) -> Iterator[tuple[subprocess
         )
     try:
         for _ in range(START_SECONDS * 10):
-            if "Ctrl-C stops it" in output.read_text() or process.poll() is not None:
+            if "Press Ctrl-C to stop" in output.read_text() or process.poll() is not None:
                 break
             time.sleep(0.1)
         yield process, output
@@ -58,8 +58,8 @@ def test_the_demo_serves_what_it_says_and_ends_cleanly(folder: Path, tiny_checkp
             said = output.read_text()
             assert "no apt-get" in said
             assert "drawn here" in said
-            assert f"port {port} is taken" in said
-            found = re.search(r"SRCID is at (http://127\.0\.0\.1:\d+)", said)
+            assert f"port {port} is in use" in said
+            found = re.search(r"Open (http://127\.0\.0\.1:\d+)", said)
             assert found, said
             model = httpx2.get(f"{found[1]}/model").json()
             assert (model["num_items"], model["keeps_media"]) == (24, True)
@@ -72,7 +72,7 @@ def test_the_demo_serves_what_it_says_and_ends_cleanly(folder: Path, tiny_checkp
             assert "stopped" in output.read_text()
     with demo(folder, tiny_checkpoint, port) as (process, output):
         said = output.read_text()
-        assert "SRCID is at" in said
+        assert "in a browser" in said
         assert "drawing" not in said  # nor is anything indexed again
         assert "indexing" not in said
 

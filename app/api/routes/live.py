@@ -29,7 +29,7 @@ class LiveLimit:
     def __enter__(self) -> None:
         if self.count >= self.limit:
             raise Overloaded(
-                f"{self.count} sounds are encoded live already",
+                f"{self.count} live connections are open already",
                 retry_after_seconds=RETRY_SECONDS,
             )
         self.count += 1

@@ -202,7 +202,7 @@ class Seeker:
         if rows > MOST_ROWS:
             raise StoreLimit(
                 f"{rows} items match the filter. For the best step or window of this checkpoint, "
-                f"a store in Milvus reads them one by one, at most {MOST_ROWS}: narrow the search "
+                f"Milvus must read them one by one, at most {MOST_ROWS}: narrow the search "
                 "with where, or ask for score=mean"
             )
         return self.scored(item_of(row) for row in self._collection.rows(self._filter))

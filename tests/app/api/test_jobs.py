@@ -234,7 +234,7 @@ def test_only_so_many_jobs_wait(jobs: TestClient, monkeypatch: pytest.MonkeyPatc
     assert reached.wait(30)
     refused = jobs.post("/jobs/index", json={})
     assert refused.status_code == 503
-    assert "2 jobs wait already" in refused.json()["detail"]
+    assert "2 jobs are queued already" in refused.json()["detail"]
     go_on.set()
     assert {ended(jobs, own)["state"] for own in (first, second)} == {"finished"}
     assert jobs.post("/jobs/index", json={}).status_code == 202

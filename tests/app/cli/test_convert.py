@@ -23,5 +23,5 @@ def test_a_folder_that_exists_is_left_alone(run: Run, tmp_path: Path) -> None:
     (tmp_path / "ours").mkdir()
     ran = run("convert", tmp_path / "theirs.pt", tmp_path / "ours")
     assert ran.code == 2
-    assert "exists already" in ran.err
+    assert "already exists" in ran.err
     assert list((tmp_path / "ours").iterdir()) == []

@@ -129,7 +129,7 @@ def test_data_sets_that_are_absent_are_named(
     SRCID(paper_shaped).save_pretrained(checkpoint)
     ran = run("evaluate", checkpoint, "--data", tmp_path, "--table", "3")
     assert ran.code == 0
-    assert f"not in {tmp_path}: AVE, AVVP, AVE>AVVP, UCF(v)<>VGG(a), MSCOCO, Clotho" in ran.err
+    assert f"missing in {tmp_path}: AVE, AVVP, AVE>AVVP, UCF(v)<>VGG(a), MSCOCO, Clotho" in ran.err
     assert "retrieval, MSR-VTT V>T" in ran.out
 
 
@@ -145,4 +145,4 @@ def test_what_the_codes_mean_is_written(
     assert {path.name for path in out.iterdir()} == {"codes.csv", "codes.png"}
     refused = run(*command, tiny_checkpoint, "--codes", out)
     assert refused.code == 2
-    assert "--codes is for one checkpoint" in refused.err
+    assert "--codes takes one checkpoint" in refused.err

@@ -30,7 +30,7 @@ def test_rows_are_trained_shown_and_the_next_time_only_shown(
     )  # fmt: skip
     ran = run(*command)
     assert ran.code == 0, ran.err
-    assert "[0/1] so far 0:00:00" in ran.err
+    assert "[0/1] 0:00:00 of compute so far" in ran.err
     assert "[1/1] dcid-43 done" in ran.err
     rows = list(csv.DictReader(io.StringIO(ran.out)))
     printed = {row["column"]: row["mean"] for row in rows if "the paper's figures" in row["table"]}

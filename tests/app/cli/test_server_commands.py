@@ -162,7 +162,7 @@ def test_a_job_goes_on_when_who_watches_it_leaves(
     ran = run("jobs", "start", "farm", "--watch", "--url", url)
     assert ran.code == 130
     (job,) = run("jobs", "list", "--url", url, "--json").json()
-    assert f"the job goes on; `srcid jobs cancel {job['id']}` ends it" in ran.err
+    assert f"the job continues; `srcid jobs cancel {job['id']}` ends it" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_a_run_is_stopped_resumed_and_not_begun_twice(
         patched.setattr(TrainingStep, "__call__", stopped)
         ran = run(*words, "--save-minutes", 0)
         assert ran.code == 130
-        assert "--resume goes on" in ran.err
+        assert "repeat the command with --resume" in ran.err
     ran = run(*words)
     assert ran.code == 2
     assert "already holds a run" in ran.err

@@ -70,7 +70,7 @@ def test_two_items_are_compared_by_the_second(
     expect(page.locator("canvas")).to_have_count(4)
     heat = page.locator("canvas").first
     told = page.locator(".heat-told").first
-    expect(told).to_have_text(re.compile(rf"^{a} 0:0\d and {b} 0:0\d: -?\d\.\d\d, most alike$"))
+    expect(told).to_have_text(re.compile(rf"^{a} 0:0\d and {b} 0:0\d: -?\d\.\d\d, best match$"))
     heat.focus()
     for _ in range(4):
         page.keyboard.press("ArrowLeft")
@@ -119,7 +119,7 @@ def test_items_are_added_replaced_and_deleted(server: str, new_page: NewPage) ->
     expect(page.locator(".item")).to_have_count(8)
     page.get_by_label("Id", exact=True).fill("my hum")
     files.set_input_files({**sound, "buffer": make_sound(tone(3, rate=16_000), rate=16_000)})
-    page.get_by_role("button", name="Replace it").click()
+    page.get_by_role("button", name="Replace").click()
     expect(row.locator(".code")).to_have_count(6)
     row.get_by_role("link", name="More like this").click()
     expect(page.locator(".query .code")).to_have_count(6)  # not what was there before
@@ -158,10 +158,10 @@ def test_a_job_shows_its_progress_and_its_failures(server: str, new_page: NewPag
     page = new_page("about:blank")
     page.add_init_script(KEEP_EVENT_SOURCES)
     page.goto(f"{server}/?view=jobs")
-    expect(page.get_by_text("No job yet.")).to_be_visible()
+    expect(page.get_by_text("No jobs yet.")).to_be_visible()
     page.get_by_label("Folder").fill("sounds")
     with page.expect_response(lambda answer: answer.url.endswith("/events")) as events:
-        page.get_by_role("button", name="Index it").click()
+        page.get_by_role("button", name="Start indexing").click()
     assert events.value.headers["content-type"].startswith("text/event-stream")
     job = page.locator(".job")
     expect(job.locator(".badge")).to_have_text("finished")
@@ -173,7 +173,7 @@ def test_a_job_shows_its_progress_and_its_failures(server: str, new_page: NewPag
     expect(page.locator("#status")).to_contain_text("13 items")
     closed = "sources.map(source => source.readyState === EventSource.CLOSED)"
     assert page.evaluate(closed) == [True]  # else the browser asks again, for ever
-    job.get_by_role("button", name="Forget").click()
+    job.get_by_role("button", name="Remove").click()
     expect(job).to_have_count(0)
     items = page.request.get(f"{server}/items?limit=100").json()["items"]
     for item in items:
@@ -184,7 +184,7 @@ def test_a_job_shows_its_progress_and_its_failures(server: str, new_page: NewPag
 def test_a_job_that_is_refused_says_why(server: str, new_page: NewPage) -> None:
     page = new_page(f"{server}/?view=jobs", expected="422")
     page.get_by_label("Folder").fill("../elsewhere")
-    page.get_by_role("button", name="Index it").click()
+    page.get_by_role("button", name="Start indexing").click()
     expect(page.locator(".notice.bad p")).to_contain_text("'../elsewhere'")
 
 
@@ -192,7 +192,7 @@ def test_a_service_that_is_gone_is_told_of(server: str, new_page: NewPage) -> No
     page = new_page(server, expected="ERR_CONNECTION_REFUSED")
     expect(page.locator("#status")).to_have_text(re.compile("ready · 7 items"))
     page.route("**/search", lambda route: route.abort("connectionrefused"))
-    page.get_by_label("A sentence to search by").fill("a dog")
+    page.get_by_label("Search query").fill("a dog")
     page.keyboard.press("Enter")
     expect(page.locator(".notice.bad h2")).to_have_text("No connection")
 
@@ -216,9 +216,9 @@ def test_a_key_is_asked_for_and_kept(guarded_server: tuple[str, str], new_page: 
     expect(dialog).to_contain_text("this needs an API key")
     page.get_by_role("textbox", name="Key").fill("wrong")
     page.keyboard.press("Enter")
-    expect(dialog).to_contain_text("is not known here")
+    expect(dialog).to_contain_text("unknown API key")
     page.get_by_role("textbox", name="Key").fill(key)
-    page.get_by_role("button", name="Use it").click()
+    page.get_by_role("button", name="Use key").click()
     expect(page.locator("#status")).to_have_text(re.compile("ready · 0 items"))
     expect(page.get_by_role("heading", name="The index is empty")).to_be_visible()
     page.reload()
@@ -232,5 +232,5 @@ def test_without_a_key_the_page_says_what_is_missing(
     page.get_by_role("button", name="Not now").click()
     expect(page.locator(".notice.bad h2")).to_have_text("Unauthorized")
     expect(page.locator("#status")).to_have_text("unauthorized")
-    page.get_by_role("button", name="Enter a key").click()
+    page.get_by_role("button", name="Enter API key").click()
     expect(page.get_by_role("dialog")).to_be_visible()

@@ -82,7 +82,11 @@ async def _service_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return problem(InvalidRequest.of_fields(list(error.errors())))
+    errors = error.errors()
+    if errors[0]["type"] == "json_invalid":
+        return problem(InvalidRequest(f"the body is not JSON: {errors[0]['ctx']['error']}"))
+    # The first part of each location is where the field was sent: "body", "query" or "path".
+    return problem(InvalidRequest.of_fields([{**each, "loc": each["loc"][1:]} for each in errors]))
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:

@@ -16,6 +16,7 @@ from pydantic import JsonValue, ValidationError
 
 from app.errors import InvalidRequest, ServiceError
 from app.schemas.fields import ITEM_ID
+from model.errors import reason_of
 from model.files import sha256
 
 QUEUED_PER_WORKER = 2  # files submitted ahead for each worker, so that none is idle
@@ -200,8 +201,7 @@ def refusal(file: FileToIndex, *, is_repeated: bool) -> str | None:
     try:
         ITEM_ID.validate_python(file.item_id)
     except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        return f"its path cannot be an id: {reason}"
+        return f"its path cannot be an id: {reason_of(error)}"
     return f"another file of this run has its id {file.item_id!r}" if is_repeated else None
 
 

@@ -43,6 +43,13 @@ def test_both_layers_are_all_that_there_are(service: RetrievalService, clip: byt
     assert both == service.search(clip, layers="1")
 
 
+def test_a_bad_id_is_refused_in_plain_words(service: RetrievalService, clip: bytes) -> None:
+    with pytest.raises(InvalidRequest, match=r"^id is '': String should have at least 1"):
+        service.add("", clip)
+    with pytest.raises(InvalidRequest, match=r"^id is 'a\\n': an id must not"):
+        service.add("a\n", clip)
+
+
 def test_a_layer_that_the_checkpoint_does_not_have_is_refused(
     service: RetrievalService, clip: bytes
 ) -> None:

@@ -24,6 +24,21 @@ MAX_COMMIT = 64  # files committed together
 RETRY_SECONDS = 1.0  # if an error says that retrying helps, but not when
 TYPES = mimetypes.MimeTypes(filenames=())  # Python's own table, without this machine's additions
 MEDIA = ("video", "audio", "image")
+# What systems leave among media, in lower case: thumbnails, recycle bins, resource forks.
+SYSTEM_FILES = {
+    "@eadir",
+    "#recycle",
+    "#snapshot",
+    "@recycle",
+    "@__thumb",
+    "__macosx",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+}
 
 
 class PreparedFile(Protocol):
@@ -83,16 +98,16 @@ class Processed(NamedTuple, Generic[Prepared]):
 def files_below(folder: Path, *, prefix: str = "") -> Iterator[FileToIndex]:
     """Yield the files below ``folder`` that may be media, in a fixed order.
 
-    Hidden files and files whose extension is of another type are skipped; links to folders are
-    not followed. A file's id is its path with : for each /. Pipes, whose reading would block, are
-    skipped; a broken link is yielded, and fails.
+    Hidden files, files of the system (``SYSTEM_FILES``) and files whose extension is of another
+    type are skipped; links to folders are not followed. A file's id is its path with : for each /.
+    Pipes, whose reading would block, are skipped; a broken link is yielded, and fails.
 
     Args:
         folder: Where to look.
         prefix: Prepended to ids and paths: the path of ``folder`` below a root.
     """
     for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not _is_of_system(name))
         for name in sorted(filter(_may_be_media, names)):
             path = Path(parent, name)
             if path.is_file() or not path.exists():
@@ -255,9 +270,13 @@ def _processed(
     return Processed(Outcome(file, "indexed", prepared.gaps, prepared.seconds), prepared)
 
 
+def _is_of_system(name: str) -> bool:
+    return name.startswith(".") or name.lower() in SYSTEM_FILES
+
+
 def _may_be_media(name: str) -> bool:
     kind = TYPES.guess_type(name)[0]
-    return not name.startswith(".") and (kind is None or kind.split("/")[0] in MEDIA)
+    return not _is_of_system(name) and (kind is None or kind.split("/")[0] in MEDIA)
 
 
 def _lines(manifest: Path) -> Iterator[dict[str, JsonValue]]:

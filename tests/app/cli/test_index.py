@@ -98,6 +98,20 @@ def test_search_works_beside_a_writer_and_index_says_who_writes(run: Run, folder
     assert "another process (pid " in ran.err
 
 
+def test_the_path_of_a_file_searches_by_the_file(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("index", folder)
+    monkeypatch.chdir(folder)
+    (folder / "dog").write_text("a bare word is no path")
+    best = run("search", "a.wav", "--target", "audio", "--json").json()["hits"][0]
+    assert (best["score"], best["id"]) == (1.0, "a.wav")
+    assert (
+        run("search", "a.wav", "--json").json() == run("search", "--file", "a.wav", "--json").json()
+    )
+    assert run("search", "dog", "--json").code == 0
+
+
 def test_searching_nothing_says_how_to_index(run: Run) -> None:
     ran = run("search", "a dog")
     assert ran.code == 2

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,13 @@ def test_a_source_is_a_file_or_a_sentence(run: Run, arguments: list[str]) -> Non
     ran = run(*arguments)
     assert ran.code == 2
     assert "give either a file or a sentence" in ran.err
+
+
+def test_a_file_is_not_taken_for_a_sentence(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"")
+    ran = run("encode", "--text", tmp_path / "a.wav")
+    assert ran.code == 2
+    assert "give it as FILE" in ran.err
 
 
 def test_an_error_is_one_sentence_and_exit_code_2(run: Run) -> None:

@@ -50,6 +50,16 @@ def test_files_are_named_by_their_path_in_a_fixed_order(folder: Path) -> None:
     assert next(files_below(folder / "b", prefix="b")).metadata == {"path": "b/a.wav"}
 
 
+def test_what_systems_leave_among_media_is_skipped(folder: Path, sound: bytes) -> None:
+    before = list(files_below(folder))
+    for name in ("@eaDir/z.wav@SYNO.jpg", "#recycle/old.wav", "b/__MACOSX/x.wav", "$RECYCLE.BIN/y"):
+        (folder / name).parent.mkdir()
+        (folder / name).write_bytes(sound)
+    for name in (".DS_Store", "Thumbs.db", "b/thumbs.db", "desktop.ini", "._z.wav"):
+        (folder / name).write_bytes(sound)
+    assert list(files_below(folder)) == before
+
+
 def test_each_file_is_indexed_or_said_why_not(index: Opened, folder: Path) -> None:
     outcomes = {outcome.file.item_id: outcome for outcome in run(index, folder)}
     assert list(outcomes) == [file.item_id for file in files_below(folder)]

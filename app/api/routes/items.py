@@ -102,6 +102,7 @@ async def delete_item(service: ServiceDep, item_id: PathId) -> None:
         **documents(NotFound),
         200: {"description": "The media", "content": {"application/octet-stream": {}}},
         206: {"description": "The bytes that the header Range asked for"},
+        304: {"description": "The client has them already, says the header If-None-Match"},
         416: {"description": "The header Range asks for what is not there", "content": PROBLEM},
     },
 )
@@ -119,6 +120,7 @@ async def get_media(service: ServiceDep, item_id: PathId) -> FileResponse:
     responses={
         **documents(NotFound),
         200: {"description": "A small picture", "content": {"image/jpeg": {}}},
+        304: {"description": "The client has it already, says the header If-None-Match"},
     },
 )
 async def get_thumbnail(service: ServiceDep, item_id: PathId) -> FileResponse:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,10 @@ def test_a_wrong_setting_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     ran = run("encode", "--text", "a dog")
     assert ran.code == 2
     assert ran.err.startswith("srcid: SRCID_DEVICE is 'abacus': ")
+
+
+def test_the_version_is_that_of_the_package(run: Run) -> None:
+    assert run("--version") == (0, f"srcid {version('srcid')}\n", "")
 
 
 def test_an_unknown_command_is_a_usage_error(run: Run) -> None:

@@ -24,6 +24,7 @@ The message says what was wrong, with the value, and what to do.
 import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
+from urllib.parse import quote
 
 from model.errors import message_of
 
@@ -102,9 +103,10 @@ class ItemExists(ServiceError):
     status = 409
 
     def __init__(self, item_id: str) -> None:
+        address = f"/items/{quote(item_id, safe='')}"
         super().__init__(
-            f"an item {item_id!r} exists: replace it (PUT /items/{item_id}), delete it first, or "
-            "choose another id"
+            f"an item {item_id!r} exists: replace it (PUT {address}), delete it first, or choose "
+            "another id"
         )
 
 

@@ -17,7 +17,7 @@ from model.errors import ConfigError
 if TYPE_CHECKING:  # `srcid --help` answers without them
     from app.client import SRCIDClient
     from app.indexing.progress import Progress
-    from app.indexing.run import FileToIndex, Outcome
+    from app.indexing.run import FileToIndex, Outcome, StoredFile
 
     Run = Callable[[Iterable[FileToIndex]], Generator[Outcome, None, None]]
 
@@ -58,10 +58,10 @@ def index(
 ) -> None:
     """Index every video, sound and picture in a folder and the folders in it.
 
-    A file's id is its path in the folder with : for each /; a manifest gives path, optionally id,
-    and metadata. Unchanged files that are indexed already are skipped, so an interrupted run
-    resumes where it was. Media longer than SRCID_MAX_STEPS become several items. Files that fail
-    are listed at the end, and the exit code is then 1. With --url, files are sent to the server;
+    A file's id is its path in the folder; a manifest gives path, optionally id, and metadata.
+    Unchanged files that are indexed already are skipped, so an interrupted run resumes where it
+    was. Media longer than SRCID_MAX_STEPS become several items. Files that fail are listed at the
+    end, and the exit code is then 1. With --url, files are sent to the server;
     with --engine ray, a cluster decodes and encodes them.
     """
     from tqdm import tqdm
@@ -142,13 +142,15 @@ class _Server:
     def __init__(self, client: "SRCIDClient") -> None:
         self._client = client
 
-    def digest(self, item_id: str) -> str | None:
+    def stored(self, item_id: str) -> "StoredFile | None":
         from app.errors import NotFound
+        from app.indexing.run import StoredFile
 
         try:
-            return self._client.get(item_id).sha256
+            item = self._client.get(item_id)
         except NotFound:
             return None
+        return StoredFile(item.sha256, item.metadata.get("path"))
 
     def encode(self, file: "FileToIndex", *, digest: str, stop: threading.Event) -> _SentFile:
         item = self._client.put(file.item_id, file.path, metadata=file.metadata)

@@ -14,8 +14,7 @@ from pydantic import JsonValue
 
 from app.engine.engine import Encoded, Engine, Passage
 from app.errors import InvalidMedia
-from app.indexing.run import FileToIndex, retry_until
-from app.schemas.fields import ITEM_ID
+from app.indexing.run import FileToIndex, StoredFile, retry_until
 from app.service.items import Items, PreparedItem
 from app.service.segments import Segment, cut, segment_id, segment_metadata
 from app.store.base import Item, Stream
@@ -60,9 +59,10 @@ class BulkIndex:
         """How many files in work keep decoders and network busy, with one that is hashed."""
         return self._engine.num_useful + 1
 
-    def digest(self, item_id: str) -> str | None:
-        """Return the SHA-256 of an item's media; None: there is no such item."""
-        return self._items.digest(item_id)
+    def stored(self, item_id: str) -> StoredFile | None:
+        """Return what is known of the file of an item; None: there is no such item."""
+        item = self._items.store.get(item_id)
+        return item and StoredFile(item.sha256, item.metadata.get("path"))
 
     def encode(self, file: FileToIndex, *, digest: str, stop: threading.Event) -> FileItems | None:
         """Encode a file; None: it was stopped.
@@ -179,7 +179,7 @@ def stretch_seconds(max_steps: int, *, piece: int) -> int:
 
 
 def _segment_item(file: FileToIndex, segment: Segment, digest: str) -> Item:
-    item_id = ITEM_ID.validate_python(segment_id(file.item_id, segment.start_second))
+    item_id = segment_id(file.item_id, segment.start_second)
     place = segment_metadata(file.item_id, segment.start_second)
     return _item(item_id, segment.streams, {**file.metadata, **place}, digest)
 

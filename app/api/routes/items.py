@@ -1,10 +1,11 @@
 """/items: what is in the index, item by item."""
 
 from typing import Annotated
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from fastapi import APIRouter, Path, Query, Request, Response, status
 from fastapi.responses import FileResponse
+from pydantic import BeforeValidator
 
 from app.api.bodies import body_of, body_schema
 from app.api.deps import ServiceDep, service_of, while_connected
@@ -37,7 +38,8 @@ ADDED: dict[str, type[AddSentence | AddMedia]] = {"text": AddSentence, "media": 
 PUT: dict[str, type[PutSentence | PutMedia]] = {"text": PutSentence, "media": PutMedia}
 read_new = body_of(ADDED, AddUpload)
 read_content = body_of(PUT, PutUpload)
-PathId = Annotated[ItemId, Path(alias="id")]
+# Still percent-encoded (``HttpRules``): an id may contain a slash.
+PathId = Annotated[ItemId, BeforeValidator(unquote), Path(alias="id")]
 
 
 @router.post(

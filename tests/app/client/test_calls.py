@@ -176,7 +176,7 @@ def test_a_job_indexes_a_folder_and_is_followed_to_its_end(
         assert client.job(begun.id) == last
         assert client.jobs() == [last]
         (item,) = client.items()
-        assert (item.id, item.metadata["album"]) == ("farm:clip.mp4", "farm")
+        assert (item.id, item.metadata["album"]) == ("farm/clip.mp4", "farm")
 
 
 def test_the_model_is_described_and_the_service_is_ready(

@@ -150,3 +150,15 @@ def test_a_film_that_is_stopped_is_not_kept_in_part(index: Opened, film: Path) -
     index.engine.submit = stopping
     assert list(index_files(index.bulk, [file], workers=1, stop=stop)) == []
     assert ids(index) == []
+
+
+def test_the_parts_of_a_long_id_have_ids_that_fit(index: Opened, film: Path) -> None:
+    film = film.rename(film.with_name("f" * 251 + ".wav"))
+    (outcome,) = run(index, film.parent)
+    assert outcome.kind == "indexed"
+    whole, *parts = ids(index)
+    assert whole == film.name
+    assert [len(part) for part in parts] == [255] * 4
+    assert {part[-6:] for part in parts} == {"@00010", "@00020", "@00030", "@00040"}
+    index.service.delete(whole)
+    assert ids(index) == []

@@ -156,6 +156,11 @@ def id_of(path: str) -> str:
     return shortened(f"{text}~{digest}")  # another name may read the same
 
 
+def former_id(path: str) -> str:
+    """Return the id that version 0.1 gave to a file of a folder."""
+    return path.replace("/", ":")
+
+
 def as_text(path: str) -> str:
     """Return a path as text: bytes that are not UTF-8 as ``\\xff``."""
     return os.fsencode(path).decode(errors="backslashreplace")
@@ -164,12 +169,11 @@ def as_text(path: str) -> str:
 def placed(index: Index[Prepared], file: FileToIndex) -> tuple[FileToIndex, str | None]:
     """Return a file under the id that it has in the index, and its digest there.
 
-    The digest of a file that is not in the index is None. Ids once had : for each / of a path;
-    items made so keep their ids.
+    The digest of a file that is not in the index is None. An item with a ``former_id`` keeps it.
     """
     if stored := index.stored(file.item_id):
         return file, stored.digest
-    former = file.label.replace("/", ":")
+    former = former_id(file.label)
     if file.item_id == file.label != former:
         stored = index.stored(former)
         if stored and stored.path == file.label:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.engine.engine import Encoded, Engine
 from app.main import open_service
 from app.settings import load_settings
 from tests.app.cli.running import Run
@@ -150,3 +151,63 @@ def test_a_server_and_a_cluster_are_not_both_asked(run: Run, folder: Path) -> No
     ran = run("index", folder, "--url", "http://127.0.0.1:9", "--engine", "ray")
     assert ran.code == 2
     assert "--engine ray and --url http://127.0.0.1:9 are both given" in ran.err
+
+
+def test_a_file_that_failed_is_not_decoded_again(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[str] = []
+    encode = Engine.encode
+
+    def watched(engine: Engine, source: Path) -> Encoded:
+        decoded.append(source.name)
+        return encode(engine, source)
+
+    monkeypatch.setattr(Engine, "encode", watched)
+    (folder / "broken.mp4").write_bytes(b"\x00" * 100)
+    first = run("index", folder, "--json").json()["failed"]["broken.mp4"]
+    assert sorted(decoded) == ["a.wav", "b ü.png", "broken.mp4", "c.mp4"]
+    decoded.clear()
+    again = run("index", folder, "--json")
+    assert (again.code, decoded) == (1, [])
+    assert again.json()["failed"]["broken.mp4"].startswith(first)
+    assert "--retry-failed" in again.json()["failed"]["broken.mp4"]
+    assert run("index", folder, "--retry-failed", "--json").json()["failed"] == {
+        "broken.mp4": first
+    }
+    assert decoded == ["broken.mp4"]
+    (folder / "broken.mp4").write_bytes(b"\x01" * 100)  # another digest
+    run("index", folder)
+    assert decoded == ["broken.mp4"] * 2
+    monkeypatch.setenv("SRCID_MAX_DECODE_SECONDS", "60")
+    run("index", folder)
+    assert decoded == ["broken.mp4"] * 3
+
+
+def test_items_of_files_that_are_gone_are_pruned(run: Run, folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (folder / "a.wav").rename(other / "o.wav")
+    with open_service(load_settings()) as service:
+        service.add("posted", "a dog", metadata={"path": "posted"})
+    run("index", other)
+    run("index", folder)
+    (folder / "farm" / "b ü.png").unlink()
+    (folder / "farm" / "old" / "c.mp4").write_bytes(b"no longer decodes")
+    (other / "o.wav").unlink()
+
+    def ids() -> list[str]:
+        return [json.loads(line)["id"] for line in run("items", "list", "--json").out.splitlines()]
+
+    before = ids()
+    listed = run("index", folder, "--prune", "--dry-run")
+    assert (listed.code, listed.out) == (
+        0,
+        "would be deleted: farm/b ü.png\n1 would be deleted\n",
+    )
+    assert ids() == before
+    assert run("index", folder, "--prune", "--json").json()["pruned"] == ["farm/b ü.png"]
+    assert ids() == ["farm/old/c.mp4", "o.wav", "posted"]
+    assert run("index", folder, "--prune", "--json").json()["pruned"] == []
+    assert run("index", folder, "--dry-run").code == 2
+    assert run("index", folder, "--prune", "--url", "http://127.0.0.1:9").code == 2

@@ -24,6 +24,9 @@ The message says what was wrong, with the value, and what to do.
 import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
+from urllib.parse import quote
+
+from model.errors import message_of
 
 MAX_NAMED = 10  # invalid fields that one error names
 
@@ -54,7 +57,10 @@ class InvalidRequest(ServiceError):
 
     @classmethod
     def of_fields(cls, errors: Sequence[Mapping[str, Any]]) -> Self:
-        """Return the error that names each invalid field, from pydantic's list of errors."""
+        """Return the error that names each invalid field, from pydantic's list of errors.
+
+        The ``loc`` of each is the field's path in the body; it is empty for the body itself.
+        """
         sentences = [_field_error(error) for error in errors[:MAX_NAMED]]
         if len(errors) > MAX_NAMED:
             sentences.append(f"and {len(errors) - MAX_NAMED} more")
@@ -97,9 +103,10 @@ class ItemExists(ServiceError):
     status = 409
 
     def __init__(self, item_id: str) -> None:
+        address = f"/items/{quote(item_id, safe='')}"
         super().__init__(
-            f"an item {item_id!r} exists: replace it (PUT /items/{item_id}), delete it first, or "
-            "choose another id"
+            f"an item {item_id!r} exists: replace it (PUT {address}), delete it first, or choose "
+            "another id"
         )
 
 
@@ -157,8 +164,8 @@ class Stopping(ServiceError):
 
 
 def _field_error(error: Mapping[str, Any]) -> str:
-    where = ".".join(str(part) for part in error["loc"] if part not in {"body", "query", "path"})
-    message = str(error["msg"]).removeprefix("Value error, ")
+    where = ".".join(map(str, error["loc"])) or "the body"
+    message = message_of(error)
     if error["type"] in {"missing", "extra_forbidden"}:
         return f"{where}: {message}"
     return f"{where} is {reprlib.repr(error['input'])}: {message}"

@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from model.errors import ConfigError
+from model.errors import ConfigError, message_of
 
 logger = logging.getLogger(__name__)
 
@@ -178,7 +178,7 @@ def _warn_about_unknown_variables() -> None:
 
 def _messages(error: ValidationError) -> list[str]:
     return [
-        f"{PREFIX}{str(problem['loc'][0]).upper()} is {problem['input']!r}: {problem['msg']}. "
+        f"{PREFIX}{str(problem['loc'][0]).upper()} is {problem['input']!r}: {message_of(problem)}. "
         "Correct it in the environment or on the command line"
         for problem in error.errors()
     ]

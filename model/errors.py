@@ -11,6 +11,9 @@
 The message says what was wrong, with the value, and what to do.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import ValidationError
 
 
@@ -48,4 +51,9 @@ def reason_of(error: OSError | ValidationError) -> str:
         return error.strerror or str(error)
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"]))
-    return f"{where}: {first['msg']}" if where else first["msg"]
+    return f"{where}: {message_of(first)}" if where else message_of(first)
+
+
+def message_of(error: Mapping[str, Any]) -> str:
+    """Return the message of one of pydantic's errors, without the class of its exception."""
+    return str(error["msg"]).removeprefix("Value error, ")

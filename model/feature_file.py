@@ -113,7 +113,8 @@ def _checked(
         )
     if len(array) > max_steps:
         raise MediaTooLarge(
-            f"{name} features of {len(array)} steps, of at most {max_steps}; send them in parts"
+            f"{name} features of {len(array)} steps, of at most {max_steps}; send them in parts, "
+            "or raise max_steps"
         )
     with np.errstate(over="ignore"):
         features = array.astype(np.float32)

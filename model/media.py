@@ -64,7 +64,9 @@ def _opened(source: bytes | Path, max_bytes: int) -> Iterator[BinaryIO]:
     try:
         size = len(source) if isinstance(source, bytes) else source.stat().st_size
         if size > max_bytes:
-            raise MediaTooLarge(f"{size} bytes, of at most {max_bytes}; cut or compress the file")
+            raise MediaTooLarge(
+                f"{size} bytes, of at most {max_bytes}; cut or compress it, or raise max_bytes"
+            )
         if not size:
             raise MediaError(f"the file is empty; {ADVICE}")
         if isinstance(source, bytes):

@@ -173,7 +173,9 @@ class _Reader:
     def _check_length(self, seconds: float) -> None:
         if num_steps(seconds) > self.config.max_seconds:
             limit = self.config.max_seconds
-            raise MediaTooLarge(f"{seconds:.1f} seconds, of at most {limit}; cut the file")
+            raise MediaTooLarge(
+                f"{seconds:.1f} seconds, of at most {limit}; cut the file, or raise max_seconds"
+            )
 
     def _frames(self) -> Iterator[VideoFrame | AudioFrame]:
         """Yield the frames of all tracks until each has enough and its length is known."""

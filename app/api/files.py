@@ -5,6 +5,7 @@ from pathlib import Path
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
 UNKNOWN = "application/octet-stream"
@@ -41,6 +42,7 @@ SIGNATURES = {  # offset -> first bytes -> media type
     },
     4: {b"ftyp": "video/mp4"},
 }
+CONDITIONS = StaticFiles(check_dir=False)  # knows If-None-Match and If-Modified-Since
 # Uploaded media must not run in a page of ours, whatever type they claim to have.
 SANDBOX = {
     "Content-Security-Policy": "default-src 'none'; media-src 'self'; img-src 'self'; sandbox",
@@ -51,6 +53,9 @@ SANDBOX = {
 class MediaResponse(FileResponse):
     """A stored file, sandboxed. A bad Range header is answered by a problem document.
 
+    What the client has already is answered by 304, and a Range in another unit than bytes is
+    ignored (RFC 9110, 13.1.2 and 14.2).
+
     Args:
         path: The file.
         media_type: Its type; found from its first bytes by default, since senders' claims are
@@ -58,11 +63,23 @@ class MediaResponse(FileResponse):
     """
 
     def __init__(self, path: Path, *, media_type: str | None = None) -> None:
-        super().__init__(path, media_type=media_type or media_type_of(path), headers=SANDBOX)
+        super().__init__(
+            path,
+            media_type=media_type or media_type_of(path),
+            headers=SANDBOX,
+            stat_result=path.stat(),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the file, or raise ``HTTPException`` for a bad Range header."""
-        requested = Headers(scope=scope).get("range", "")
+        headers = Headers(scope=scope)
+        if CONDITIONS.is_not_modified(self.headers, headers):
+            await NotModifiedResponse(self.headers)(scope, receive, send)
+            return
+        requested = headers.get("range", "")
+        if requested.partition("=")[0].strip().lower() != "bytes":
+            others = [(name, value) for name, value in scope["headers"] if name != b"range"]
+            scope = {**scope, "headers": others}
 
         async def checked_send(message: Message) -> None:
             status = message.get("status", 200)

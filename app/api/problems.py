@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from app.errors import InvalidRequest, NotFound, Overloaded, ServiceError
 from app.schemas.service import Problem
@@ -20,6 +21,8 @@ from app.telemetry.request_context import current_request
 MEDIA_TYPE = "application/problem+json"
 KIND = "urn:srcid:"
 PROBLEM: dict[str, Any] = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+# By the method that routes know it by; see ``HttpRules``.
+METHODS = {"GET": "GET", "HEAD": "GET", "POST": "POST", "PUT": "PUT", "DELETE": "DELETE"}
 # The phrases of RFC 9110, as in Python 3.13: a problem's type must not depend on the Python.
 RENAMED = {413: "Content too large", 416: "Range not satisfiable", 422: "Unprocessable content"}
 # Rejections of an overloaded server leave together, this often. One by one, each would find cold
@@ -82,7 +85,11 @@ async def _service_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return problem(InvalidRequest.of_fields(list(error.errors())))
+    errors = error.errors()
+    if errors[0]["type"] == "json_invalid":
+        return problem(InvalidRequest(f"the body is not JSON: {errors[0]['ctx']['error']}"))
+    # The first part of each location is where the field was sent: "body", "query" or "path".
+    return problem(InvalidRequest.of_fields([{**each, "loc": each["loc"][1:]} for each in errors]))
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
@@ -93,10 +100,21 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
         return problem(NotFound(f"there is no {here}: the calls are listed at /docs"))
     detail = error.detail
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = (error.headers or {}).get("Allow", "another method")
+        allowed = ", ".join(_allowed(request))
         detail = f"there is no {here}: use {allowed}"
+        return _answer(error.status_code, "Method not allowed", detail, {"Allow": allowed})
     title = RENAMED.get(error.status_code) or HTTPStatus(error.status_code).phrase.capitalize()
     return _answer(error.status_code, title, detail, error.headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Return the methods of all routes at a path: the framework names those of the first."""
+    return [
+        method
+        for method, routed_as in METHODS.items()
+        for scope in [{**request.scope, "method": routed_as}]
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
 async def _gone(request: Request, error: Exception) -> JSONResponse:

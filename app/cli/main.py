@@ -7,6 +7,8 @@ stays fast.
 import io
 import os
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
@@ -55,11 +57,31 @@ INTERRUPTED = 130  # exit code, as in a shell
 
 cli = typer.Typer(
     name="srcid",
-    help="Video, sound and text as one vocabulary of discrete codes, and search across them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def print_version(is_wanted: bool) -> None:
+    """Print the version and exit."""
+    if is_wanted:
+        print(f"srcid {metadata.version('srcid')}")
+        raise typer.Exit
+
+
+@cli.callback()
+def srcid(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", callback=print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Video, sound and text as one vocabulary of discrete codes, and search across them."""
+
+
 for command in COMMANDS:
     cli.command()(command)
 for group in GROUPS:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app.schemas.sources import names_file
 from model.errors import ConfigError
 
 CheckpointOption = Annotated[
@@ -28,7 +29,7 @@ def one_source(file: Path | None, text: str | None) -> Path | str:
 
     Raises:
         typer.BadParameter: Both or neither were given, the file does not exist, or the sentence
-            is not UTF-8.
+            is not UTF-8 or is the path of a file.
     """
     if (file is None) == (text is None):
         raise typer.BadParameter("give either a file or a sentence")
@@ -38,6 +39,8 @@ def one_source(file: Path | None, text: str | None) -> Path | str:
     assert source is not None
     if isinstance(source, str) and not is_utf8(source):
         raise typer.BadParameter(f"{source!r} is not UTF-8: set the terminal to it")
+    if isinstance(source, str) and names_file(source):
+        raise typer.BadParameter(f"{source} is a file: give it as FILE, not as --text")
     return source
 
 

@@ -10,7 +10,7 @@ from app.cli.output import print_json, print_table
 from app.cli.target import Target, on_target
 from app.schemas.fields import MAX_HITS
 from app.schemas.search import SearchHit, SearchResponse
-from app.schemas.sources import ItemReference
+from app.schemas.sources import ItemReference, names_file
 from model.modality import Modality
 
 Sentences = list[str] | None
@@ -19,7 +19,9 @@ Sentences = list[str] | None
 @on_target
 def search(
     target: Target,
-    text: Annotated[str | None, typer.Argument(help="A sentence to search by.")] = None,
+    text: Annotated[
+        str | None, typer.Argument(help="A sentence to search by, or the path of a file.")
+    ] = None,
     file: Annotated[
         Path | None, typer.Option(help="A video, sound or picture to search by.")
     ] = None,
@@ -57,6 +59,8 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Find what is most similar to a sentence, a file or an item. Works beside a running server."""
+    if text is not None and file is None and names_file(text):
+        file, text = Path(text), None
     if item is None:
         source: Path | str | ItemReference = one_source(file, text)
     elif file is None and text is None:

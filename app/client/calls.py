@@ -18,7 +18,7 @@ from app.schemas.items import DuplicatesResponse, ItemPage, ItemResponse
 from app.schemas.jobs import Job, JobList
 from app.schemas.search import SearchFields, SearchResponse
 from app.schemas.service import Health, ModelInfo
-from app.schemas.sources import ItemReference, Source
+from app.schemas.sources import ItemReference, Source, check_sentence
 from model.files import sha256
 from model.modality import Modality
 
@@ -202,6 +202,7 @@ def _about(
 def _subject(source: Source) -> dict[str, str]:
     """Return the JSON fields of a source."""
     if isinstance(source, str):
+        check_sentence(source)
         return {"text": source}
     if isinstance(source, ItemReference):
         return {"item": source.item_id}

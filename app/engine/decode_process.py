@@ -176,7 +176,10 @@ class DecodeProcess:
 
     def _clip(self, answer: DecodeAnswer) -> Clip:
         if answer.error == "memory":
-            raise WorkerDied("decoding takes too much memory: send a smaller picture or clip")
+            raise WorkerDied(
+                "decoding takes too much memory: send a smaller picture or clip, or raise "
+                "SRCID_MAX_DECODE_MEMORY_BYTES"
+            )
         if answer.error == "unexpected":
             logger.warning("cannot decode a file: %s", answer.message)
             raise MediaError("cannot decode this file: re-encode it and send it again")

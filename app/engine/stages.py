@@ -26,6 +26,11 @@ from model.modality import Modality
 
 MAX_TURN_SECONDS = 0.1  # that a thread waits for another one's quantizing
 PROBE_SIDE = 256  # pixels of the probe's frame
+SETTINGS = {  # that set the limits which the model package's errors name
+    "max_seconds": "SRCID_MAX_MEDIA_SECONDS",
+    "max_bytes": "SRCID_MAX_MEDIA_BYTES",
+    "max_steps": "SRCID_MAX_STEPS",
+}
 
 
 class Passage(NamedTuple):
@@ -238,7 +243,10 @@ def as_service_errors() -> Iterator[None]:
     try:
         yield
     except MediaTooLarge as error:
-        raise TooLarge(str(error)) from error
+        message = str(error)
+        for limit, setting in SETTINGS.items():
+            message = message.replace(f"raise {limit}", f"raise {setting}")
+        raise TooLarge(message) from error
     except MediaError as error:
         raise InvalidMedia(str(error)) from error
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from app.engine.engine import Encoded, Engine, Passage
-from app.errors import InvalidMedia
-from app.indexing.run import FileToIndex, retry_until
-from app.schemas.fields import ITEM_ID
+from app.errors import InvalidMedia, TooLarge
+from app.indexing.failures import KnownFailures
+from app.indexing.run import FileToIndex, StoredFile, retry_until
 from app.service.items import Items, PreparedItem
 from app.service.segments import Segment, cut, segment_id, segment_metadata
 from app.store.base import Item, Stream
@@ -47,11 +47,13 @@ class BulkIndex:
     Args:
         engine: Encodes.
         items: Where files are stored.
+        failures: The files that are known not to decode; None: each is tried.
     """
 
-    def __init__(self, engine: Engine, items: Items) -> None:
+    def __init__(self, engine: Engine, items: Items, failures: KnownFailures | None = None) -> None:
         self._engine = engine
         self._items = items
+        self._failures = failures
         self._max_steps = engine.settings.max_steps
         self._piece = engine.encoder.config.max_steps
 
@@ -60,9 +62,10 @@ class BulkIndex:
         """How many files in work keep decoders and network busy, with one that is hashed."""
         return self._engine.num_useful + 1
 
-    def digest(self, item_id: str) -> str | None:
-        """Return the SHA-256 of an item's media; None: there is no such item."""
-        return self._items.digest(item_id)
+    def stored(self, item_id: str) -> StoredFile | None:
+        """Return what is known of the file of an item; None: there is no such item."""
+        item = self._items.store.get(item_id)
+        return item and StoredFile(item.sha256, item.metadata.get("path"))
 
     def encode(self, file: FileToIndex, *, digest: str, stop: threading.Event) -> FileItems | None:
         """Encode a file; None: it was stopped.
@@ -72,10 +75,22 @@ class BulkIndex:
             TooLarge: Longer or heavier than the settings allow.
         """
         self.check(file)
-        encoded = self._engine.encode(file.path)
+        encoded = self._encoded(file.path, digest)
         further = self._further(file.path, encoded.duration_seconds, stop)
         prepared = self.prepared(file, encoded, further, digest=digest)
         return None if stop.is_set() else prepared
+
+    def _encoded(self, path: Path, digest: str) -> Encoded:
+        """Return the first stretch of a file, unless it is known to fail."""
+        if self._failures is None:
+            return self._engine.encode(path)
+        if detail := self._failures.get(digest):
+            raise InvalidMedia(f"{detail} (as before; try again with --retry-failed)")
+        try:
+            return self._engine.encode(path)
+        except (InvalidMedia, TooLarge) as error:
+            self._failures.note(digest, str(error))
+            raise
 
     def check(self, file: FileToIndex) -> None:
         """Check that a file can be stored, before the work of encoding it.
@@ -179,7 +194,7 @@ def stretch_seconds(max_steps: int, *, piece: int) -> int:
 
 
 def _segment_item(file: FileToIndex, segment: Segment, digest: str) -> Item:
-    item_id = ITEM_ID.validate_python(segment_id(file.item_id, segment.start_second))
+    item_id = segment_id(file.item_id, segment.start_second)
     place = segment_metadata(file.item_id, segment.start_second)
     return _item(item_id, segment.streams, {**file.metadata, **place}, digest)
 

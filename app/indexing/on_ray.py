@@ -35,7 +35,15 @@ from app.engine.stages import (
 )
 from app.errors import InvalidMedia, ServiceError
 from app.indexing.bulk import BulkIndex, FileItems, further_passages
-from app.indexing.run import MAX_COMMIT, FileToIndex, Outcome, Processed, commit, refusal
+from app.indexing.run import (
+    MAX_COMMIT,
+    FileToIndex,
+    Outcome,
+    Processed,
+    commit,
+    placed,
+    refusal,
+)
 from app.settings import Settings
 from model.encoder import Encoder
 from model.errors import ConfigError
@@ -80,8 +88,9 @@ def index_on_ray(
         if reason := refusal(file, is_repeated=file.item_id in seen):
             waiting[number] = Outcome(file, "failed", reason)
         else:
-            indexed = bulk.digest(file.item_id) or ""
-            rows.append({"number": number, "path": os.fsencode(file.path), "indexed": indexed})
+            listed[number], indexed = placed(bulk, file)
+            path = os.fsencode(file.path)
+            rows.append({"number": number, "path": path, "indexed": indexed or ""})
         seen.add(file.item_id)
     numbers = count()
     number = next(numbers)

@@ -1,6 +1,7 @@
 """Indexes files: the one routine of ``srcid index`` and of background jobs."""
 
 import csv
+import hashlib
 import json
 import mimetypes
 import os
@@ -15,7 +16,8 @@ from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 from pydantic import JsonValue, ValidationError
 
 from app.errors import InvalidRequest, ServiceError
-from app.schemas.fields import ITEM_ID
+from app.schemas.fields import DIGEST_CHARACTERS, ITEM_ID, shortened
+from model.errors import reason_of
 from model.files import sha256
 
 QUEUED_PER_WORKER = 2  # files submitted ahead for each worker, so that none is idle
@@ -23,6 +25,21 @@ MAX_COMMIT = 64  # files committed together
 RETRY_SECONDS = 1.0  # if an error says that retrying helps, but not when
 TYPES = mimetypes.MimeTypes(filenames=())  # Python's own table, without this machine's additions
 MEDIA = ("video", "audio", "image")
+# What systems leave among media, in lower case: thumbnails, recycle bins, resource forks.
+SYSTEM_FILES = {
+    "@eadir",
+    "#recycle",
+    "#snapshot",
+    "@recycle",
+    "@__thumb",
+    "__macosx",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+}
 
 
 class PreparedFile(Protocol):
@@ -44,14 +61,21 @@ Result = TypeVar("Result")
 class Index(Protocol[Prepared]):
     """Where files are indexed: the index of this process, or a server."""
 
-    def digest(self, item_id: str) -> str | None:
-        """Return the SHA-256 of an item's media; None: there is no such item."""
+    def stored(self, item_id: str) -> "StoredFile | None":
+        """Return what is known of the file of an item; None: there is no such item."""
 
     def encode(self, file: "FileToIndex", *, digest: str, stop: threading.Event) -> Prepared | None:
         """Encode a file, in any thread; None: it was stopped."""
 
     def keep(self, files: Sequence[Prepared]) -> None:
         """Store files in one commit; each replaces what had its id."""
+
+
+class StoredFile(NamedTuple):
+    """What an index knows of the file of an item."""
+
+    digest: str  # SHA-256 in hexadecimal digits
+    path: JsonValue  # from the metadata; None: the item was not made from a folder
 
 
 class FileToIndex(NamedTuple):
@@ -82,23 +106,21 @@ class Processed(NamedTuple, Generic[Prepared]):
 def files_below(folder: Path, *, prefix: str = "") -> Iterator[FileToIndex]:
     """Yield the files below ``folder`` that may be media, in a fixed order.
 
-    Hidden files and files whose extension is of another type are skipped; links to folders are
-    not followed. A file's id is its path with : for each /. Pipes, whose reading would block, are
-    skipped; a broken link is yielded, and fails.
+    Hidden files, files of the system (``SYSTEM_FILES``) and files whose extension is of another
+    type are skipped; links to folders are not followed. A file's id is its path (``id_of``). Pipes,
+    whose reading would block, are skipped; a broken link is yielded, and fails.
 
     Args:
         folder: Where to look.
         prefix: Prepended to ids and paths: the path of ``folder`` below a root.
     """
     for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not _is_of_system(name))
         for name in sorted(filter(_may_be_media, names)):
             path = Path(parent, name)
             if path.is_file() or not path.exists():
-                relative = Path(prefix) / path.relative_to(folder)
-                yield FileToIndex(
-                    path, ":".join(relative.parts), str(relative), {"path": str(relative)}
-                )
+                label = str(Path(prefix) / path.relative_to(folder))
+                yield FileToIndex(path, id_of(label), label, {"path": as_text(label)})
 
 
 def files_of_manifest(manifest: Path, *, prefix: str = "") -> Iterator[FileToIndex]:
@@ -120,10 +142,43 @@ def files_of_manifest(manifest: Path, *, prefix: str = "") -> Iterator[FileToInd
         label = os.path.normpath(Path(prefix) / name)
         yield FileToIndex(
             manifest.parent / name,
-            item_id or ":".join(Path(label).parts),
+            item_id or id_of(label),
             label,
             {"path": label, **line},
         )
+
+
+def id_of(path: str) -> str:
+    """Return the id of a file: its path, or one derived from it if it is too long or no text."""
+    if (text := as_text(path)) == path:
+        return shortened(path)
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:DIGEST_CHARACTERS]
+    return shortened(f"{text}~{digest}")  # another name may read the same
+
+
+def former_id(path: str) -> str:
+    """Return the id that version 0.1 gave to a file of a folder."""
+    return path.replace("/", ":")
+
+
+def as_text(path: str) -> str:
+    """Return a path as text: bytes that are not UTF-8 as ``\\xff``."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def placed(index: Index[Prepared], file: FileToIndex) -> tuple[FileToIndex, str | None]:
+    """Return a file under the id that it has in the index, and its digest there.
+
+    The digest of a file that is not in the index is None. An item with a ``former_id`` keeps it.
+    """
+    if stored := index.stored(file.item_id):
+        return file, stored.digest
+    former = former_id(file.label)
+    if file.item_id == file.label != former:
+        stored = index.stored(former)
+        if stored and stored.path == file.label:
+            return file._replace(item_id=former), stored.digest
+    return file, None
 
 
 def index_files(
@@ -200,8 +255,7 @@ def refusal(file: FileToIndex, *, is_repeated: bool) -> str | None:
     try:
         ITEM_ID.validate_python(file.item_id)
     except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        return f"its path cannot be an id: {reason}"
+        return f"it cannot have the id {file.item_id!r}: {reason_of(error)}"
     return f"another file of this run has its id {file.item_id!r}" if is_repeated else None
 
 
@@ -241,10 +295,12 @@ def _processed(
     if reason := refusal(file, is_repeated=is_repeated):
         return Processed(Outcome(file, "failed", reason))
     try:
-        admitted = file._replace(path=admit(file.path))
-        digest = sha256(admitted.path)
-        if index.digest(file.item_id) == digest:
+        path = admit(file.path)
+        digest = sha256(path)
+        file, stored = placed(index, file)
+        if stored == digest:
             return Processed(Outcome(file, "unchanged"))
+        admitted = file._replace(path=path)
         prepared = retry_until(lambda: index.encode(admitted, digest=digest, stop=stop), stop)
     except ServiceError as error:
         return Processed(Outcome(file, "failed", str(error)))
@@ -255,9 +311,13 @@ def _processed(
     return Processed(Outcome(file, "indexed", prepared.gaps, prepared.seconds), prepared)
 
 
+def _is_of_system(name: str) -> bool:
+    return name.startswith(".") or name.lower() in SYSTEM_FILES
+
+
 def _may_be_media(name: str) -> bool:
     kind = TYPES.guess_type(name)[0]
-    return not name.startswith(".") and (kind is None or kind.split("/")[0] in MEDIA)
+    return not _is_of_system(name) and (kind is None or kind.split("/")[0] in MEDIA)
 
 
 def _lines(manifest: Path) -> Iterator[dict[str, JsonValue]]:

@@ -1,6 +1,6 @@
 """The fields that several bodies share, and the limits on what one request may hold."""
 
-import unicodedata
+import hashlib
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -16,6 +16,7 @@ from pydantic import (
 from model.modality import Modality
 
 MAX_ID_CHARACTERS = 255
+DIGEST_CHARACTERS = 16  # of ids that are derived from longer ones
 MAX_HITS = 1000
 MAX_PAGE = 500
 MAX_BATCH = 100  # items of one call of /encode/batch
@@ -25,12 +26,20 @@ MAX_INPUTS = 256  # of one call of /v1/embeddings
 
 
 def _usable_id(value: str) -> str:
-    """Refuse what could not stand as one part of an URL's path, or not be seen on a screen."""
-    if "/" in value or "\\" in value or value in {".", ".."}:
-        raise ValueError("an id must not contain / or \\ and is neither . nor ..")
-    if value != value.strip() or any(unicodedata.category(c)[0] == "C" for c in value):
-        raise ValueError("an id must not begin or end with a space or contain control characters")
+    """Refuse what no address can name, and NUL, which databases and file systems do not take."""
+    if value in {".", ".."}:
+        raise ValueError("an id is neither . nor ..: in an address they mean folders")
+    if "\0" in value:
+        raise ValueError("an id must not contain the control character NUL")
     return value
+
+
+def shortened(text: str, *, limit: int = MAX_ID_CHARACTERS) -> str:
+    """Return a text of at most ``limit`` characters: a longer one ends with its digest instead."""
+    if len(text) <= limit:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:DIGEST_CHARACTERS]
+    return f"{text[: limit - 1 - len(digest)]}~{digest}"
 
 
 def _as_text(value: object) -> object:

@@ -1,7 +1,9 @@
 """Filters on an item's metadata, as they travel over the wire.
 
 ``{"album": "farm", "year": {"gte": 2020}, "place.city": {"prefix": "San "}}``: a field, nested
-ones by dots, and what it has to be. An item passes when all of its conditions hold.
+ones by dots, and what it has to be. An item passes when all of its conditions hold. A value, or one
+of ``any_of``, also matches a list that contains it. A name with dots is looked up as nested fields,
+or else as one key that has the dots in it.
 """
 
 from typing import Annotated, Self
@@ -109,7 +111,8 @@ class Where(RootModel[dict[FieldName, Condition]]):
     """What an item's metadata has to be: every condition must hold.
 
     A plain value is compared as it is: the text "1" is not the number 1, nor is true; null holds
-    where the field is null or not there.
+    where the field is null or not there. A list matches each value but null that it contains. A
+    field with dots is a nested one, or else a key with dots.
     """
 
     model_config = ConfigDict(

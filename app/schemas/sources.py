@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, NamedTuple, Protocol
@@ -37,11 +38,44 @@ class HasSource(Protocol):
         """The stream to use, if only one."""
 
 
-class Subject(NamedTuple):
-    """Something to encode, named in Python."""
+@dataclass(frozen=True)
+class Subject:
+    """Something to encode, named in Python.
+
+    Raises:
+        TypeError: It is a path as text.
+    """
 
     source: Source
     modality: Modality | None = None
+
+    def __post_init__(self) -> None:
+        check_sentence(self.source)
+
+
+def names_file(text: str) -> bool:
+    """Return whether a text is the path of an existing file, by mistake given as a sentence.
+
+    A bare word is always a sentence, whatever files the current folder has.
+    """
+    path = Path(text)
+    try:
+        return (path.suffix != "" or len(path.parts) > 1) and path.is_file()
+    except OSError:  # too long for a path
+        return False
+
+
+def check_sentence(source: object) -> None:
+    """Check that a source, if it is a sentence, is not the path of a file.
+
+    Raises:
+        TypeError: It is one.
+    """
+    if isinstance(source, str) and names_file(source):
+        raise TypeError(
+            f"{source!r} is a file, but text is taken as a sentence: give it as a path, "
+            f"pathlib.Path({source!r})"
+        )
 
 
 class Sentence(Body):

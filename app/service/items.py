@@ -14,7 +14,7 @@ from app.errors import InvalidMedia, InvalidRequest, ItemExists, NotFound, TooLa
 from app.schemas.encoding import StreamCodes
 from app.schemas.items import ItemPage, ItemResponse
 from app.service.media_folder import MediaFolder
-from app.service.segments import SEPARATOR, whole_id
+from app.service.segments import segment_prefix, whole_id
 from app.store.base import Item, Store, Stream
 from model.feature_file import is_feature_file
 from model.files import sha256
@@ -237,7 +237,7 @@ class Items:
 
     def _further_segments(self, item_id: str) -> Iterator[str]:
         """Yield the ids of the segments of an item, except the first."""
-        prefix = item_id + SEPARATOR
+        prefix = segment_prefix(item_id)
         for item in self.store.items(after=prefix):
             if not item.id.startswith(prefix):
                 return

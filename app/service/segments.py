@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from app.engine.engine import Encoded
+from app.schemas.fields import MAX_ID_CHARACTERS, shortened
 from app.store.base import Item, Stream
 from model.modality import Modality
 
@@ -27,7 +28,12 @@ class Segment(NamedTuple):
 
 def segment_id(whole: str, start_second: int) -> str:
     """Return the id of a segment."""
-    return f"{whole}{SEPARATOR}{start_second:05}" if start_second else whole
+    return f"{segment_prefix(whole)}{start_second:05}" if start_second else whole
+
+
+def segment_prefix(whole: str) -> str:
+    """Return what the ids of all segments but the first begin with."""
+    return shortened(whole, limit=MAX_ID_CHARACTERS - len(f"{SEPARATOR}{0:05}")) + SEPARATOR
 
 
 def segment_metadata(whole: str, start_second: int) -> dict[str, JsonValue]:

@@ -20,6 +20,7 @@ from app.schemas.sources import HasSource, ItemReference, Source, Subject
 from app.service.async_service import AsyncRetrievalService
 from app.service.items import Items
 from model.calibration import Calibration
+from model.errors import reason_of
 from model.modality import Modality
 
 Request = TypeVar("Request", bound=BaseModel)
@@ -152,4 +153,4 @@ def _check_id(item_id: str) -> None:
     try:
         ITEM_ID.validate_python(item_id)
     except ValidationError as error:
-        raise InvalidRequest(f"id is {item_id!r}: {error.errors()[0]['msg']}") from None
+        raise InvalidRequest(f"id is {item_id!r}: {reason_of(error)}") from None

@@ -6,6 +6,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from app.api.middleware.auth import Auth
 from app.api.middleware.body_limit import BodyLimit, InflightBytes
 from app.api.middleware.forward import Forward
+from app.api.middleware.http_rules import HttpRules
 from app.api.middleware.observe import Observe
 from app.auth.access import anonymous_policy, hosts_of
 from app.auth.keys import KeyFile
@@ -30,6 +31,7 @@ def install(
     """
     keys = KeyFile(settings.data_dir)
     # A request passes through the middleware added last first.
+    app.add_middleware(HttpRules)
     app.add_middleware(InflightBytes, max_bytes=settings.max_inflight_bytes)
     app.add_middleware(
         Auth,

@@ -1,10 +1,11 @@
 """/items: what is in the index, item by item."""
 
 from typing import Annotated
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from fastapi import APIRouter, Path, Query, Request, Response, status
 from fastapi.responses import FileResponse
+from pydantic import BeforeValidator
 
 from app.api.bodies import body_of, body_schema
 from app.api.deps import ServiceDep, service_of, while_connected
@@ -37,7 +38,8 @@ ADDED: dict[str, type[AddSentence | AddMedia]] = {"text": AddSentence, "media": 
 PUT: dict[str, type[PutSentence | PutMedia]] = {"text": PutSentence, "media": PutMedia}
 read_new = body_of(ADDED, AddUpload)
 read_content = body_of(PUT, PutUpload)
-PathId = Annotated[ItemId, Path(alias="id")]
+# Still percent-encoded (``HttpRules``): an id may contain a slash.
+PathId = Annotated[ItemId, BeforeValidator(unquote), Path(alias="id")]
 
 
 @router.post(
@@ -102,6 +104,7 @@ async def delete_item(service: ServiceDep, item_id: PathId) -> None:
         **documents(NotFound),
         200: {"description": "The media", "content": {"application/octet-stream": {}}},
         206: {"description": "The bytes that the header Range asked for"},
+        304: {"description": "The client has them already, says the header If-None-Match"},
         416: {"description": "The header Range asks for what is not there", "content": PROBLEM},
     },
 )
@@ -119,6 +122,7 @@ async def get_media(service: ServiceDep, item_id: PathId) -> FileResponse:
     responses={
         **documents(NotFound),
         200: {"description": "A small picture", "content": {"image/jpeg": {}}},
+        304: {"description": "The client has it already, says the header If-None-Match"},
     },
 )
 async def get_thumbnail(service: ServiceDep, item_id: PathId) -> FileResponse:

@@ -27,7 +27,7 @@ def to_expression(where: Where | None) -> str:
     """Return an expression that every item that matches ``where`` matches; "" matches all."""
     if where is None:
         return ""
-    return both(_condition(_path(field), condition) for field, condition in where.root.items())
+    return both(_of_field(field, condition) for field, condition in where.root.items())
 
 
 def both(clauses: Iterable[str]) -> str:
@@ -57,6 +57,12 @@ def passes(where: Where, metadata: Mapping[str, JsonValue]) -> bool:
     )
 
 
+def _of_field(field: str, condition: Condition) -> str:
+    """Return the clause of one condition on the nested field or the key with dots."""
+    clauses = [_condition(path, condition) for path in {_path(*field.split(".")), _path(field)}]
+    return either(sorted(clauses)) if all(clauses) else ""
+
+
 def _condition(path: str, condition: Condition) -> str:
     """Return the clause of one condition; "" if Milvus cannot express it."""
     match condition:
@@ -73,12 +79,15 @@ def _condition(path: str, condition: Condition) -> str:
 def _any_of(path: str, values: list[Scalar]) -> str:
     if not all(_is_plain(value) for value in values):
         return ""
-    return either(
+    clauses = [
         f"(not exists {path}) or ({path} is null)"
         if value is None
         else f"{path} == {_literal(value)}"
         for value in values
-    )
+    ]
+    if elements := ", ".join(_literal(value) for value in values if value is not None):
+        clauses.append(f"json_contains_any({path}, [{elements}])")
+    return either(clauses)
 
 
 def _range(path: str, condition: Range) -> str:
@@ -105,8 +114,8 @@ def _literal(value: Scalar) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _path(field: str) -> str:
-    return "metadata" + "".join(f"[{_literal(part)}]" for part in field.split("."))
+def _path(*names: str) -> str:
+    return "metadata" + "".join(f"[{_literal(name)}]" for name in names)
 
 
 def _holds(condition: Condition, value: JsonValue) -> bool:
@@ -114,11 +123,18 @@ def _holds(condition: Condition, value: JsonValue) -> bool:
         case Range():
             return _is_between(value, condition)
         case AnyOf():
-            return any(_is_same(value, other) for other in condition.any_of)
+            return any(_equals(value, other) for other in condition.any_of)
         case Prefix():
             return isinstance(value, str) and value.startswith(condition.prefix)
         case _:
-            return _is_same(value, condition)
+            return _equals(value, condition)
+
+
+def _equals(value: JsonValue, other: Scalar) -> bool:
+    """Return whether a value is the same as another, or a list that contains it."""
+    if isinstance(value, list):
+        return other is not None and any(_is_same(each, other) for each in value)
+    return _is_same(value, other)
 
 
 def _is_same(value: JsonValue, other: Scalar) -> bool:
@@ -139,8 +155,10 @@ def _type(value: JsonValue) -> type:
 
 
 def _value(metadata: Mapping[str, JsonValue], field: str) -> JsonValue:
-    """Return the value of a field, or None."""
+    """Return the value of a field, or None; with dots, of the nested one, or else of the key."""
     value: JsonValue = dict(metadata)
     for part in field.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
+        if not isinstance(value, dict) or part not in value:
+            return metadata.get(field)
+        value = value[part]
     return value

@@ -89,15 +89,22 @@ def _text(item: Item) -> str:
 
 
 def _filterable(metadata: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """Return the part of metadata that filters can use: no lists, no numbers beyond Milvus's."""
+    """Return the part of metadata that filters can use: no lists in lists or of objects."""
     fields: dict[str, JsonValue] = {}
     for name, value in metadata.items():
         if isinstance(value, dict):
             fields[name] = _filterable(value)
-        elif isinstance(value, str):
-            fields[name] = value.encode("utf-8", "replace").decode()
-        elif isinstance(value, int) and not isinstance(value, bool):
-            fields[name] = value if abs(value) < 2**63 else float(min(max(value, -HUGE), HUGE))
-        elif not isinstance(value, list):
-            fields[name] = value
+        elif isinstance(value, list):
+            fields[name] = [_scalar(each) for each in value if not isinstance(each, list | dict)]
+        else:
+            fields[name] = _scalar(value)
     return fields
+
+
+def _scalar(value: JsonValue) -> JsonValue:
+    """Return a text, number, boolean or null as Milvus takes it."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63:
+        return float(min(max(value, -HUGE), HUGE))
+    return value

@@ -7,14 +7,10 @@ from typing import NamedTuple
 from app.schemas.filters import AnyOf, Condition, Prefix, Range, Scalar, Where
 
 OPERATORS = {"gte": ">=", "gt": ">", "lte": "<=", "lt": "<"}
-KIND = "json_type(items.metadata, ?)"
-VALUE = "json_extract(items.metadata, ?)"
-IS_NUMBER = f"{KIND} IN ('integer', 'real')"
-IS_TEXT = f"{KIND} = 'text'"
 
 
 class Clause(NamedTuple):
-    """A condition in SQL."""
+    """A condition in SQL, or a part of one."""
 
     sql: str
     values: tuple[int | float | str, ...]  # of its placeholders, in order
@@ -26,7 +22,7 @@ def to_sql(where: Where) -> Clause:
     return _joined(clauses, " AND ") if clauses else Clause("TRUE", ())
 
 
-def _condition(path: str, condition: Condition) -> Clause:
+def _condition(path: Clause, condition: Condition) -> Clause:
     match condition:
         case Range():
             return _range(path, condition)
@@ -34,34 +30,70 @@ def _condition(path: str, condition: Condition) -> Clause:
             return _any_of(path, condition.any_of)
         case Prefix():
             prefix = condition.prefix
-            sql = f"{IS_TEXT} AND substr({VALUE}, 1, ?) = ?"
-            return Clause(sql, (path, path, len(prefix), prefix))
+            sql = f"{_kind(path)} = 'text' AND substr({_value(path)}, 1, ?) = ?"
+            return Clause(sql, (*path.values, *path.values, len(prefix), prefix))
         case _:
             return _any_of(path, [condition])
 
 
-def _any_of(path: str, values: list[Scalar]) -> Clause:
-    """Return the condition that the field equals one of ``values``, in type too."""
+def _any_of(path: Clause, values: list[Scalar]) -> Clause:
+    """Return the condition that the field equals one of ``values``, in type too, or lists one."""
+    field = _equals(_kind(path), _value(path), path.values, values)
+    elements = [value for value in values if value is not None]
+    element = _equals("element.type", "element.value", (), elements)
+    missing = Clause(f"{_kind(path)} IS NULL AND ?", (*path.values, None in values))
+    listed = Clause(
+        f"{_kind(path)} = 'array' AND EXISTS (SELECT 1 FROM json_each(items.metadata, {path.sql}) "
+        f"AS element WHERE {element.sql})",
+        (*path.values, *path.values, *element.values),
+    )
+    return _joined([field, missing, listed], " OR ")
+
+
+def _equals(
+    kind: str, value: str, path: tuple[int | float | str, ...], values: list[Scalar]
+) -> Clause:
+    """Return the condition that a value of a JSON type equals one of ``values``.
+
+    Args:
+        kind: SQL of its type.
+        value: SQL of the value.
+        path: What ``kind`` and ``value`` each bind.
+        values: Texts, numbers, booleans and null.
+    """
     flags = [json.dumps(value) for value in values if value is None or isinstance(value, bool)]
     texts = [value for value in values if isinstance(value, str)]
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    is_number = f"{kind} IN ('integer', 'real')"
     clauses = [
-        Clause(f"{IS_TEXT} AND {VALUE} IN ({_placeholders(texts)})", (path, path, *texts)),
-        Clause(f"{IS_NUMBER} AND {VALUE} IN ({_placeholders(numbers)})", (path, path, *numbers)),
-        Clause(f"ifnull({KIND}, 'null') IN ({_placeholders(flags)})", (path, *flags)),
+        Clause(f"{kind} = 'text' AND {value} IN ({_marks(texts)})", (*path, *path, *texts)),
+        Clause(f"{is_number} AND {value} IN ({_marks(numbers)})", (*path, *path, *numbers)),
+        Clause(f"{kind} IN ({_marks(flags)})", (*path, *flags)),
     ]
     return _joined(clauses, " OR ")
 
 
-def _range(path: str, condition: Range) -> Clause:
+def _range(path: Clause, condition: Range) -> Clause:
     bounds = condition.bounds
     is_text = any(isinstance(bound, str) for bound in bounds.values())
-    clauses = [Clause(IS_TEXT if is_text else IS_NUMBER, (path,))]
-    clauses += [Clause(f"{VALUE} {OPERATORS[name]} ?", (path, b)) for name, b in bounds.items()]
+    kinds = "('text')" if is_text else "('integer', 'real')"
+    clauses = [Clause(f"{_kind(path)} IN {kinds}", path.values)]
+    clauses += [
+        Clause(f"{_value(path)} {OPERATORS[name]} ?", (*path.values, bound))
+        for name, bound in bounds.items()
+    ]
     return _joined(clauses, " AND ")
 
 
-def _placeholders(values: Sequence[object]) -> str:
+def _kind(path: Clause) -> str:
+    return f"json_type(items.metadata, {path.sql})"
+
+
+def _value(path: Clause) -> str:
+    return f"json_extract(items.metadata, {path.sql})"
+
+
+def _marks(values: Sequence[object]) -> str:
     return ",".join("?" * len(values))
 
 
@@ -70,6 +102,15 @@ def _joined(clauses: list[Clause], word: str) -> Clause:
     return Clause(word.join(f"({clause.sql})" for clause in clauses), values)
 
 
-def _path(field: str) -> str:
-    """Return SQLite's path to a field. Names are quoted: ``$[0]`` would mean a list's first."""
-    return "$" + "".join(f".{json.dumps(part, ensure_ascii=False)}" for part in field.split("."))
+def _path(field: str) -> Clause:
+    """Return SQLite's path to a field; with dots, to the nested one, or else to the one key."""
+    whole, nested = _keys(field), _keys(*field.split("."))
+    if whole == nested:
+        return Clause("?", (whole,))
+    sql = "iif(json_type(items.metadata, ?) IS NULL, ?, ?)"
+    return Clause(sql, (nested, whole, nested))
+
+
+def _keys(*names: str) -> str:
+    """Return a path of keys. They are quoted: ``$[0]`` would mean a list's first."""
+    return "$" + "".join(f".{json.dumps(name, ensure_ascii=False)}" for name in names)

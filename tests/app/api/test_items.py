@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from urllib.parse import quote
 
 import pytest
 from starlette.testclient import TestClient
@@ -94,3 +95,53 @@ def test_items_survive_a_restart(settings: Settings, sound: bytes) -> None:
     with TestClient(create_app(settings)) as client:
         assert client.get("/items/a").json() == item
         assert client.get("/model").json()["num_items"] == 1
+
+
+IDS = [
+    "a/b/c.mp4",
+    "/data/a b.mp4",
+    "s3://bucket/key=1/ü.wav",
+    "https://example.org/v?id=1&t=2#top",
+    "a/media",
+    "media",
+    "a%2Fb",
+    "%25",
+    "a+b",
+    " spaces ",
+    "tab\tand\nline",
+    "back\\slash",
+    "../up",
+    "a/../b",
+    "//",
+    "x" * 255,
+]
+
+
+@pytest.mark.parametrize("item_id", IDS)
+def test_an_id_may_be_any_text(client: TestClient, item_id: str) -> None:
+    address = f"/items/{quote(item_id, safe='')}"
+    added = client.post("/items", json={"id": item_id, "text": "a dog barks"})
+    assert added.status_code == 201
+    assert added.headers["location"] == address
+    assert client.get(address).json()["id"] == item_id
+    assert client.head(address).status_code == 200
+    assert client.get(f"{address}/duplicates").json()["id"] == item_id
+    assert client.get(f"{address}/media").status_code == 404
+    again = client.post("/items", json={"id": item_id, "text": "a dog barks"})
+    assert (again.status_code, f"PUT {address}" in again.json()["detail"]) == (409, True)
+    replaced = client.put(address, json={"text": "a cat"})
+    assert (replaced.json()["id"], replaced.json()["text"]) == (item_id, "a cat")
+    assert [hit["id"] for hit in client.post("/search", json={"item": item_id}).json()["hits"]] == [
+        item_id
+    ]
+    assert client.delete(address).status_code == 204
+    assert client.get("/items").json()["items"] == []
+
+
+def test_an_encoded_id_is_found_behind_a_prefix(settings: Settings) -> None:
+    with TestClient(create_app(settings), root_path="/srcid") as client:
+        client.post("/srcid/items", json={"id": "a/b", "text": "a dog barks"})
+        assert client.get("/srcid/items/a%2Fb").json()["id"] == "a/b"
+        assert client.get("/items/a%2Fb").json()["id"] == "a/b"
+        assert client.get("/srcid/items/a/b").status_code == 404
+        assert client.get("/items%2Fa").status_code == 404

@@ -96,7 +96,7 @@ def test_a_folder_is_indexed_and_its_failures_are_told(
     assert job["seconds_left"] == 0
     report = settings.data_dir / "jobs" / f"{job['id']}.failures.jsonl"
     assert [json.loads(line)["path"] for line in report.read_text().splitlines()] == ["farm/d.wav"]
-    item = jobs.get("/items/farm:a.wav").json()
+    item = jobs.get("/items/farm%2Fa.wav").json()
     assert item["metadata"] == {"album": "x", "path": "farm/a.wav"}
     assert jobs.get(f"/jobs/{job['id']}").json() == job
     again = ended(jobs, jobs.post("/jobs/index", json={}).json()["id"])
@@ -144,7 +144,7 @@ def test_nothing_outside_the_root_is_read(
         assert details["link.wav"] == "there is no such file below the media root"
     assert job["failed"] == 3
     items = jobs.get("/items").json()["items"]
-    assert {item["id"] for item in items} == {"other.wav", *(f"farm:{n}.wav" for n in "abc")}
+    assert {item["id"] for item in items} == {"other.wav", *(f"farm/{n}.wav" for n in "abc")}
 
 
 def test_without_a_media_root_there_are_no_jobs(client: TestClient) -> None:

@@ -60,6 +60,54 @@ def test_a_part_of_the_media_can_be_asked_for(client: TestClient, clip: bytes) -
     assert "'bytes=x-y'" in odd.json()["detail"]
 
 
+@pytest.mark.parametrize("unit", ["items=0-1", "seconds=1-2", "items"])
+def test_a_range_in_an_unknown_unit_is_ignored(
+    client: TestClient, picture: bytes, unit: str
+) -> None:
+    client.post("/items", files={"file": picture}, data={"id": "a"})
+    whole = client.get("/items/a/media", headers={"Range": unit})
+    assert (whole.status_code, whole.content) == (200, picture)
+    part = client.get("/items/a/media", headers={"Range": "Bytes=0-1"})  # units have no case
+    assert (part.status_code, part.content) == (206, picture[:2])
+
+
+@pytest.mark.parametrize("file", ["media", "thumbnail"])
+def test_what_the_client_has_is_not_sent_again(
+    client: TestClient, picture: bytes, sound: bytes, file: str
+) -> None:
+    client.post("/items", files={"file": picture}, data={"id": "a"})
+    path = f"/items/a/{file}"
+    first = client.get(path)
+    tag, changed = first.headers["etag"], first.headers["last-modified"]
+    for condition in (
+        {"If-None-Match": tag},
+        {"If-None-Match": f'"other", W/{tag}'},
+        {"If-None-Match": "*"},
+        {"If-Modified-Since": changed},
+        {"If-None-Match": tag, "Range": "bytes=0-1"},
+    ):
+        again = client.get(path, headers=condition)
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == tag
+    for condition in (
+        {"If-None-Match": '"other"'},
+        {"If-None-Match": '"other"', "If-Modified-Since": changed},  # the tag counts
+        {"If-Modified-Since": "Thu, 01 Jan 1970 00:00:00 GMT"},
+    ):
+        again = client.get(path, headers=condition)
+        assert (again.status_code, again.content) == (200, first.content)
+
+
+def test_the_head_of_media_tells_their_size(client: TestClient, clip: bytes) -> None:
+    client.post("/items", files={"file": clip}, data={"id": "a"})
+    head = client.head("/items/a/media", headers={"Range": "bytes=0-1"})  # Range is of GET only
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers == client.get("/items/a/media").headers | {
+        "x-request-id": head.headers["x-request-id"]
+    }
+    assert head.headers["content-length"] == str(len(clip))
+
+
 def test_a_thumbnail_is_a_small_jpeg_of_the_first_second(client: TestClient, clip: bytes) -> None:
     client.post("/items", files={"file": clip}, data={"id": "a"})
     answer = client.get("/items/a/thumbnail")

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +34,13 @@ def test_a_source_is_a_file_or_a_sentence(run: Run, arguments: list[str]) -> Non
     assert "give either a file or a sentence" in ran.err
 
 
+def test_a_file_is_not_taken_for_a_sentence(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"")
+    ran = run("encode", "--text", tmp_path / "a.wav")
+    assert ran.code == 2
+    assert "give it as FILE" in ran.err
+
+
 def test_an_error_is_one_sentence_and_exit_code_2(run: Run) -> None:
     ran = run("encode", "--text", "a dog", "--checkpoint", "nowhere")
     assert ran.code == 2
@@ -45,6 +54,10 @@ def test_a_wrong_setting_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     ran = run("encode", "--text", "a dog")
     assert ran.code == 2
     assert ran.err.startswith("srcid: SRCID_DEVICE is 'abacus': ")
+
+
+def test_the_version_is_that_of_the_package(run: Run) -> None:
+    assert run("--version") == (0, f"srcid {version('srcid')}\n", "")
 
 
 def test_an_unknown_command_is_a_usage_error(run: Run) -> None:

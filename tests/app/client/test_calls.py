@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,28 @@ def test_media_are_the_same_from_a_file_or_as_bytes(
     only = service.encode(clip_file, modality="audio", floats=True)
     assert only.streams.keys() == {Modality.AUDIO}
     assert only.streams[Modality.AUDIO].vectors is not None
+
+
+def test_a_path_as_text_is_not_taken_for_a_sentence(
+    service: SRCIDClient, clip_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(clip_file)
+    calls: list[Callable[[], object]] = [
+        lambda: service.add("x.mp4", path),
+        lambda: service.put("x.mp4", path),
+        lambda: service.encode(path),
+        lambda: service.encode_batch(["a dog", path]),
+        lambda: service.search(path),
+        lambda: service.compare("a dog", path),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match=r"is a file, .* pathlib\.Path\("):
+            call()
+    assert list(service.items()) == []
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dog").write_text("a bare word is no path")
+    for sentence in ("dog", "no/such.file", "a" * 999 + ".wav", "nul\0.wav", "A dog. Barks."):
+        assert service.encode(sentence).streams.keys() == {"text"}
 
 
 def test_a_batch_has_an_answer_or_a_problem_for_each(
@@ -153,7 +176,7 @@ def test_a_job_indexes_a_folder_and_is_followed_to_its_end(
         assert client.job(begun.id) == last
         assert client.jobs() == [last]
         (item,) = client.items()
-        assert (item.id, item.metadata["album"]) == ("farm:clip.mp4", "farm")
+        assert (item.id, item.metadata["album"]) == ("farm/clip.mp4", "farm")
 
 
 def test_the_model_is_described_and_the_service_is_ready(

@@ -158,11 +158,11 @@ def test_a_second_has_as_many_frames_as_the_backbones_look_at(
 
 
 def test_what_is_over_a_limit_is_too_large(make_engine: MakeEngine, sound: bytes) -> None:
-    with pytest.raises(TooLarge):
+    with pytest.raises(TooLarge, match=r"of at most 2; .* raise SRCID_MAX_MEDIA_SECONDS$"):
         make_engine(max_media_seconds=2).encode(sound)
-    with pytest.raises(TooLarge):
+    with pytest.raises(TooLarge, match=r"of at most 1000; .* raise SRCID_MAX_MEDIA_BYTES$"):
         make_engine(max_media_bytes=1000).encode(sound)
-    with pytest.raises(TooLarge, match="11 characters, at most 10"):
+    with pytest.raises(TooLarge, match=r"11 characters, at most 10.* SRCID_MAX_TEXT_CHARACTERS"):
         make_engine(max_text_characters=10).encode("a dog barks")
 
 

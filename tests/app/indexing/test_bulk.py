@@ -167,3 +167,15 @@ def test_a_film_whose_replacement_is_not_committed_keeps_all_its_parts(
         patch.setattr(index.store, "add_many", full)
         assert [outcome.kind for outcome in run(index, film.parent)] == ["failed"]
     assert ids(index) == before
+
+
+def test_the_parts_of_a_long_id_have_ids_that_fit(index: Opened, film: Path) -> None:
+    film = film.rename(film.with_name("f" * 251 + ".wav"))
+    (outcome,) = run(index, film.parent)
+    assert outcome.kind == "indexed"
+    whole, *parts = ids(index)
+    assert whole == film.name
+    assert [len(part) for part in parts] == [255] * 4
+    assert {part[-6:] for part in parts} == {"@00010", "@00020", "@00030", "@00040"}
+    index.service.delete(whole)
+    assert ids(index) == []

@@ -1,5 +1,6 @@
 """Files into the index: which, under which id, several at once."""
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,13 +42,49 @@ def test_files_are_named_by_their_path_in_a_fixed_order(folder: Path) -> None:
     assert [file.item_id for file in files_below(folder)] == [
         "broken.wav",
         "z.wav",
-        "b:a.wav",
-        "b:nameless",
-        "b:notes.mp4",
-        "b:p.png",
+        "b/a.wav",
+        "b/nameless",
+        "b/notes.mp4",
+        "b/p.png",
     ]
-    assert next(files_below(folder / "b", prefix="b")).item_id == "b:a.wav"
+    assert next(files_below(folder / "b", prefix="b")).item_id == "b/a.wav"
     assert next(files_below(folder / "b", prefix="b")).metadata == {"path": "b/a.wav"}
+
+
+@pytest.mark.parametrize(
+    "name", [" a b .png", "tab\there", "two\nlines", "back\\slash", "é:~@", "x" * 250]
+)
+def test_the_id_of_a_file_is_its_path(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    (file,) = files_below(tmp_path)
+    assert file.item_id == name
+    assert file.metadata == {"path": name}
+
+
+def test_an_id_is_derived_from_a_path_that_is_too_long_or_no_text(tmp_path: Path) -> None:
+    long = Path("x" * 200, "y" * 100)
+    (tmp_path / long.parent).mkdir()
+    for name in (str(long), f"{long}z", "\udcff.wav", "\\xff.wav"):
+        (tmp_path / name).write_bytes(b"x")
+    ids = {file.label: file.item_id for file in files_below(tmp_path)}
+    assert len(set(ids.values())) == 4
+    assert ids["\\xff.wav"] == "\\xff.wav"
+    assert ids["\udcff.wav"].startswith("\\xff.wav~")
+    for name in (str(long), f"{long}z"):
+        assert len(ids[name]) == 255
+        assert ids[name].startswith("x" * 200 + "/yyy")
+        assert ids[name][-17:] == "~" + hashlib.sha256(name.encode()).hexdigest()[:16]
+    assert ids == {file.label: file.item_id for file in files_below(tmp_path)}
+
+
+def test_what_systems_leave_among_media_is_skipped(folder: Path, sound: bytes) -> None:
+    before = list(files_below(folder))
+    for name in ("@eaDir/z.wav@SYNO.jpg", "#recycle/old.wav", "b/__MACOSX/x.wav", "$RECYCLE.BIN/y"):
+        (folder / name).parent.mkdir()
+        (folder / name).write_bytes(sound)
+    for name in (".DS_Store", "Thumbs.db", "b/thumbs.db", "desktop.ini", "._z.wav"):
+        (folder / name).write_bytes(sound)
+    assert list(files_below(folder)) == before
 
 
 def test_each_file_is_indexed_or_said_why_not(index: Opened, folder: Path) -> None:
@@ -57,13 +94,13 @@ def test_each_file_is_indexed_or_said_why_not(index: Opened, folder: Path) -> No
     assert kinds == {
         "broken.wav": "failed",
         "z.wav": "indexed",
-        "b:a.wav": "indexed",
-        "b:nameless": "indexed",
-        "b:notes.mp4": "failed",
-        "b:p.png": "indexed",
+        "b/a.wav": "indexed",
+        "b/nameless": "indexed",
+        "b/notes.mp4": "failed",
+        "b/p.png": "indexed",
     }
     assert outcomes["broken.wav"].detail == "it cannot be read: No such file or directory"
-    assert index.service.get("b:p.png").metadata == {"path": "b/p.png"}
+    assert index.service.get("b/p.png").metadata == {"path": "b/p.png"}
 
 
 def test_what_has_not_changed_is_passed_over(index: Opened, folder: Path, picture: bytes) -> None:
@@ -71,7 +108,7 @@ def test_what_has_not_changed_is_passed_over(index: Opened, folder: Path, pictur
     (folder / "z.wav").write_bytes(picture)
     kinds = {outcome.file.item_id: outcome.kind for outcome in run(index, folder)}
     assert kinds["z.wav"] == "indexed"
-    assert kinds["b:a.wav"] == kinds["b:p.png"] == "unchanged"
+    assert kinds["b/a.wav"] == kinds["b/p.png"] == "unchanged"
     assert index.service.get("z.wav").streams.keys() == {"video"}
 
 
@@ -115,7 +152,7 @@ def test_files_that_cannot_be_written_are_said_to_have_failed(
 
     monkeypatch.setattr(index.store, "add_many", full)
     details = {outcome.file.item_id: outcome.detail for outcome in run(index, folder)}
-    assert details["z.wav"] == details["b:a.wav"] == "the disk is full"
+    assert details["z.wav"] == details["b/a.wav"] == "the disk is full"
     assert len(index.store) == 0
 
 
@@ -132,7 +169,7 @@ def test_a_manifest_names_files_ids_and_metadata(index: Opened, folder: Path, na
     outcomes = list(index_files(index.bulk, files_of_manifest(manifest), workers=2, stop=stop))
     assert [outcome.kind for outcome in outcomes] == ["indexed", "indexed"]
     assert index.service.get("my-sound").metadata == {"path": "z.wav", "album": "farm"}
-    assert index.service.get("b:p.png").metadata == {"path": "b/p.png", "album": "zoo"}
+    assert index.service.get("b/p.png").metadata == {"path": "b/p.png", "album": "zoo"}
 
 
 def test_an_id_that_comes_again_is_said(index: Opened, folder: Path) -> None:

@@ -43,6 +43,23 @@ def test_both_layers_are_all_that_there_are(service: RetrievalService, clip: byt
     assert both == service.search(clip, layers="1")
 
 
+def test_a_bad_id_is_refused_in_plain_words(service: RetrievalService, clip: bytes) -> None:
+    with pytest.raises(InvalidRequest, match=r"^id is '': String should have at least 1"):
+        service.add("", clip)
+    with pytest.raises(InvalidRequest, match=r"^id is 'a\\n': an id must not"):
+        service.add("a\n", clip)
+
+
+def test_a_path_as_text_is_not_taken_for_a_sentence(
+    service: RetrievalService, tmp_path: Path, clip: bytes
+) -> None:
+    (tmp_path / "a.mp4").write_bytes(clip)
+    for call in (service.search, service.encode, lambda path: service.add("a", path)):
+        with pytest.raises(TypeError, match="is a file"):
+            call(str(tmp_path / "a.mp4"))
+    assert list(service.items()) == []
+
+
 def test_a_layer_that_the_checkpoint_does_not_have_is_refused(
     service: RetrievalService, clip: bytes
 ) -> None:

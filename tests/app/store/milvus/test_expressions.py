@@ -2,7 +2,9 @@
 
 import json
 import sqlite3
+from contextlib import closing
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +27,7 @@ CONDITIONS = st.one_of(
     st.dictionaries(BOUNDS, TEXTS, min_size=1, max_size=2),
 )
 METADATA = st.dictionaries(
-    st.sampled_from("ab"),
+    st.sampled_from(["a", "b", "a.b", "b.a.b"]),
     st.recursive(
         SCALARS,
         lambda inner: st.one_of(
@@ -41,10 +43,42 @@ def test_python_and_sqlite_let_the_same_metadata_pass(
     metadata: dict[str, object], conditions: dict[str, object]
 ) -> None:
     where = Where.model_validate(conditions)
+    assert passes(where, metadata) == passes_in_sqlite(where, metadata)
+
+
+def passes_in_sqlite(where: Where, metadata: dict[str, object]) -> bool:
     condition, values = to_sql(where)
-    with sqlite3.connect(":memory:") as db:
+    with closing(sqlite3.connect(":memory:")) as db:
         db.execute("CREATE TABLE items (metadata TEXT)")
         db.execute("INSERT INTO items VALUES (?)", (json.dumps(metadata),))
-        found = db.execute(f"SELECT count(*) FROM items WHERE {condition}", values).fetchone()[0]
-    db.close()
-    assert passes(where, metadata) == bool(found)
+        count = db.execute(f"SELECT count(*) FROM items WHERE {condition}", values).fetchone()[0]
+    return bool(count)
+
+
+MATCHES = [
+    ({"tags": ["dog", 1, True]}, {"tags": "dog"}, True),
+    ({"tags": ["dog", 1, True]}, {"tags": 1}, True),
+    ({"tags": ["dog", 1, True]}, {"tags": {"any_of": ["cat", True]}}, True),
+    ({"tags": ["dog", 1, True]}, {"tags": "1"}, False),
+    ({"tags": ["dog", [1], {"a": 2}]}, {"tags": {"any_of": [1, 2]}}, False),
+    ({"tags": [None]}, {"tags": None}, False),
+    ({"tags": []}, {"tags": None}, False),
+    ({"tags": [3]}, {"tags": {"gte": 1}}, False),
+    ({"tags": {"x": "dog"}}, {"tags": "dog"}, False),
+    ({"place.city": "Rome"}, {"place.city": "Rome"}, True),
+    ({"place": {"city": "Rome"}}, {"place.city": "Rome"}, True),
+    ({"place": {"city": "Oslo"}, "place.city": "Rome"}, {"place.city": "Rome"}, False),
+    ({"place": {"city": None}, "place.city": "Rome"}, {"place.city": None}, True),
+    ({"place": "Oslo", "place.city": ["Rome"]}, {"place.city": "Rome"}, True),
+    ({"a.b": 3}, {"a.b": {"gte": 1, "lt": 4}}, True),
+    ({"a.b": "roman"}, {"a.b": {"prefix": "rom"}}, True),
+]
+
+
+@pytest.mark.parametrize(("metadata", "conditions", "does_match"), MATCHES)
+def test_lists_match_what_they_contain_and_names_may_have_dots(
+    metadata: dict[str, object], conditions: dict[str, object], does_match: bool
+) -> None:
+    where = Where.model_validate(conditions)
+    assert passes(where, metadata) == does_match
+    assert passes_in_sqlite(where, metadata) == does_match

@@ -50,7 +50,7 @@ def main() -> None:
     gc.freeze()  # collections after each file then skip the loaded modules
     restrict(limits)
     # Errors were shown until here; a hostile file must not write into the server's log.
-    with open(os.devnull, "wb") as null:
+    with Path(os.devnull).open("wb") as null:
         os.dup2(null.fileno(), STDERR)
     answer = DecodeAnswer(sandbox=sandbox.enter())
     while True:

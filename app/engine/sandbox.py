@@ -15,9 +15,13 @@ import errno
 import os
 import platform
 import struct
-from typing import NamedTuple
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
 
 from model.config import FrozenModel
+
+Part = Literal["landlock", "seccomp"]
+PARTS: tuple[Part, ...] = get_args(Part)
 
 
 class Sandbox(FrozenModel):
@@ -27,14 +31,14 @@ class Sandbox(FrozenModel):
     seccomp: bool
 
     @property
-    def parts(self) -> list[str]:
+    def parts(self) -> list[Part]:
         """The names of those that hold."""
-        return [name for name, holds in self if holds]
+        return [name for name in PARTS if getattr(self, name)]
 
     @property
-    def missing(self) -> list[str]:
+    def missing(self) -> list[Part]:
         """The names of those that do not."""
-        return [name for name, holds in self if not holds]
+        return [name for name in PARTS if not getattr(self, name)]
 
 
 class Machine(NamedTuple):
@@ -165,7 +169,7 @@ def _enter_landlock() -> bool:
     """Deny everything that this version of Landlock knows: a rule set without rules."""
     version = _landlock_version()
     # It restricts this thread and those that it starts, not those that run already.
-    if version < 1 or len(os.listdir("/proc/self/task")) > 1:
+    if version < 1 or len([*Path("/proc/self/task").iterdir()]) > 1:
         return False
     rights = struct.pack(
         "=QQQ",

@@ -1,5 +1,6 @@
 """What a decode worker can do that a hostile file took over: nothing but answer."""
 
+import io
 import logging
 import os
 import platform
@@ -10,8 +11,10 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -240,7 +243,26 @@ def test_a_worker_inherits_nothing(
     os.close(secret)
 
 
+def make_subtitles() -> bytes:
+    """Return a film with subtitles, which PyAV has modules of its own for."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as output:
+        picture = output.add_stream("libx264", rate=10)
+        picture.height, picture.width, picture.pix_fmt = 64, 96, "yuv420p"
+        subtitles = output.add_stream("ass")
+        for pixels in colours(2):
+            output.mux(picture.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        output.mux(picture.encode())
+        packet = av.Packet(b"0,0,Default,,0,0,0,,hello")
+        packet.stream, packet.time_base = subtitles, Fraction(1, 1000)
+        packet.pts = packet.dts = 0
+        packet.duration = 1000
+        output.mux(packet)
+    return file.getvalue()
+
+
 MEDIA = {
+    "subtitles": make_subtitles(),
     **{
         kind: make_picture(NOISE, kind)
         for kind in ("png", "jpeg", "webp", "gif", "bmp", "tiff", "avif")

@@ -59,7 +59,7 @@ def open_engine(settings: Settings, *, observer: EngineObserver | None = None) -
 
     Raises:
         CheckpointError: It is missing, damaged or does not fit.
-        ConfigError: The device does not exist.
+        ConfigError: The device does not exist, or the kernel lacks a sandbox that is required.
     """
     # With more threads float32 sums change in the last bits with the load, and so may codes.
     torch.set_num_threads(1)
@@ -172,6 +172,8 @@ async def _serving(app: FastAPI, *, settings: Settings, is_writer: bool) -> Asyn
     measured.items.set_function(lambda: len(stored.store))
     measured.queue_length.set_function(lambda: engine.num_waiting)
     with closing(stored), engine:
+        # In the background: it delays nothing, and ends with the engine.
+        decoders = asyncio.create_task(asyncio.to_thread(engine.wait_for_decoders))
         if not is_writer:
             yield
         else:
@@ -181,6 +183,7 @@ async def _serving(app: FastAPI, *, settings: Settings, is_writer: bool) -> Asyn
             with IndexJobs(index, settings.data_dir / "jobs", root=root) as app.state.jobs:
                 yield
             await sweeping
+    await decoders
     if app.state.tracer:
         app.state.tracer.shutdown()
 

@@ -123,6 +123,11 @@ class Settings(BaseSettings):
     max_decode_memory_bytes: PositiveInt = Field(
         2**31, description="Maximum bytes of memory to decode one media file"
     )
+    decode_sandbox: Literal["auto", "required"] = Field(
+        "auto",
+        description="Confine decode workers by Landlock and seccomp: auto (by those that the "
+        "kernel has), or required (do not start without both)",
+    )
     network_threads: PositiveInt = Field(
         default_factory=lambda: os.cpu_count() or 1,
         description="Threads of the network on a CPU, one item each; default: number of processors",

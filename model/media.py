@@ -8,7 +8,7 @@ import os
 import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -42,8 +42,8 @@ TURNS = {
 }
 
 
-def read_clip(source: bytes | Path, config: DecodeConfig | None = None) -> Clip:
-    """Decode a video, sound or picture.
+def read_clip(source: bytes | Path | BinaryIO, config: DecodeConfig | None = None) -> Clip:
+    """Decode a video, sound or picture: its bytes, its path, or the opened file.
 
     Step t shows the frame on screen at its middle, second t + 0.5; with R frames a step, those
     at the middles of R equal parts. ``waveform`` holds at most T seconds, and fewer where the
@@ -59,21 +59,41 @@ def read_clip(source: bytes | Path, config: DecodeConfig | None = None) -> Clip:
         return _read_picture(file, config) or read_streams(file, config)
 
 
-@contextmanager
-def _opened(source: bytes | Path, max_bytes: int) -> Iterator[BinaryIO]:
+def open_media(path: Path) -> BinaryIO:
+    """Open a file by descriptor: it has no name from which a format could be guessed.
+
+    Raises:
+        MediaError: It cannot be opened.
+    """
     try:
-        size = len(source) if isinstance(source, bytes) else source.stat().st_size
-        if size > max_bytes:
-            raise MediaTooLarge(
-                f"{size} bytes, of at most {max_bytes}; cut or compress it, or raise max_bytes"
-            )
-        if not size:
-            raise MediaError(f"the file is empty; {ADVICE}")
-        if isinstance(source, bytes):
-            yield io.BytesIO(source)
-            return
-        # By descriptor, so that the file has no name from which a format could be guessed.
-        with os.fdopen(os.open(source, os.O_RDONLY), "rb") as file:
+        # Not blocking: opening a named pipe would wait for its writer.
+        return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    except OSError as error:
+        raise MediaError(f"cannot read the file: {error}") from error
+
+
+def load_plugins() -> None:
+    """Load what would be loaded with the first picture, when a sandboxed process may not."""
+    Image.init()
+
+
+@contextmanager
+def _opened(source: bytes | Path | BinaryIO, max_bytes: int) -> Iterator[BinaryIO]:
+    opened: AbstractContextManager[BinaryIO]
+    if isinstance(source, Path):
+        opened = open_media(source)
+    else:
+        opened = io.BytesIO(source) if isinstance(source, bytes) else nullcontext(source)
+    try:
+        with opened as file:
+            size = file.seek(0, os.SEEK_END)  # not fstat, which a sandboxed process may lack
+            file.seek(0)
+            if size > max_bytes:
+                raise MediaTooLarge(
+                    f"{size} bytes, of at most {max_bytes}; cut or compress it, or raise max_bytes"
+                )
+            if not size:
+                raise MediaError(f"the file is empty; {ADVICE}")
             yield file
     except OSError as error:
         raise MediaError(f"cannot read the file: {error}") from error

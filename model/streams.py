@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
 
 import av
+import av.subtitles.codeccontext  # PyAV loads both with the first file that it opens or that has
+import av.subtitles.stream  # subtitles, when a sandboxed process cannot
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer

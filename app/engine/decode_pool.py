@@ -15,8 +15,10 @@ from app.engine.decode_process import (
     WorkerKilled,
     WorkerMissing,
 )
+from app.engine.sandbox import Part, Sandbox, supported
 from app.errors import EngineFailed
 from app.telemetry.engine_observer import EngineObserver
+from model.errors import ConfigError
 from model.media import Clip, DecodeConfig
 
 logger = logging.getLogger(__name__)
@@ -33,11 +35,23 @@ class DecodePool:
         config: Which frames and sound to decode, and the limits on media.
         limits: Limits on time and memory for each file.
         observer: Receives each decoding and each replacement of a worker.
+        requires_sandbox: Whether only workers decode that both parts of the sandbox confine.
+
+    Raises:
+        ConfigError: The sandbox is required, and the kernel lacks a part of it.
     """
 
     def __init__(
-        self, size: int, *, config: DecodeConfig, limits: DecodeLimits, observer: EngineObserver
+        self,
+        size: int,
+        *,
+        config: DecodeConfig,
+        limits: DecodeLimits,
+        observer: EngineObserver,
+        requires_sandbox: bool = False,
     ) -> None:
+        if requires_sandbox and (missing := supported().missing):
+            raise ConfigError(_incomplete(missing))
         self.config = config
         self.limits = limits
         self.observer = observer
@@ -48,6 +62,8 @@ class DecodePool:
         self._leased: set[DecodeProcess] = set()
         self._is_closed = False
         self._failure: str | None = None
+        self._requires_sandbox = requires_sandbox
+        self._sandbox: Sandbox | None = None
 
     @property
     def pids(self) -> list[int]:
@@ -60,11 +76,26 @@ class DecodePool:
         """Why nothing can be decoded; None if the pool is healthy."""
         return self._failure
 
+    @property
+    def sandbox(self) -> Sandbox | None:
+        """What confines the workers, as they report; None until one has been waited for."""
+        return self._sandbox
+
     def start(self) -> None:
         """Start all workers, without waiting for them."""
         with self._lock:
             while len(self._idle) + len(self._leased) < self._size:
                 self._idle.appendleft(DecodeProcess(self.config, self.limits))
+
+    def wait_until_ready(self) -> None:
+        """Wait for a worker, and log what confines it.
+
+        Raises:
+            EngineFailed: See ``decoded``.
+        """
+        with self._free, self._lent() as worker:
+            self._check(worker.wait_until_ready())
+        self._give_back(worker)
 
     @contextmanager
     def decoded(self, source: bytes | Path, config: DecodeConfig | None = None) -> Iterator[Clip]:
@@ -100,12 +131,20 @@ class DecodePool:
 
     def _decode(self, source: bytes | Path, config: DecodeConfig) -> tuple[DecodeProcess, Clip]:
         """Return the clip in ``source``, and the worker that lends it."""
-        worker = self._take()
-        try:
+        with self._lent() as worker:
             started = time.perf_counter()
+            self._check(worker.wait_until_ready())
             clip = worker.decode(source, config)
             self._failure = None
             self.observer.decoded(time.perf_counter() - started)
+        return worker, clip
+
+    @contextmanager
+    def _lent(self) -> Iterator[DecodeProcess]:
+        """Take a worker. It is kept where all goes well, else given back or replaced."""
+        worker = self._take()
+        try:
+            yield worker
         except WorkerDied as died:
             self._replace(worker)
             logger.warning("replaced a decode worker: %s", died)
@@ -117,7 +156,16 @@ class DecodePool:
         except BaseException:
             self._give_back(worker)
             raise
-        return worker, clip
+
+    def _check(self, sandbox: Sandbox) -> None:
+        """Log what confines the workers when it is first known; refuse where it is too little."""
+        if self._sandbox is None:
+            level = logging.WARNING if sandbox.missing else logging.INFO
+            logger.log(level, "%s", describe(sandbox))
+        self._sandbox = sandbox
+        if self._requires_sandbox and sandbox.missing:
+            self._failure = _incomplete(sandbox.missing)
+            raise EngineFailed(self._failure)
 
     def _take(self) -> DecodeProcess:
         with self._lock:
@@ -151,3 +199,21 @@ class DecodePool:
             if not self._is_closed:
                 self.observer.restarted("decoder")
                 self._idle.appendleft(DecodeProcess(self.config, self.limits))
+
+
+def describe(sandbox: Sandbox) -> str:
+    """Return a sentence for the log: what confines the workers, and what to do about the rest."""
+    if not sandbox.missing:
+        return f"decode workers are confined by {' and '.join(sandbox.parts)}"
+    return (
+        f"decode workers are not confined by {' and '.join(sandbox.missing)}, which this kernel or "
+        "container lacks: a hostile file that takes one over can do more. Use Linux 5.13 or later "
+        "with both enabled; SRCID_DECODE_SANDBOX=required refuses to start without them"
+    )
+
+
+def _incomplete(missing: list[Part]) -> str:
+    return (
+        f"SRCID_DECODE_SANDBOX is required, but this kernel or container lacks "
+        f"{' and '.join(missing)}: use Linux 5.13 or later with both enabled, or set it to auto"
+    )

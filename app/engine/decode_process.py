@@ -1,7 +1,7 @@
 """A decode worker as its parent sees it, and the messages between the two.
 
 Messages are JSON, never pickles: a worker that a hostile file took over cannot run code in the
-parent.
+parent. Each is one packet of a socket; a file to decode comes with its task as a descriptor.
 """
 
 import logging
@@ -11,16 +11,16 @@ import signal
 import socket
 import subprocess
 import sys
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 
+from app.engine.sandbox import Sandbox
 from model.config import FrozenModel
 from model.errors import MediaError, MediaTooLarge
-from model.media import SAMPLE_RATE, Clip, DecodeConfig
+from model.media import SAMPLE_RATE, Clip, DecodeConfig, open_media
 from model.sampling import MAX_ASPECT
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,11 @@ START_SECONDS = 60.0  # for a worker to start: far more than it takes on a busy 
 GRACE_SECONDS = 1.0  # by which the kernel's time limit strikes before the parent's
 EXTERNAL_SIGNALS = {"SIGKILL", "SIGTERM", "SIGHUP"}  # which no decoder raises itself
 RETAINED_BYTES = 32 * 2**20  # of shared memory that a worker keeps between two files
+MAX_MESSAGE_BYTES = 64 * 2**10
 PROJECT = Path(__file__).parents[2]
+WORKER = "app.engine.decode_worker"
+# The only variables that a worker inherits: no credentials are among them.
+ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "LANG", "LC_ALL", "TZ")
 
 
 class DecodeLimits(FrozenModel):
@@ -40,10 +44,9 @@ class DecodeLimits(FrozenModel):
 
 
 class DecodeTask(FrozenModel):
-    """One file to decode: a path, or ``size`` bytes from the start of the arena."""
+    """One file to decode: the descriptor sent along, or ``size`` bytes from the arena's start."""
 
     config: DecodeConfig
-    path_hex: str | None = None  # any path, including those that are not Unicode
     size: NonNegativeInt = 0
 
 
@@ -55,6 +58,7 @@ class DecodeAnswer(FrozenModel):
     duration_seconds: float | None = None
     error: Literal["MediaError", "MediaTooLarge", "memory", "unexpected"] | None = None
     message: str = ""
+    sandbox: Sandbox | None = None  # in the first answer
 
 
 def sound_offset(num_frame_bytes: int) -> int:
@@ -77,8 +81,8 @@ class WorkerMissing(Exception):
 class DecodeProcess:
     """One worker process. Used by one thread at a time.
 
-    The process starts in the background; ``decode`` waits for it. After ``WorkerDied`` or
-    ``WorkerMissing`` it must be closed.
+    The process starts in the background; ``wait_until_ready`` and ``decode`` wait for it. After
+    ``WorkerDied`` or ``WorkerMissing`` it must be closed.
 
     Args:
         config: The largest clip that will be requested.
@@ -91,14 +95,13 @@ class DecodeProcess:
         frames = config.max_steps * config.frames_per_step * largest
         # Sparse: only written pages take memory.
         self._capacity = sound_offset(frames) + 4 * config.max_steps * SAMPLE_RATE
-        self._is_ready = False
+        self.sandbox: Sandbox | None = None  # what confines it; None until it is ready
         self._arena = os.memfd_create("srcid-media")
         self._shared = self._map(self._capacity)
-        parent_end, worker_end = socket.socketpair()
+        self._channel, worker_end = socket.socketpair(type=socket.SOCK_SEQPACKET)
         with worker_end:
             self._process = _start(worker_end.fileno(), self._arena)
-        self._channel = Connection(parent_end.detach())
-        self._channel.send_bytes(_json(limits))
+        self._channel.send(_json(limits))
 
     @property
     def pid(self) -> int:
@@ -110,6 +113,19 @@ class DecodeProcess:
         """Whether the process is running or starting."""
         return self._process.poll() is None
 
+    def wait_until_ready(self) -> Sandbox:
+        """Wait until the process has locked itself in; return what confines it.
+
+        Raises:
+            WorkerMissing: The worker did not start.
+        """
+        if self.sandbox is None:
+            answer = self._answer(START_SECONDS)
+            if answer is None or answer.sandbox is None:
+                raise WorkerMissing(self._ending())
+            self.sandbox = answer.sandbox
+        return self.sandbox
+
     def decode(self, source: bytes | Path, config: DecodeConfig) -> Clip:
         """Return the clip in ``source``. Its arrays are overwritten by the next call.
 
@@ -119,15 +135,15 @@ class DecodeProcess:
             WorkerKilled: An external signal ended the worker: retry with another.
             WorkerMissing: The worker did not start.
         """
-        if not self._is_ready:
-            if self._answer(START_SECONDS) is None:
-                raise WorkerMissing(self._ending())
-            self._is_ready = True
-        # Messages fit into the socket's buffer: sending never blocks, even if the worker hangs.
-        try:
-            self._channel.send_bytes(_json(self._task(source, config)))
-        except OSError as error:  # it was killed while idle
-            raise WorkerKilled(self._message(self._ending())) from error
+        self.wait_until_ready()
+        if isinstance(source, Path):
+            with open_media(source) as file:
+                self._send(DecodeTask(config=config), file.fileno())
+        else:
+            if len(source) > len(self._shared):
+                self._shared = self._map(len(source))
+            self._shared[: len(source)] = source
+            self._send(DecodeTask(config=config, size=len(source)))
         answer = self._answer(self.limits.seconds + GRACE_SECONDS)
         if answer is None:
             ending = self._ending()
@@ -157,21 +173,19 @@ class DecodeProcess:
         os.ftruncate(self._arena, size)
         return mmap.mmap(self._arena, size)
 
-    def _task(self, source: bytes | Path, config: DecodeConfig) -> DecodeTask:
-        if isinstance(source, Path):
-            return DecodeTask(config=config, path_hex=os.fsencode(source.absolute()).hex())
-        if len(source) > len(self._shared):
-            self._shared = self._map(len(source))
-        self._shared[: len(source)] = source
-        return DecodeTask(config=config, size=len(source))
+    def _send(self, task: DecodeTask, *descriptors: int) -> None:
+        # Messages fit into the socket's buffer: sending never blocks, even if the worker hangs.
+        try:
+            socket.send_fds(self._channel, [_json(task)], descriptors)
+        except OSError as error:  # it was killed while idle
+            raise WorkerKilled(self._message(self._ending())) from error
 
     def _answer(self, seconds: float) -> DecodeAnswer | None:
         """Return the worker's answer; None if it has ended or does not answer in ``seconds``."""
         try:
-            if not self._channel.poll(seconds):
-                return None
-            return DecodeAnswer.model_validate_json(self._channel.recv_bytes())
-        except (EOFError, OSError, ValidationError):
+            self._channel.settimeout(seconds)
+            return DecodeAnswer.model_validate_json(self._channel.recv(MAX_MESSAGE_BYTES))
+        except (OSError, ValidationError):  # an empty message: it has ended
             return None
 
     def _clip(self, answer: DecodeAnswer) -> Clip:
@@ -219,11 +233,11 @@ def _json(message: FrozenModel) -> bytes:
 
 
 def _start(channel: int, arena: int) -> subprocess.Popen[bytes]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("SRCID_")}
+    environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     environment |= {"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     return subprocess.Popen(
         # -P: modules in the working directory are not imported.
-        [sys.executable, "-P", "-m", "app.engine.decode_worker", str(channel), str(arena)],
+        [sys.executable, "-P", "-m", WORKER, str(channel), str(arena)],
         pass_fds=(channel, arena),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

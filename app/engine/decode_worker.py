@@ -3,8 +3,9 @@
     python -P -m app.engine.decode_worker CHANNEL ARENA
 
 It never imports torch, so it starts in a fraction of a second and stays small. Messages use the
-socket CHANNEL; media and decoded clips use ARENA, memory that it shares with the parent. It cannot
-write files, and it exits with the parent.
+socket CHANNEL; media and decoded clips use ARENA, memory that it shares with the parent. Before it
+sees the first byte of media it locks itself in (``sandbox``): it can open no file, so the parent
+sends descriptors of those to decode. It exits with the parent.
 """
 
 import gc
@@ -12,55 +13,86 @@ import math
 import mmap
 import os
 import resource
+import socket
 import sys
-from multiprocessing.connection import Connection
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-from app.engine.decode_process import DecodeAnswer, DecodeLimits, DecodeTask, sound_offset
+from app.engine import sandbox
+from app.engine.decode_process import (
+    MAX_MESSAGE_BYTES,
+    DecodeAnswer,
+    DecodeLimits,
+    DecodeTask,
+    sound_offset,
+)
 from model.errors import MediaError, MediaTooLarge
-from model.media import Clip, read_clip
+from model.media import Clip, load_plugins, read_clip
 
 MAX_OPEN_FILES = 64
+MAX_ERROR_CHARACTERS = 4000
+STDERR = 2
 
 
 def main() -> None:
     """Decode the parent's tasks until it closes the channel.
 
-    The first message holds the limits; an empty first answer confirms that they are in force.
+    The first message holds the limits. The first answer confirms that they are in force, and
+    tells which parts of the sandbox are.
     """
-    channel, arena = Connection(int(sys.argv[1])), int(sys.argv[2])
-    limits = DecodeLimits.model_validate_json(channel.recv_bytes())
-    restrict(limits)
+    channel, arena = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
+    limits = DecodeLimits.model_validate_json(channel.recv(MAX_MESSAGE_BYTES))
+    load_plugins()
     gc.collect()
     gc.freeze()  # collections after each file then skip the loaded modules
-    answer = DecodeAnswer()
+    restrict(limits)
+    # Errors were shown until here; a hostile file must not write into the server's log.
+    with Path(os.devnull).open("wb") as null:
+        os.dup2(null.fileno(), STDERR)
+    answer = DecodeAnswer(sandbox=sandbox.enter())
     while True:
-        channel.send_bytes(answer.model_dump_json().encode())
+        with suppress(ConnectionError):  # the parent has closed it: the next task is empty
+            os.write(channel.fileno(), answer.model_dump_json().encode())
         gc.collect()  # decoders are reference cycles and would keep their frames
         if answer.error == "memory":  # the heap is too fragmented for the next file
             return
-        try:
-            task = DecodeTask.model_validate_json(channel.recv_bytes())
-        except (EOFError, ConnectionError):
+        message, descriptor = receive(channel)
+        if not message:
             return
+        task = DecodeTask.model_validate_json(message)
         allow_processor_seconds(limits.seconds)
-        answer = decode(task, arena)
+        if descriptor is None:
+            answer = decode(_media(arena, task.size), task, arena)
+        else:
+            with os.fdopen(descriptor, "rb") as file:
+                answer = decode(file, task, arena)
 
 
-def decode(task: DecodeTask, arena: int) -> DecodeAnswer:
+def receive(channel: socket.socket) -> tuple[bytes, int | None]:
+    """Return the next message and the descriptor that came with it; empty at the end."""
+    try:
+        message, ancillary, _, _ = channel.recvmsg(MAX_MESSAGE_BYTES, socket.CMSG_SPACE(4))
+    except ConnectionError:
+        return b"", None
+    return message, next((int.from_bytes(data, sys.byteorder) for _, _, data in ancillary), None)
+
+
+def decode(source: bytes | BinaryIO, task: DecodeTask, arena: int) -> DecodeAnswer:
     """Decode one file into the arena; return where the clip lies, or the error."""
     try:
-        return _write(read_clip(_source(task, arena), task.config), arena)
+        return _write(read_clip(source, task.config), arena)
     except MediaTooLarge as error:
-        return DecodeAnswer(error="MediaTooLarge", message=str(error))
+        return DecodeAnswer(error="MediaTooLarge", message=str(error)[:MAX_ERROR_CHARACTERS])
     except MediaError as error:
-        return DecodeAnswer(error="MediaError", message=str(error))
+        return DecodeAnswer(error="MediaError", message=str(error)[:MAX_ERROR_CHARACTERS])
     except MemoryError:
         return DecodeAnswer(error="memory")
     except Exception as error:  # a decoder bug; the next file is not affected
-        return DecodeAnswer(error="unexpected", message=f"{type(error).__name__}: {error}")
+        message = f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARACTERS]
+        return DecodeAnswer(error="unexpected", message=message)
 
 
 def restrict(limits: DecodeLimits) -> None:
@@ -82,12 +114,10 @@ def allow_processor_seconds(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))
 
 
-def _source(task: DecodeTask, arena: int) -> bytes | Path:
-    if task.path_hex is not None:
-        return Path(os.fsdecode(bytes.fromhex(task.path_hex)))
-    if not task.size:
+def _media(arena: int, size: int) -> bytes:
+    if not size:
         return b""
-    with mmap.mmap(arena, task.size, prot=mmap.PROT_READ) as shared:
+    with mmap.mmap(arena, size, prot=mmap.PROT_READ) as shared:
         return shared[:]
 
 

@@ -19,6 +19,7 @@ from typing import Any, Self, TypeVar
 from app.admission import Admission
 from app.engine.batcher import MicroBatcher, Probe
 from app.engine.decode_pool import DecodePool
+from app.engine.sandbox import Sandbox
 from app.engine.stages import Encoded as Encoded
 from app.engine.stages import (
     MediaRequest,
@@ -69,6 +70,9 @@ class Engine:
         encoder: The checkpoint.
         settings: Sizes and limits.
         observer: Receives the engine's events.
+
+    Raises:
+        ConfigError: ``SRCID_DECODE_SANDBOX`` requires what the kernel lacks.
     """
 
     def __init__(
@@ -141,6 +145,16 @@ class Engine:
         reasons += [admission.stall(stalled) for admission in self._admissions.values()]
         if reason := next(filter(None, reasons), None):
             raise EngineFailed(reason)
+
+    @property
+    def sandbox(self) -> Sandbox | None:
+        """What confines the decode workers; None until one has been waited for."""
+        return self._pool.sandbox
+
+    def wait_for_decoders(self) -> None:
+        """Wait until a decode worker is ready, and log what confines it. Never raises."""
+        with suppress(EngineFailed):  # `check` tells, or the engine was closed
+            self._pool.wait_until_ready()
 
     def check_room(self) -> None:
         """Return if media is accepted, so that a rejected upload need not be read first.

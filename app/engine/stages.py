@@ -216,7 +216,11 @@ class Network:
 def make_decode_pool(
     encoder: Encoder, settings: Settings, *, observer: EngineObserver | None = None
 ) -> DecodePool:
-    """Return a pool that decodes for ``encoder`` within the limits of ``settings``."""
+    """Return a pool that decodes for ``encoder`` within the limits of ``settings``.
+
+    Raises:
+        ConfigError: The sandbox is required, and the kernel lacks a part of it.
+    """
     return DecodePool(
         settings.max_decodes,
         config=DecodeConfig(
@@ -229,6 +233,7 @@ def make_decode_pool(
             memory_bytes=settings.max_decode_memory_bytes, seconds=settings.max_decode_seconds
         ),
         observer=observer or EngineObserver(),
+        requires_sandbox=settings.decode_sandbox == "required",
     )
 
 

@@ -35,6 +35,11 @@ class Health(BaseModel):
     """The service is running."""
 
     status: Literal["alive", "ready"]
+    decode_sandbox: list[Literal["landlock", "seccomp"]] | None = Field(
+        None,
+        exclude_if=lambda parts: parts is None,
+        description="/readyz: what confines the decode workers; absent while the first one starts",
+    )
 
 
 class Problem(BaseModel):

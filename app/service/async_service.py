@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from app.engine.engine import Encoded, Engine
+from app.engine.sandbox import Part
 from app.errors import InvalidRequest, ServiceError, Stopping
 from app.schemas.codes import CodeResponse, CompareResponse, PatternResponse, PatternSearch
 from app.schemas.encoding import EncodeResponse, StreamCodes, StreamVectors
@@ -281,6 +282,12 @@ class AsyncRetrievalService:
             raise Stopping("the service is being stopped: ask another")
         self._engine.check()
         self._items.store.page(after="", limit=1)
+
+    @property
+    def decode_sandbox(self) -> list[Part] | None:
+        """What confines the decode workers; None until the first one is ready."""
+        sandbox = self._engine.sandbox
+        return None if sandbox is None else sandbox.parts
 
     def drain(self) -> None:
         """Make ``check`` fail from now on. Requests that still arrive are served."""

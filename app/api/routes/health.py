@@ -35,4 +35,4 @@ async def readyz(service: ServiceDep) -> Health:
             )
     except TimeoutError:
         raise StoreUnavailable("the index does not answer: check its disk") from None
-    return Health(status="ready")
+    return Health(status="ready", decode_sandbox=service.decode_sandbox)

@@ -51,7 +51,7 @@ def _any_of(path: Clause, values: list[Scalar]) -> Clause:
 
 
 def _equals(
-    kind: str, value: str, path: tuple[int | float | str, ...], values: list[Scalar]
+    kind: str, value: str, path: tuple[int | float | str, ...], values: Sequence[Scalar]
 ) -> Clause:
     """Return the condition that a value of a JSON type equals one of ``values``.
 

@@ -10,12 +10,19 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app.api.routes import health
+from app.engine.sandbox import supported
 from app.settings import Settings
 
 
 def test_the_service_is_alive_and_ready(client: TestClient) -> None:
     assert client.get("/livez").json() == {"status": "alive"}
-    assert client.get("/readyz").json() == {"status": "ready"}
+    assert client.get("/readyz").json()["status"] == "ready"
+
+
+def test_ready_tells_what_confines_the_decoders(client: TestClient, picture: bytes) -> None:
+    assert client.post("/encode", files={"file": picture}).status_code == 200
+    confined = client.get("/readyz").json()["decode_sandbox"]
+    assert confined == supported().parts
 
 
 def test_ready_tells_within_two_seconds_that_the_network_died_and_is_repaired(

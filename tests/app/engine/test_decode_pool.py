@@ -243,8 +243,8 @@ def test_a_file_that_two_workers_die_of_is_refused(
     answer = DecodeProcess._answer
 
     def killed(self: DecodeProcess, seconds: float) -> object:
-        kill(self.pid) if self._is_ready else None
-        return answer(self, seconds) if not self._is_ready else None
+        kill(self.pid) if self.sandbox else None
+        return None if self.sandbox else answer(self, seconds)
 
     with monkeypatch.context() as patch:
         patch.setattr(DecodeProcess, "_answer", killed)

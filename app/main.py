@@ -26,7 +26,7 @@ from app.api.routes import (
     page,
     search,
 )
-from app.engine.engine import Engine, keep_freed_memory
+from app.engine.engine import Engine
 from app.errors import Forbidden, RateLimited, Unauthorized
 from app.indexing.bulk import BulkIndex
 from app.indexing.jobs import IndexJobs
@@ -64,7 +64,6 @@ def open_engine(settings: Settings, *, observer: EngineObserver | None = None) -
     # With more threads float32 sums change in the last bits with the load, and so may codes.
     torch.set_num_threads(1)
     sys.setswitchinterval(SWITCH_SECONDS)
-    keep_freed_memory()
     encoder = Encoder.from_pretrained(settings.checkpoint, device=usable_device(settings.device))
     return Engine(encoder, settings, observer=observer)
 

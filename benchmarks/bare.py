@@ -4,7 +4,6 @@ import time
 
 import torch
 
-from app.engine.engine import keep_freed_memory
 from model.encoder import Encoder
 from model.media import DecodeConfig, read_clip
 
@@ -18,7 +17,6 @@ class Bare:
 
     def __init__(self, source: bytes | str) -> None:
         torch.set_num_threads(1)
-        keep_freed_memory()
         self.encoder = Encoder.from_pretrained("default")
         self.config = DecodeConfig(max_steps=60)
         self.source = source

@@ -8,10 +8,10 @@ seconds that encoding it took and its codes.
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import torch
-from app.engine.allocator import keep_freed_memory
 
 from model.encoder import Encoder
 from model.media import DecodeConfig, read_clip
@@ -20,7 +20,10 @@ from model.media import DecodeConfig, read_clip
 def main() -> None:
     """Encode line by line until the input ends."""
     torch.set_num_threads(1)
-    keep_freed_memory()
+    with suppress(ImportError):  # checkouts from before ONNX Runtime, which gained by it
+        from app.engine.allocator import keep_freed_memory
+
+        keep_freed_memory()
     encoder = Encoder.from_pretrained(sys.argv[1])
     config = DecodeConfig(max_steps=60)
     for line in sys.stdin:

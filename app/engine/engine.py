@@ -6,7 +6,6 @@ requests are rejected immediately.
 """
 
 import asyncio
-import ctypes
 import threading
 import weakref
 from collections.abc import Callable
@@ -51,10 +50,6 @@ THUMBNAIL_PIXELS = 240  # the shorter side
 BATCH_SECONDS = 0.1
 START_SECONDS = 60.0  # for the network's threads to run their probes
 END_SECONDS = 60.0  # for the batches in progress when the engine closes, on a busy machine too
-# From glibc's malloc.h.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-RETAINED_BYTES = 256 * 2**20  # free memory that each thread may retain
-LARGEST_RETAINED_BYTES = 32 * 2**20  # larger blocks go back to the system
 
 
 class Engine:
@@ -312,19 +307,6 @@ def _cancel_with(chained: "Future[Any]", stage: "Future[Any]") -> None:
             future.cancel()
 
     chained.add_done_callback(cancel)
-
-
-def keep_freed_memory() -> None:
-    """Make glibc's threads reuse freed memory; does nothing with another C library.
-
-    By default glibc returns what a thread frees beyond a few hundred KiB to the system, and the
-    network faults in its activations again, page by page, for each item: with two threads that
-    takes a sixth of the processor time.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, LARGEST_RETAINED_BYTES)
-        mallopt(M_TRIM_THRESHOLD, RETAINED_BYTES)
 
 
 def _encode(network: MicroBatcher[NetworkInput, Encoded], item: NetworkInput) -> Future[Encoded]:

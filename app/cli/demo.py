@@ -5,7 +5,6 @@ import shutil
 import socket
 import sys
 import textwrap
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,14 +71,19 @@ async def _index(service: "AsyncRetrievalService", corpus: "Corpus", folder: Pat
     """Index the clips that are missing. Ctrl-C takes effect after each."""
     from tqdm import tqdm
 
-    from app.errors import ItemExists
+    from app.errors import NotFound
     from app.schemas.sources import Subject
 
-    for clip in tqdm(corpus.clips, desc="indexing", unit="clip", leave=False):
+    missing = []
+    for clip in corpus.clips:
+        try:
+            await service.get(clip.id)
+        except NotFound:
+            missing.append(clip)
+    for clip in tqdm(missing, desc="indexing", unit="clip", leave=False, disable=not missing):
         metadata: dict[str, JsonValue] = {"title": clip.title, "source": clip.source}
         path = folder / "clips" / f"{clip.id}.mp4"
-        with suppress(ItemExists):
-            await service.add(clip.id, Subject(path), metadata=metadata)
+        await service.add(clip.id, Subject(path), metadata=metadata)
 
 
 def _print_commands(listener: socket.socket, corpus: "Corpus", folder: Path) -> None:

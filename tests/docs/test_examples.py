@@ -109,5 +109,5 @@ def test_own_media_are_trained_on(
     source = write_media(tmp_path / "media")
     changes = {"model": tiny_config.model_dump(mode="json"), **TINY_RUN}
     main_of("train_on_your_media.py")(str(source), str(tmp_path / "out"), changes)
-    assert "5 clips, 2 files" in capsys.readouterr().out
+    assert "5 clips, 2 unusable files" in capsys.readouterr().out
     assert (tmp_path / "out" / "run" / "checkpoint" / "model.safetensors").exists()

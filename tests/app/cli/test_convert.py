@@ -15,7 +15,7 @@ def test_a_published_file_becomes_a_checkpoint_folder(run: Run, tmp_path: Path) 
     assert ran.code == 0
     assert "theirs.pt, epoch 3, sha256 " in ran.out
     assert "2 layer(s) of 17 codes" in ran.out
-    assert "freshly initialised" in ran.out
+    assert "newly initialised" in ran.out
     assert SRCID.from_pretrained(tmp_path / "ours").config.num_layers == 2
 
 

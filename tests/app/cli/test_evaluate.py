@@ -116,7 +116,7 @@ def test_tables_are_not_made_of_a_bank(
 ) -> None:
     ran = run("evaluate", tiny_checkpoint, "--data", tiny_bank, *option)
     assert ran.code == 2
-    assert "no benchmark: --table, --format and --codes are for composed scenes" in ran.err
+    assert "is a bank: --table, --format and --codes need composed scenes" in ran.err
 
 
 def test_data_sets_that_are_absent_are_named(

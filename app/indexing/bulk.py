@@ -65,7 +65,7 @@ class BulkIndex:
     def stored(self, item_id: str) -> StoredFile | None:
         """Return what is known of the file of an item; None: there is no such item."""
         item = self._items.store.get(item_id)
-        return item and StoredFile(item.sha256, item.metadata.get("path"))
+        return StoredFile(item.sha256, item.metadata.get("path")) if item else None
 
     def encode(self, file: FileToIndex, *, digest: str, stop: threading.Event) -> FileItems | None:
         """Encode a file; None: it was stopped.

@@ -6,6 +6,7 @@ stays fast.
 
 import io
 import os
+import re
 import sys
 from importlib import metadata
 from typing import Annotated
@@ -53,6 +54,11 @@ COMMANDS = (
     convert,
 )
 GROUPS = (items, codes, jobs, keys, store)  # commands of several words
+CALLS = {  # in messages of the service -> what a user of the command does instead
+    r"\bGET /(items|jobs)\b": r"`srcid \1 list`",
+    r"\bPUT /items/[^\s)]+": "--replace",
+    r"\bDELETE /jobs/\{id\}": "`srcid jobs cancel ID`",
+}
 INTERRUPTED = 130  # exit code, as in a shell
 
 cli = typer.Typer(
@@ -96,13 +102,20 @@ def main() -> None:
     try:
         cli()
     except (SRCIDError, ServiceError) as error:
-        print(f"srcid: {error}", file=sys.stderr)
+        print(f"srcid: {with_commands(str(error))}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     finally:
         if is_output_closed():
             sys.exit(1)
+
+
+def with_commands(message: str) -> str:
+    """Return an error message with commands in place of the calls of the API."""
+    for call, instead in CALLS.items():
+        message = re.sub(call, instead, message)
+    return message
 
 
 def is_output_closed() -> bool:

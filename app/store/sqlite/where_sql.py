@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from app.schemas.filters import AnyOf, Condition, Prefix, Range, Scalar, Where
@@ -38,39 +39,40 @@ def _condition(path: Clause, condition: Condition) -> Clause:
 
 def _any_of(path: Clause, values: list[Scalar]) -> Clause:
     """Return the condition that the field equals one of ``values``, in type too, or lists one."""
-    field = _equals(_kind(path), _value(path), path.values, values)
-    elements = [value for value in values if value is not None]
-    element = _equals("element.type", "element.value", (), elements)
-    missing = Clause(f"{_kind(path)} IS NULL AND ?", (*path.values, None in values))
-    listed = Clause(
-        f"{_kind(path)} = 'array' AND EXISTS (SELECT 1 FROM json_each(items.metadata, {path.sql}) "
-        f"AS element WHERE {element.sql})",
-        (*path.values, *path.values, *element.values),
-    )
-    return _joined([field, missing, listed], " OR ")
+    others = [value for value in values if value is not None]
+    elements = _equals(Clause("element.type", ()), Clause("element.value", ()), others, "FALSE")
+    listed = f"SELECT 1 FROM json_each(items.metadata, {path.sql}) AS element WHERE {elements.sql}"
+    kind, value = Clause(_kind(path), path.values), Clause(_value(path), path.values)
+    return _equals(kind, value, values, f"EXISTS ({listed})", (*path.values, *elements.values))
 
 
 def _equals(
-    kind: str, value: str, path: tuple[int | float | str, ...], values: Sequence[Scalar]
+    kind: Clause,
+    value: Clause,
+    values: Sequence[Scalar],
+    listed: str,
+    bound: tuple[int | float | str, ...] = (),
 ) -> Clause:
-    """Return the condition that a value of a JSON type equals one of ``values``.
+    """Return the condition that a JSON value equals one of ``values``.
 
     Args:
-        kind: SQL of its type.
-        value: SQL of the value.
-        path: What ``kind`` and ``value`` each bind.
+        kind: Its JSON type.
+        value: The value.
         values: Texts, numbers, booleans and null.
+        listed: The condition if it is a list.
+        bound: The values of the placeholders in ``listed``.
     """
     flags = [json.dumps(value) for value in values if value is None or isinstance(value, bool)]
     texts = [value for value in values if isinstance(value, str)]
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
-    is_number = f"{kind} IN ('integer', 'real')"
-    clauses = [
-        Clause(f"{kind} = 'text' AND {value} IN ({_marks(texts)})", (*path, *path, *texts)),
-        Clause(f"{is_number} AND {value} IN ({_marks(numbers)})", (*path, *path, *numbers)),
-        Clause(f"{kind} IN ({_marks(flags)})", (*path, *flags)),
-    ]
-    return _joined(clauses, " OR ")
+    sql = (
+        f"CASE {kind.sql} WHEN 'text' THEN {value.sql} IN ({_marks(texts)}) "
+        f"WHEN 'integer' THEN {value.sql} IN ({_marks(numbers)}) "
+        f"WHEN 'real' THEN {value.sql} IN ({_marks(numbers)}) "
+        f"WHEN 'array' THEN {listed} ELSE ifnull({kind.sql}, 'null') IN ({_marks(flags)}) END"
+    )
+    compared = [(*value.values, *each) for each in (texts, numbers, numbers)]
+    return Clause(sql, (*kind.values, *chain(*compared), *bound, *kind.values, *flags))
 
 
 def _range(path: Clause, condition: Range) -> Clause:

@@ -60,6 +60,14 @@ def test_the_version_is_that_of_the_package(run: Run) -> None:
     assert run("--version") == (0, f"srcid {version('srcid')}\n", "")
 
 
+def test_a_hint_of_a_command_is_a_command(run: Run) -> None:
+    run("items", "add", "a b", "--text", "a dog")
+    missing = run("items", "show", "nothing")
+    assert missing.err == "srcid: there is no item 'nothing': `srcid items list` lists all items\n"
+    taken = run("items", "add", "a b", "--text", "a dog")
+    assert taken.err.startswith("srcid: an item 'a b' exists: replace it (--replace), delete it")
+
+
 def test_an_unknown_command_is_a_usage_error(run: Run) -> None:
     ran = run("sing")
     assert ran.code == 2

@@ -168,9 +168,9 @@ def test_a_job_goes_on_when_who_watches_it_leaves(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("search", "a dog", "--item", "a"), "give either a file or a sentence, or an item"),
+        (("search", "a dog", "--item", "a"), "give either a file, a sentence or an item"),
         (("search",), "give either a file or a sentence"),
-        (("codes", "find", "12 x"), "a pattern is codes and _"),
+        (("codes", "find", "12 x"), "is not a pattern"),
     ],
 )
 def test_a_command_that_cannot_be_meant_is_told_how_it_could(

@@ -259,11 +259,11 @@ def test_a_worker_that_answers_more_than_the_shared_memory_holds_is_replaced(
 ) -> None:
     """A hostile file may have taken it over."""
     pool = make_pool()
-    warmed(pool, picture)
     for answer in (
         DecodeAnswer(frames=(10**6, 1, 10**4, 10**4, 3)),
         DecodeAnswer(num_samples=10**19),
     ):
+        warmed(pool, picture)
         with monkeypatch.context() as patch:
             patch.setattr(DecodeProcess, "_answer", lambda *_, answer=answer: answer)
             with pytest.raises(MediaError, match="invalid answer"), pool.decoded(picture):

@@ -185,7 +185,7 @@ def test_a_file_that_hangs_its_worker_fails_after_the_time_limit(
 ) -> None:
     pool = make_pool(seconds=0.1)
     pid = warmed(pool, picture)
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     message = r"over 0\.1 seconds.*SRCID_MAX_DECODE_SECONDS"
     with pytest.raises(MediaError, match=message), pool.decoded(picture):
         pass
@@ -209,7 +209,7 @@ def test_a_file_that_crashes_its_worker_fails_alone(
 ) -> None:
     pool = make_pool()
     pid = warmed(pool, picture)
-    os.kill(pid, signal.SIGSTOP)  # so that it dies with the file in its hands
+    stop(pid)  # so that it dies with the file in its hands
     with ThreadPoolExecutor(1) as executor:
         poisoned = executor.submit(warmed, pool, picture)
         end_at_work(pool, pid, fatal)
@@ -226,7 +226,7 @@ def test_a_file_whose_worker_is_killed_by_somebody_else_is_tried_once_more(
 ) -> None:
     pool = make_pool()
     pid = warmed(pool, picture)
-    os.kill(pid, signal.SIGSTOP)
+    stop(pid)
     with ThreadPoolExecutor(1) as executor:
         decoded = executor.submit(warmed, pool, picture)
         end_at_work(pool, pid, fatal)
@@ -259,11 +259,11 @@ def test_a_worker_that_answers_more_than_the_shared_memory_holds_is_replaced(
 ) -> None:
     """A hostile file may have taken it over."""
     pool = make_pool()
-    warmed(pool, picture)
     for answer in (
         DecodeAnswer(frames=(10**6, 1, 10**4, 10**4, 3)),
         DecodeAnswer(num_samples=10**19),
     ):
+        warmed(pool, picture)
         with monkeypatch.context() as patch:
             patch.setattr(DecodeProcess, "_answer", lambda *_, answer=answer: answer)
             with pytest.raises(MediaError, match="invalid answer"), pool.decoded(picture):
@@ -273,7 +273,7 @@ def test_a_worker_that_answers_more_than_the_shared_memory_holds_is_replaced(
 
 def test_closing_ends_a_decoding_in_progress(make_pool: MakePool, picture: bytes) -> None:
     pool = make_pool(seconds=600)
-    os.kill(warmed(pool, picture), signal.SIGSTOP)
+    stop(warmed(pool, picture))
     with ThreadPoolExecutor(1) as executor:
         decoding = executor.submit(warmed, pool, picture)
         while not is_sent(pool):
@@ -396,6 +396,12 @@ def end_at_work(pool: DecodePool, pid: int, fatal: signal.Signals) -> None:
         time.sleep(0.001)
     os.kill(pid, fatal)
     os.kill(pid, signal.SIGCONT)
+
+
+def stop(pid: int) -> None:
+    """Return once the worker stands still: while it is about to, it may still take a message."""
+    os.kill(pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
 
 
 def kill(pid: int) -> None:

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from app.store.index.blocks import Block, Chunk, Doubles, Floats, Layers, Norms, Packing
 from app.store.index.comparison import Comparison
-from app.store.index.kernels.scans import passing, passing_of_many, sums, sums_of_many
+from app.store.index.kernels.scans import (
+    passing,
+    passing_of_many,
+    sums,
+    sums_of_lists,
+    sums_of_many,
+)
 from app.store.index.kernels.vectors import best_cosines, window_scores
 from app.store.index.shortlist import Candidates, Entries, Pending, Shortlist, best
 
@@ -128,6 +134,45 @@ def note_passing(
     pending.flush()
 
 
+def scan_lists(
+    state: SearchState, block: Block, number: int, lists: Sequence[NDArray[np.int64]]
+) -> int:
+    """Note the streams of chunk ``number`` of a block that are in some lists, by their means.
+
+    Args:
+        state: Of the search; its queries compare all layers.
+        block: The streams.
+        number: A chunk in lists.
+        lists: ``[N]`` the lists to read for each query, the most promising first.
+
+    Returns:
+        The least number of stored streams that a query was compared with.
+    """
+    comparison, chunk = state.comparison, block.chunks[number]
+    assert chunk.listing
+    starts, columns = chunk.listing.starts, comparison.columns(block.packing)
+    counts = []
+    for query, own in zip(state.queries, lists, strict=True):
+        lut, error = scaled_lut(query.lut, comparison, block.packing)
+        sizes = starts[own + 1] - starts[own]
+        before = np.cumsum(sizes) - sizes
+        rows = np.repeat(starts[own] - before, sizes) + np.arange(sizes.sum())
+        totals, passed = np.empty(len(rows), np.float32), np.empty(len(rows), np.int32)
+        sums_of_lists(chunk.low, chunk.high, columns, lut, starts, own, totals)
+        norms = chunk.norms[comparison.layers][rows]
+        counts.append(np.count_nonzero(norms))
+        start, size = 0, max(FIRST_TILE, state.search.k)
+        while start < len(rows):
+            part = slice(start, start + size)
+            count = passing(totals[part], norms[part], query.shortlist.least, error, passed)
+            good = start + passed[:count]
+            places = np.full(count, len(state.chunks) + number)
+            score_bounds = bounds(totals[good], norms[good], error)
+            query.shortlist.note(Entries(places, rows[good], *score_bounds))
+            start, size = start + size, 8 * size
+    return int(min(counts))
+
+
 def scan_windows(state: SearchState, block: Block, width: int, skip: Sequence[int]) -> None:
     """Note the streams of a block by their best ``width`` consecutive steps."""
     comparison, out = state.comparison, np.empty(TILE, np.float32)
@@ -214,9 +259,6 @@ def tiles(
 
 def _mask(chunk: Chunk, allowed: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return ``[room]`` whether each stream's key is in ``allowed``, which is sorted."""
-    keys = chunk.keys[: chunk.count]
-    near = allowed[np.searchsorted(allowed, keys[0]) : np.searchsorted(allowed, keys[-1], "right")]
-    rows = np.searchsorted(keys, near)
     mask = np.zeros(chunk.room, bool)
-    mask[rows[keys[rows] == near]] = True
+    mask[chunk.rows_of(allowed)] = True
     return mask

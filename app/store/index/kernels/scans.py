@@ -81,6 +81,29 @@ def sums(low: Packed, high: Bytes, tables: Ints, lut: Floats, out: Floats) -> No
 
 
 @jit
+def sums_of_lists(
+    low: Packed, high: Bytes, tables: Ints, lut: Floats, starts: Ints, lists: Ints, out: Floats
+) -> None:
+    """Write to ``out`` what ``sums`` would for the streams of some lists, one after another.
+
+    Args:
+        low: See ``sums``, as are the next three.
+        high: See ``sums``.
+        tables: See ``sums``.
+        lut: See ``sums``.
+        starts: ``[lists + 1]`` where each list begins.
+        lists: The lists to read.
+        out: The result.
+    """
+    end = 0
+    for own in lists:
+        first, last = starts[own], starts[own + 1]
+        start, end = end, end + last - first
+        if last > first:
+            sums(low[:, first:last], high[:, first:last], tables, lut, out[start:end])
+
+
+@jit
 def sums_of_many(low: Packed, high: Bytes, tables: Ints, lut: Floats, out: Floats) -> None:
     """Write to ``out`` ``[R, N]`` what ``sums`` would for each query; ``lut`` ``[Q + 1, L, N]``."""
     num_columns, num_queries = len(tables), out.shape[1]

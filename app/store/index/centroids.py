@@ -64,4 +64,5 @@ def trained(means: Floats, *, num_streams: int, stop: Event) -> Centroids | None
             kmeans.train(means, init_centroids=kmeans.centroids)  # None in the first round
     finally:
         faiss.omp_set_num_threads(threads)
+    assert kmeans.centroids is not None
     return Centroids(kmeans.centroids, num_streams=num_streams)

@@ -47,7 +47,7 @@ class ListedIndex(CodeIndex):
         if chunk.listing:
             known = [self._centroids] if self._centroids else []
             own = chunk.listing.centroids
-            self._centroids = max(own, *known, key=lambda one: one.num_streams)
+            self._centroids = max([own, *known], key=lambda one: one.num_streams)
 
     def search(self, search: IndexSearch) -> list[Candidates]:
         """Return the nearest streams of each query; see ``CodeIndex.search``."""

@@ -14,9 +14,9 @@ from app.store.index.blocks import Block, Chunk, Doubles, Floats, Layers, Norms,
 from app.store.index.comparison import Comparison
 from app.store.index.kernels.scans import (
     passing,
+    passing_of_lists,
     passing_of_many,
     sums,
-    sums_of_lists,
     sums_of_many,
 )
 from app.store.index.kernels.vectors import best_cosines, window_scores
@@ -150,27 +150,28 @@ def scan_lists(
     """
     comparison, chunk = state.comparison, block.chunks[number]
     assert chunk.listing
-    starts, columns = chunk.listing.starts, comparison.columns(block.packing)
-    counts = []
+    starts, norms = chunk.listing.starts, chunk.norms[comparison.layers]
+    columns = comparison.columns(block.packing)
+    stored_of_queries = []
     for query, own in zip(state.queries, lists, strict=True):
         lut, error = scaled_lut(query.lut, comparison, block.packing)
-        sizes = starts[own + 1] - starts[own]
-        before = np.cumsum(sizes) - sizes
-        rows = np.repeat(starts[own] - before, sizes) + np.arange(sizes.sum())
-        totals, passed = np.empty(len(rows), np.float32), np.empty(len(rows), np.int32)
-        sums_of_lists(chunk.low, chunk.high, columns, lut, starts, own, totals)
-        norms = chunk.norms[comparison.layers][rows]
-        counts.append(np.count_nonzero(norms))
-        start, size = 0, max(FIRST_TILE, state.search.k)
-        while start < len(rows):
-            part = slice(start, start + size)
-            count = passing(totals[part], norms[part], query.shortlist.least, error, passed)
-            good = start + passed[:count]
+        sizes = np.cumsum(starts[own + 1] - starts[own])
+        rows, totals = np.empty(sizes[-1], np.int64), np.empty(sizes[-1], np.float32)
+        first = int(np.searchsorted(sizes, max(FIRST_TILE, state.search.k))) + 1
+        num_stored = 0
+        for some in (own[:first], own[first:]):  # the first give a score to beat
+            count, stored = passing_of_lists(
+                chunk.low, chunk.high, columns, lut, norms, starts, some,
+                query.shortlist.least, error, rows, totals,
+            )  # fmt: skip
+            good = rows[:count].copy()
             places = np.full(count, len(state.chunks) + number)
-            score_bounds = bounds(totals[good], norms[good], error)
-            query.shortlist.note(Entries(places, rows[good], *score_bounds))
-            start, size = start + size, 8 * size
-    return int(min(counts))
+            lower, upper = bounds(totals[:count], norms[good], error)
+            query.shortlist.note(Entries(places, good, lower, upper))
+            query.shortlist.entries()
+            num_stored += stored
+        stored_of_queries.append(num_stored)
+    return min(stored_of_queries)
 
 
 def scan_windows(state: SearchState, block: Block, width: int, skip: Sequence[int]) -> None:

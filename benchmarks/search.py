@@ -55,9 +55,8 @@ def main(
     own = made(corpus, count, media, codes)
     asked = made_queries(own, max(queries, MANY))
     ways = code_ways(own, asked)
-    ways.append(pq_way(own, asked))
     if floats or count <= FLOATS_UP_TO:
-        ways += float_ways(own, asked)
+        ways += [pq_way(own, asked), *float_ways(own, asked)]
     best = nearest(own, asked[:queries])
     for number in range(-1, queries):  # the first turn warms up
         for way in ways:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from app.store.index.code_index import CodeIndex
 from app.store.index.kernels.vectors import best_cosines
 from app.store.index.listed_index import ListedIndex
-from app.store.index.pq import pq_index, pq_query
+from app.store.index.pq import pq_index
 from app.store.index.scan import IndexSearch
 from app.store.index.shortlist import Candidates
 from app.store.index.snapshots import Snapshot, Snapshots, snapshot_blocks
@@ -127,8 +127,13 @@ def pq_way(corpus: Corpus, asked: Vectors) -> Way:
     """Return FAISS on the codes."""
     built = Stopwatch()
     with built.running():
-        index = pq_index(corpus.vocabulary, corpus.codes, steps=STEPS)
-    queries = np.stack([pq_query(own, rows=2, steps=STEPS) for own in asked])
+        index = pq_index(corpus.vocabulary, list(corpus.codes.astype(np.int16)))
+    parts = asked.reshape(len(asked), 2, 1, -1)
+    repeated = np.broadcast_to(parts, (len(asked), 2, STEPS, parts.shape[-1]))
+    queries = np.zeros((len(asked), 2 * STEPS + 2, parts.shape[-1]), np.float32)
+    queries[:, :-2] = repeated.reshape(len(asked), 2 * STEPS, -1)
+    queries[:, -2:, 0] = -0.9 * np.linalg.norm(asked, axis=1)[:, None]  # the least cosine
+    queries = queries.reshape(len(asked), -1)
     return _way("FAISS IndexPQ of the codes", index, queries, built)
 
 

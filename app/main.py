@@ -91,6 +91,7 @@ def open_store(settings: Settings, encoder: Encoder, *, read_only: bool = False)
             fingerprint=encoder.fingerprint,
             read_only=read_only,
             index=settings.index,
+            probes=settings.index_probes,
             device=str(encoder.device),
         )
     from app.store.milvus.collection import Address

@@ -13,7 +13,9 @@ from pydantic import (
     PositiveInt,
     SecretStr,
     ValidationError,
+    field_validator,
 )
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model.errors import ConfigError, message_of
@@ -23,7 +25,8 @@ logger = logging.getLogger(__name__)
 PREFIX = "SRCID_"
 # Read elsewhere: by commands that call a server, and by backbones with user-provided weights.
 OTHER_VARIABLES = {"SRCID_URL", "SRCID_API_KEY", "SRCID_VGG19", "SRCID_VGGISH", "SRCID_BERT"}
-IndexKind = Literal["codes", "postings", "flat", "ivf", "hnsw"]
+IndexKind = Literal["auto", "codes", "ivf"]
+REMOVED_INDEXES = ("postings", "flat", "hnsw")
 
 
 class Settings(BaseSettings):
@@ -92,9 +95,14 @@ class Settings(BaseSettings):
         "", pattern=r"^(/[^/?#]+)*$", description="Path prefix that a proxy strips, such as /srcid"
     )
     index: IndexKind = Field(
-        "codes",
-        description="Search index: codes (exact), postings (approximate, faster for a million "
-        "streams), or flat, ivf, hnsw (float vectors)",
+        "auto",
+        description="Search index: codes (exact), ivf (inverted lists: approximate, faster), or "
+        "auto (exact up to 250,000 streams of a modality, then lists)",
+    )
+    index_probes: PositiveInt = Field(
+        64,
+        description="Inverted lists that a search reads; more find more of the best streams and "
+        "take longer",
     )
     max_live: PositiveInt = Field(8, description="Maximum concurrent /live streams")
     max_upload_bytes: PositiveInt = Field(64 * 2**20, description="Maximum bytes of a request body")
@@ -152,6 +160,13 @@ class Settings(BaseSettings):
         1.0,
         description="Seconds from SIGTERM, when /readyz turns 503, until connections are rejected",
     )
+
+    @field_validator("index", mode="before")
+    @classmethod
+    def _is_no_removed_index(cls, value: object) -> object:
+        if value in REMOVED_INDEXES:
+            raise PydanticCustomError("removed", "this index was removed, use auto, codes or ivf")
+        return value
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -45,26 +45,49 @@ def topical_corpus(count: int) -> Corpus:
     return Corpus(_random_vocabulary(), codes)
 
 
-def real_corpus(count: int, folder: Path) -> Corpus:
-    """Return streams put together from seconds of the sounds in ``folder``.
+def real_corpus(count: int, folders: list[Path], kept: Path) -> Corpus:
+    """Return streams put together from seconds of real sounds, as ``default`` encodes them.
 
-    Sounds that are named alike up to the last underscore are of one kind, and so is a stream.
+    A stream is ten seconds of one sound (which is repeated if it is shorter), of which a share is
+    replaced by seconds of other sounds of its class. The share is uniform between 0 and 1, so
+    there are neighbours at all distances.
+
+    Args:
+        count: R.
+        folders: Of sounds and videos; those in one folder are of one class.
+        kept: The file that their codes are written to, or read from if it exists.
     """
-    encoder = Encoder.from_pretrained("compact")
-    kinds: dict[str, list[NDArray[np.int16]]] = defaultdict(list)
-    for path in sorted(folder.iterdir()):
-        kinds[path.stem.rpartition("_")[0]].append(
-            encoder.encode_clip(read_clip(path))[Modality.AUDIO]
-        )
-    seconds = [np.concatenate(own, axis=1) for own in kinds.values()]  # [C, seconds] a kind
+    encoder = Encoder.from_pretrained("default")
+    if not kept.exists():
+        np.savez(kept, **encoded(encoder, folders))
+    with np.load(kept) as file:
+        sounds = {name: file[name] for name in file.files}
+    classes: dict[str, list[NDArray[np.int16]]] = defaultdict(list)
+    for name, codes in sounds.items():
+        classes[name.split("|")[0]].append(codes)
     rng = np.random.default_rng(0)
-    chosen = rng.integers(0, len(seconds), count)
+    chosen = rng.integers(0, len(sounds), count)
     codes = np.empty((count, 2, STEPS), np.uint16)
-    for number, own in enumerate(seconds):
+    for number, (name, own) in enumerate(sounds.items()):
         members = np.flatnonzero(chosen == number)
-        drawn = rng.integers(0, own.shape[1], (len(members), STEPS))
-        codes[members] = own[:, drawn].transpose(1, 0, 2)
+        alike = np.concatenate(classes[name.split("|")[0]], axis=1)  # [C, seconds]
+        start = rng.integers(0, own.shape[1], (len(members), 1))
+        base = own[:, (start + np.arange(STEPS)) % own.shape[1]]  # [C, R, T]
+        other = alike[:, rng.integers(0, alike.shape[1], (len(members), STEPS))]
+        is_other = rng.random((len(members), STEPS)) < rng.random((len(members), 1))
+        codes[members] = np.where(is_other, other, base).transpose(1, 0, 2)
     return Corpus(encoder.vocabulary, codes)
+
+
+def encoded(encoder: Encoder, folders: list[Path]) -> dict[str, NDArray[np.int16]]:
+    """Return the codes ``[C, T]`` of all sounds, by their class and name."""
+    codes = {}
+    for path in (path for folder in folders for path in sorted(folder.rglob("*.*"))):
+        if path.suffix in (".ogg", ".wav", ".mp3", ".mp4"):
+            streams = encoder.encode_clip(read_clip(path))
+            if Modality.AUDIO in streams:
+                codes[f"{path.parent.name}|{path.stem}"] = streams[Modality.AUDIO]
+    return codes
 
 
 def _random_vocabulary() -> Vocabulary:

@@ -10,22 +10,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from app.store.index.code_index import CodeIndex
-from app.store.index.float_index import BREADTH
 from app.store.index.kernels.vectors import best_cosines
-from app.store.index.pq import pq_index, pq_query
+from app.store.index.listed_index import ListedIndex
+from app.store.index.pq import pq_index
 from app.store.index.scan import IndexSearch
+from app.store.index.shortlist import Candidates
 from app.store.index.snapshots import Snapshot, Snapshots, snapshot_blocks
+from app.store.read_write_lock import ReadWriteLock
 from app.store.sqlite.views import Position
 from benchmarks.corpora import LAYERS, STEPS, Corpus
 from model.modality import Modality
 
-SCAN, POSTINGS, BEST_SECOND = "codes: scan", "codes: postings, else scan", "codes: best second"
+SCAN, BEST_SECOND = "codes: scan", "codes: best second"
+PROBES = (16, 64, 256)  # lists
+BREADTH = 128  # neighbours that a search of the graph keeps
 K = 10
 MANY = 128  # queries at once
 RERANKED = 200  # candidates of FAISS that are scored by their codes
@@ -66,72 +71,69 @@ class Stopwatch:
 
 def code_ways(corpus: Corpus, asked: Vectors) -> list[Way]:
     """Return the searches over codes."""
-    exact, likely = (
-        CodeIndex(corpus.vocabulary, is_approximate=own, postings_from=1) for own in (False, True)
-    )
+    exact = CodeIndex(corpus.vocabulary, postings_from=1)
+    listed = ListedIndex(corpus.vocabulary, listed_from=1, probes=PROBES[0])
     count = len(corpus.codes)
-    keys, built, listed = np.arange(1, count + 1), Stopwatch(), Stopwatch()
+    keys, built, added = np.arange(1, count + 1), Stopwatch(), Stopwatch()
     exact.add(keys[:1], corpus.codes[:1])  # compiles
     exact.remove(1)
     with built.running():
         exact.add(keys, corpus.codes)
-    likely.blocks = exact.blocks
-    first = IndexSearch(asked[:1], LAYERS, K)
-    likely.search(first)  # compiles
-    likely._postings.clear()
-    with listed.running():
-        likely.search(first)
-    (postings,) = likely._postings.values()
+    for part in (slice(count // 10, None), slice(count // 10)):
+        codes = corpus.codes[part]
+        with added.running():  # the last time into centroids that are there
+            listed.add(np.arange(len(codes)) + 1 + len(listed), codes)
+            listed.arrange(ReadWriteLock(), Event())
+    numbers = [*range(count // 10 + 1, count + 1), *range(1, count // 10 + 1)]
+    of_listed = np.array(numbers)  # [R] keys in the corpus
+
+    def one(width: int | None = None) -> Callable[[int], Keys]:
+        return lambda n: exact.search(IndexSearch(asked[n : n + 1], LAYERS, K, width))[0].keys
+
+    def many(width: int | None = None) -> Callable[[], object]:
+        return lambda: exact.search(IndexSearch(asked[:MANY], LAYERS, K, width))
+
+    def near(probes: int, queries: Vectors) -> list[Candidates]:
+        listed._probes = probes
+        return listed.search(IndexSearch(queries, LAYERS, K))
+
+    one(1)(0)  # makes postings
+    (postings,) = exact._postings.values()
     scanned, disk = exact.nbytes / count, _bytes_of_snapshot(exact) / count
     beside = scanned + postings.nbytes / count
-    both = count / (built.seconds + listed.seconds)
-
-    def one(index: CodeIndex, width: int | None = None) -> Callable[[int], Keys]:
-        return lambda n: index.search(IndexSearch(asked[n : n + 1], LAYERS, K, width))[0].keys
-
-    def many(index: CodeIndex, width: int | None = None) -> Callable[[], object]:
-        return lambda: index.search(IndexSearch(asked[:MANY], LAYERS, K, width))
-
-    return [
-        Way(
-            SCAN,
-            scanned,
-            disk,
-            count / built.seconds,
-            one(exact),
-            many(exact),
-        ),
-        Way(
-            POSTINGS,
-            beside,
-            disk,
-            both,
-            one(likely),
-        ),
-        Way(
-            BEST_SECOND,
-            beside,
-            disk,
-            both,
-            one(exact, 1),
-            many(exact, 1),
-        ),
-        Way(
-            "codes: best three seconds",
-            scanned,
-            disk,
-            count / built.seconds,
-            one(exact, 3),
-        ),
-    ]
+    rate = count / built.seconds
+    ways = [Way(SCAN, scanned, disk, rate, one(), many())]
+    (chunk,) = listed.blocks[STEPS].chunks
+    assert chunk.listing
+    extra = (
+        sum(array.nbytes for array in chunk.listing[1:]) + chunk.listing.centroids.vectors.nbytes
+    )
+    for probes in PROBES:
+        way = Way(
+            f"codes: {len(chunk.listing.centroids)} lists, {probes} probes",
+            scanned + extra / count,
+            _bytes_of_snapshot(listed) / count,
+            (count // 10) / added.seconds,
+            lambda n, probes=probes: of_listed[near(probes, asked[n : n + 1])[0].keys - 1],
+            lambda probes=probes: near(probes, asked[:MANY]),
+        )
+        ways.append(way)
+    ways.append(Way(BEST_SECOND, beside, disk, rate, one(1), many(1)))
+    ways.append(Way("codes: best three seconds", scanned, disk, rate, one(3)))
+    return ways
 
 
 def pq_way(corpus: Corpus, asked: Vectors) -> Way:
     """Return FAISS on the codes."""
     built = Stopwatch()
     with built.running():
-        index = pq_index(corpus.vocabulary, corpus.codes, steps=STEPS)
-    queries = np.stack([pq_query(own, rows=2, steps=STEPS) for own in asked])
+        index = pq_index(corpus.vocabulary, list(corpus.codes.astype(np.int16)))
+    parts = asked.reshape(len(asked), 2, 1, -1)
+    repeated = np.broadcast_to(parts, (len(asked), 2, STEPS, parts.shape[-1]))
+    queries = np.zeros((len(asked), 2 * STEPS + 2, parts.shape[-1]), np.float32)
+    queries[:, :-2] = repeated.reshape(len(asked), 2 * STEPS, -1)
+    queries[:, -2:, 0] = -0.9 * np.linalg.norm(asked, axis=1)[:, None]  # the least cosine
+    queries = queries.reshape(len(asked), -1)
     return _way("FAISS IndexPQ of the codes", index, queries, built)
 
 
@@ -148,7 +150,18 @@ def float_ways(corpus: Corpus, asked: Vectors) -> list[Way]:
         _reranked(_way("", fast, asked, _built(fast, vectors)), fast, corpus, asked),
     ]
     built = _built(inverted, vectors)
-    for probes in (16, 64):
+    packed = faiss.IndexIVFPQ(faiss.IndexFlatIP(dim), dim, lists, 32, 8, INNER)
+    packed.cp.min_points_per_centroid = 1
+    ways.append(
+        _way(
+            f"FAISS {lists} inverted lists of PQ32, 64 probes",
+            packed,
+            asked,
+            _built(packed, vectors),
+            faiss.SearchParametersIVF(nprobe=64),
+        )
+    )
+    for probes in PROBES[:2]:
         name = f"FAISS {lists} inverted lists, {probes} probes"
         ways.append(_way(name, inverted, asked, built, faiss.SearchParametersIVF(nprobe=probes)))
     if count <= GRAPH_UP_TO:

@@ -27,20 +27,32 @@ store = typer.Typer(
 
 
 @store.command()
-def export(file: FileArgument, data_dir: DataDirOption = None) -> None:
+def export(
+    file: Annotated[Path, typer.Argument(help="Ends with .parquet, .jsonl or .faiss.")],
+    data_dir: DataDirOption = None,
+) -> None:
     """Write the whole index to a file, one item per row: its codes, metadata and text.
 
-    A .jsonl file has the codes as tokens for a language model, a .parquet file as lists. The file
-    is a snapshot, even if other processes write meanwhile (an export from Milvus may miss or
-    include their changes). Stored media are not exported.
+    A .jsonl file has the codes as tokens for a language model, a .parquet file as lists. A .faiss
+    file is an index of the codes that FAISS opens; FILE.jsonl names its rows. The file is a
+    snapshot, even if other processes write meanwhile (an export from Milvus may miss or include
+    their changes). Stored media are not exported.
     """
     from tqdm import tqdm
 
     from app.transfer.transfer import export_items
 
-    with _whole_index(load_settings(data_dir=data_dir)) as whole:
+    settings = load_settings(data_dir=data_dir)
+    with _whole_index(settings) as whole:
         items = tqdm(whole.items, total=whole.num_items, unit="item")
-        export_items(items, file, fingerprint=whole.fingerprint)
+        if file.suffix == ".faiss":
+            from app.transfer.faiss_file import export_index
+            from model.encoder import Encoder
+
+            encoder = Encoder.from_pretrained(settings.checkpoint)
+            export_index(items, file, fingerprint=whole.fingerprint, encoder=encoder)
+        else:
+            export_items(items, file, fingerprint=whole.fingerprint)
         print(f"{whole.num_items} items exported to {file}")
 
 

@@ -27,7 +27,7 @@ from app.store.base import (
 from app.store.cosine import HitMaker
 from app.store.data_folder import become_writer, database_path, existing_database
 from app.store.index.code_index import CodeIndex, warm_up
-from app.store.index.float_index import FloatIndex
+from app.store.index.listed_index import ListedIndex
 from app.store.index.patterns import code_usage, companions, find_equal, find_pattern, longest_run
 from app.store.index.scan import IndexSearch, scan_means
 from app.store.index.snapshots import Snapshots
@@ -43,6 +43,9 @@ from model.modality import Modality
 logger = logging.getLogger(__name__)
 
 SAVE_AT_CLOSE = 1000  # changed streams that are worth a snapshot when the store closes
+# Streams of one modality from which there are inverted lists. Fewer are scanned in 3 ms.
+LISTED_FROM: dict[IndexKind, int] = {"auto": 250_000, "ivf": 10_000}
+PROBES = 64  # lists that a query reads
 SYNC_AFTER = 10_000  # written items: the next search should not wait for all of them
 
 
@@ -68,7 +71,8 @@ class LocalStore(Store):
         vocabulary: The vectors of the codes.
         fingerprint: The checkpoint of ``vocabulary``.
         read_only: Only search, beside another process that may write.
-        index: How streams are searched.
+        index: How streams are searched; see ``make_index``.
+        probes: The number of inverted lists that a query reads.
         device: Where codes are scanned: cpu, or a GPU as torch names it.
 
     Raises:
@@ -83,7 +87,8 @@ class LocalStore(Store):
         *,
         fingerprint: str,
         read_only: bool = False,
-        index: IndexKind = "codes",
+        index: IndexKind = "auto",
+        probes: int = PROBES,
         device: str = "cpu",
     ) -> None:
         self._vocabulary = vocabulary
@@ -97,9 +102,10 @@ class LocalStore(Store):
             resources.enter_context(closing(self._items))
             self._indexes = IndexSync(
                 self._items,
-                lambda: make_index(index, vocabulary, device=device),
+                lambda: make_index(index, vocabulary, probes=probes, device=device),
                 Snapshots(folder / "snapshots", fingerprint=fingerprint),
             )
+            resources.callback(self._indexes.close)
             self._indexes.sync()
             if not read_only:
                 self._indexes.save_if_worthwhile()
@@ -200,6 +206,8 @@ class LocalStore(Store):
         Raises:
             StoreUnavailable: The write failed; nothing is lost.
         """
+        self._indexes.sync()
+        self._indexes.arrange()
         self._indexes.save()
         with self._items.exclusive() as db:
             db.execute("VACUUM")
@@ -247,19 +255,23 @@ class LocalStore(Store):
                 logger.warning("the indexes could not be synced after a commit: %s", error)
 
 
-def make_index(kind: IndexKind, vocabulary: Vocabulary, *, device: str = "cpu") -> CodeIndex:
+def make_index(
+    kind: IndexKind, vocabulary: Vocabulary, *, probes: int = PROBES, device: str = "cpu"
+) -> CodeIndex:
     """Return an empty index of the streams of one modality.
 
     Args:
-        kind: ``codes`` and ``flat`` are exact. The others may miss some of the nearest means and
-            are faster on many: through the codes, inverted lists or a neighbour graph.
+        kind: ``codes`` compares a query with all streams; ``ivf`` with those in the nearest
+            inverted lists, once there are thousands of streams. ``auto`` uses lists where a scan
+            takes long: among very many streams, on a CPU.
         vocabulary: The vectors of the codes.
-        device: Where codes are scanned, as torch names it. Vectors are compared on the CPU.
+        probes: The number of lists that a query reads.
+        device: Where codes are scanned, as torch names it. Lists are read by the CPU.
     """
-    if kind == "codes" or kind == "postings":
-        scan = scan_means if device == "cpu" else TorchScan(device)
-        return CodeIndex(vocabulary, is_approximate=kind == "postings", scan=scan)
-    return FloatIndex(vocabulary, kind=kind)
+    scan = scan_means if device == "cpu" else TorchScan(device)
+    if kind == "codes" or (kind == "auto" and device != "cpu"):
+        return CodeIndex(vocabulary, scan=scan)
+    return ListedIndex(vocabulary, listed_from=LISTED_FROM[kind], probes=probes, scan=scan)
 
 
 def _best(view: View, streams: Nearest, k: int) -> Nearest:

@@ -40,6 +40,15 @@ def test_an_impossible_value_names_its_variable(
         load_settings()
 
 
+@pytest.mark.parametrize("kind", ["postings", "flat", "hnsw"])
+def test_an_index_that_was_removed_is_told_with_what_to_use(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setenv("SRCID_INDEX", kind)
+    with pytest.raises(ConfigError, match=f"SRCID_INDEX is '{kind}': .* use auto, codes or ivf"):
+        load_settings()
+
+
 def test_a_misspelt_setting_is_told_with_the_one_that_was_meant(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

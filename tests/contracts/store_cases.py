@@ -1,14 +1,16 @@
 """The stores that are held to the contract, items to put in them, and the formula of a search."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from app.schemas.search import SearchOptions
 from app.settings import IndexKind
-from app.store.base import Item, Store, Stream
-from app.store.local import LocalStore
+from app.store.base import Hit, Item, Store, Stream
+from app.store.local import LISTED_FROM, LocalStore
 from model.encoder import Vocabulary
 from model.modality import Modality
 from tests.milvus_lite import open_milvus
@@ -17,8 +19,24 @@ AUDIO, VIDEO, TEXT = Modality.AUDIO, Modality.VIDEO, Modality.TEXT
 SIZE, DIM = 12, 4
 BOTH = (1, 2)
 
-# With few items the other kinds are these two: tests/app/store has what they do with many.
-KINDS: list[IndexKind] = ["codes", "flat"]
+KINDS: list[IndexKind] = ["auto", "codes"]
+
+
+class ListedStore(LocalStore):
+    """A store whose streams are in inverted lists, however few; all lists are read."""
+
+    def __init__(self, folder: Path, vocabulary: Vocabulary, fingerprint: str) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(LISTED_FROM, "ivf", 1)
+            super().__init__(folder, vocabulary, fingerprint=fingerprint, index="ivf", probes=10**6)
+
+    def search(
+        self, queries: NDArray[np.float32], options: SearchOptions, *, layers: Sequence[int]
+    ) -> list[Hit]:
+        self._indexes.sync()
+        self._indexes.arrange()
+        return super().search(queries, options, layers=layers)
+
 
 # Opens the store of a folder; the tests close it.
 OPENERS: dict[str, Callable[[Path, Vocabulary, str], Store]] = {
@@ -27,6 +45,7 @@ OPENERS: dict[str, Callable[[Path, Vocabulary, str], Store]] = {
     )
     for kind in KINDS
 }
+OPENERS["ivf"] = ListedStore
 OPENERS["milvus"] = open_milvus
 
 

@@ -2,15 +2,20 @@
 
 A code of a vocabulary of at most 512 takes nine bits: ten seconds of two codes each take 25 bytes,
 including the length of their mean.
+A chunk may lie in the order of inverted lists; its streams are then found by key through a
+permutation of four bytes each.
 Shape letters: R streams, C code rows, T steps, S columns (C * T, rounded up to fours), H planes
-of ninth bits, K compared layers.
+of ninth bits, K compared layers, N inverted lists.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from app.store.index.centroids import Centroids
 
 CHUNK = 131072  # streams per chunk, which is copied when some of them are removed
 FIRST = 64  # streams that a new block has room for; the room doubles up to a chunk
@@ -67,12 +72,33 @@ class Packing(NamedTuple):
         return np.ascontiguousarray(flat.T).reshape(-1, self.rows, self.steps)
 
 
+class Listing(NamedTuple):
+    """How the streams of a chunk lie in inverted lists, one list after another."""
+
+    centroids: "Centroids"
+    starts: Ints  # [N + 1] the row at which each list begins
+    order: NDArray[np.uint32]  # [R] the rows by increasing key
+
+    def only(self, rows: NDArray[np.integer]) -> Self:
+        """Return the listing of a chunk with only the increasing ``rows``."""
+        places = np.full(len(self.order), -1, np.int64)
+        places[rows] = np.arange(len(rows))
+        order = places[self.order]
+        starts = np.searchsorted(rows, self.starts)
+        return type(self)(self.centroids, starts, order[order >= 0].astype(np.uint32))
+
+
 class Chunk:
-    """At most ``CHUNK`` streams. Rows from ``count`` on are free."""
+    """Streams by increasing key, at most ``CHUNK``; or any number in inverted lists.
+
+    Rows from ``count`` on are free. A chunk in lists has none: it does not grow.
+    """
 
     def __init__(self, packing: Packing, room: int) -> None:
         self.packing = packing
         self.count = 0
+        self.num_alive = 0  # streams that are still stored
+        self.listing: Listing | None = None
         self.keys: NDArray[np.uint32 | np.int64] = np.empty(room, np.uint32)
         self.low: Packed = np.empty((packing.columns, room), packing.dtype)
         self.high: Bytes = np.empty((packing.planes, room), np.uint8)
@@ -94,14 +120,25 @@ class Chunk:
         """``[count]`` whether each stream is still stored."""
         return next(iter(self.norms.values()))[: self.count] > 0
 
-    @property
-    def num_alive(self) -> int:
-        """The number of streams that are still stored."""
-        return int(np.count_nonzero(self.alive))
-
     def codes(self, rows: NDArray[np.integer] | slice) -> CodeArray:
         """Return the codes ``[R, C, T]`` of some streams."""
         return self.packing.unpack(self.low[:, rows], self.high[:, rows])
+
+    def parts(self) -> Iterator[slice]:
+        """Yield all rows in parts of at most ``CHUNK``: unpacked codes take much memory."""
+        for start in range(0, self.count, CHUNK):
+            yield slice(start, min(start + CHUNK, self.count))
+
+    def rows_of(self, keys: NDArray[np.int64]) -> NDArray[np.integer]:
+        """Return the rows of those of the increasing ``keys`` that are or were stored."""
+        stored = self.keys[: self.count]
+        keys = keys[: np.searchsorted(keys, np.iinfo(stored.dtype).max, "right")]
+        near = keys.astype(stored.dtype)  # one type: otherwise all stored keys would be copied
+        order = self.listing.order if self.listing else None
+        rows = np.searchsorted(stored, near, sorter=order)
+        near, rows = near[rows < self.count], rows[rows < self.count]
+        at: NDArray[np.integer] = rows if order is None else order[rows]
+        return at[stored[at] == near]
 
     def resized(self, room: int, rows: NDArray[np.integer] | slice) -> "Chunk":
         """Return a copy with only the streams ``rows``, in memory for ``room``."""
@@ -113,11 +150,17 @@ class Chunk:
         for layers, norms in self.norms.items():
             copy.norms[layers] = np.zeros(room, np.uint16)
             copy.norms[layers][:count] = norms[rows]
+        copy.num_alive = int(np.count_nonzero(copy.alive))
+        if self.listing and not isinstance(rows, slice):
+            copy.listing = self.listing.only(rows)
         return copy
 
 
 class Block:
-    """The streams of one modality with the same number of steps, in the order of their keys."""
+    """The streams of one modality with the same number of steps.
+
+    Those in inverted lists come first, in one chunk; the others follow by increasing key.
+    """
 
     def __init__(self, packing: Packing, measure: Measure, selections: Iterable[Layers]) -> None:
         self.packing = packing
@@ -142,17 +185,18 @@ class Block:
             for layers in self._selections:
                 chunk.norms[layers][rows] = self._norms(codes[:size], layers)
             chunk.count = end
+            chunk.num_alive += size
             keys, codes = keys[size:], codes[size:]
 
     def remove(self, key: int) -> bool:
         """Remove the stream with that key; return whether it existed."""
         for place, chunk in enumerate(self.chunks):
-            row = int(np.searchsorted(chunk.keys[: chunk.count], key))
-            norms = list(chunk.norms.values())
-            if row == chunk.count or chunk.keys[row] != key or not norms[0][row]:
+            rows = chunk.rows_of(np.array([key]))
+            if not len(rows) or not next(iter(chunk.norms.values()))[rows[0]]:
                 continue
-            for norms_of_layers in norms:
-                norms_of_layers[row] = 0
+            for norms in chunk.norms.values():
+                norms[rows] = 0
+            chunk.num_alive -= 1
             if 2 * chunk.num_alive < chunk.count:
                 self._compact(place)
             return True
@@ -163,16 +207,39 @@ class Block:
         if layers in self._selections:
             return
         for chunk in self.chunks:
-            norms = self._norms(chunk.codes(slice(chunk.count)), layers) * chunk.alive
-            chunk.norms[layers] = np.zeros(chunk.room, np.uint16)
-            chunk.norms[layers][: chunk.count] = norms
+            norms, alive = np.zeros(chunk.room, np.uint16), chunk.alive
+            for rows in chunk.parts():
+                norms[rows] = self._norms(chunk.codes(rows), layers) * alive[rows]
+            chunk.norms[layers] = norms
         self._selections.append(layers)
 
-    def streams(self) -> Iterator[tuple[NDArray[np.int64], CodeArray]]:
-        """Yield the keys ``[R]`` and codes ``[R, C, T]`` of all streams, chunk by chunk."""
+    def streams(self, *, every: int = 1) -> Iterator[tuple[NDArray[np.int64], CodeArray]]:
+        """Yield the keys ``[R]`` and codes ``[R, C, T]`` of each n-th stream, part by part."""
         for chunk in self.chunks:
-            rows = np.flatnonzero(chunk.alive)
-            yield chunk.keys[rows].astype(np.int64), chunk.codes(rows)
+            alive = chunk.alive
+            for part in chunk.parts():
+                rows = part.start + np.flatnonzero(alive[part])[::every]
+                yield chunk.keys[rows].astype(np.int64), chunk.codes(rows)
+
+    def replace(self, listed: Chunk, rows: Ints, counts: list[int]) -> None:
+        """Put ``listed`` in the place of streams that it holds in the order of lists.
+
+        Args:
+            listed: Without lengths.
+            rows: ``[R]`` where its streams are now, counted through the chunks.
+            counts: The number of these streams in each of the first chunks.
+        """
+        replaced = list(zip(self.chunks, counts, strict=False))
+        for layers in self._selections:
+            norms = [chunk.norms[layers][:count] for chunk, count in replaced]
+            listed.norms[layers] = np.concatenate(norms)[rows]
+        listed.num_alive = int(np.count_nonzero(listed.alive))
+        rest = self.chunks[len(counts) :]
+        last, count = replaced[-1]
+        if last.count > count:
+            rest.insert(0, last.resized(last.count - count, slice(count, last.count)))
+        self.chunks = [listed, *rest]
+        self.version += 1
 
     def _norms(self, codes: CodeArray, layers: Layers) -> Norms:
         """Return the lengths rounded up, so that scores computed with them are not too high."""
@@ -180,7 +247,7 @@ class Block:
 
     def _with_room(self, count: int) -> Chunk:
         """Return the last chunk, with room for some of ``count`` more streams."""
-        last = self.chunks[-1] if self.chunks else None
+        last = self.chunks[-1] if self.chunks and not self.chunks[-1].listing else None
         if last and last.count < last.room:
             return last
         if last and last.room < CHUNK:

@@ -7,6 +7,7 @@ Shape letters: R streams, C code rows, T steps, K compared layers, D hidden dim.
 """
 
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from app.store.index.blocks import Block, Chunk, CodeArray, Doubles, Floats, Layers, Packing
 from app.store.index.comparison import Comparison
 from app.store.index.kernels.vectors import lengths
-from app.store.index.postings import MOST_SYMBOLS, Postings, note_likely
+from app.store.index.postings import MOST_SYMBOLS, Postings
 from app.store.index.scan import IndexSearch, Scan, SearchState, scan_means, scan_windows, settle
 from app.store.index.shortlist import Candidates
 from model.encoder import Vocabulary
@@ -27,7 +28,6 @@ class CodeIndex:
 
     Args:
         vocabulary: The vectors of the codes.
-        is_approximate: Whether to look for the nearest means only where they probably are.
         postings_from: The number of streams of one length from which postings are made.
         scan: Scans the means; a ``TorchScan`` does it on a GPU.
     """
@@ -36,19 +36,17 @@ class CodeIndex:
         self,
         vocabulary: Vocabulary,
         *,
-        is_approximate: bool = False,
         postings_from: int = POSTINGS_FROM,
         scan: Scan = scan_means,
     ) -> None:
         self.blocks: dict[int, Block] = {}  # by T
+        self.all_layers: Layers = tuple(sorted(set(vocabulary.layers.tolist())))
         self._vocabulary = vocabulary
-        self._is_approximate = is_approximate
         self._postings_from = postings_from
         self._scan = scan
         self._comparisons: dict[Layers, Comparison] = {}
         self._postings: dict[tuple[int, Layers], Postings] = {}  # by T and layers
         self._deriving = threading.Lock()  # held while something is derived from the codes
-        self._all: Layers = tuple(sorted(set(vocabulary.layers.tolist())))
 
     def __len__(self) -> int:
         return sum(len(block) for block in self.blocks.values())
@@ -66,7 +64,7 @@ class CodeIndex:
 
     def attach(self, chunk: Chunk) -> None:
         """Add a chunk with the lengths of all layers, under larger keys than all before."""
-        assert list(chunk.norms) == [self._all]
+        assert list(chunk.norms) == [self.all_layers]
         self._block(chunk.packing).chunks.append(chunk)
 
     def takes(self, codes: NDArray[np.integer]) -> bool:
@@ -91,17 +89,15 @@ class CodeIndex:
         for block in self.blocks.values():
             with self._deriving:
                 block.prepare(search.layers)
-                postings = self._postings_of(block, state)
-            listed = postings.counts if postings else ()
-            if search.width is not None and search.width < block.packing.steps:
-                if postings:
+            if search.width is None or search.width >= block.packing.steps:
+                self._scan(state, block, ())
+            else:
+                listed: Sequence[int] = ()
+                if search.width == 1 and (postings := self._postings_of(block, state)):
+                    listed = postings.counts
                     for query in state.queries:
                         query.take(postings.best_steps(query.lut, search))
                 scan_windows(state, block, search.width, listed)
-            elif postings and note_likely(state, block, postings):
-                self._scan(state, block, listed)
-            else:
-                self._scan(state, block, ())
             state.chunks += block.chunks
         return settle(state)
 
@@ -117,7 +113,7 @@ class CodeIndex:
 
     def _block(self, packing: Packing) -> Block:
         if packing.steps not in self.blocks:
-            self.blocks[packing.steps] = Block(packing, self._measure, [self._all])
+            self.blocks[packing.steps] = Block(packing, self._measure, [self.all_layers])
         return self.blocks[packing.steps]
 
     def _measure(self, codes: CodeArray, layers: Layers) -> Doubles:
@@ -126,19 +122,15 @@ class CodeIndex:
         return norms / comparison.norm_unit
 
     def _postings_of(self, block: Block, state: SearchState) -> Postings | None:
-        """Return the postings that this search can use, made again if outdated."""
-        search, comparison, steps = state.search, state.comparison, block.packing.steps
-        if search.width is not None and search.width < steps:
-            is_useful = search.width == 1
-        else:
-            is_useful = self._is_approximate and len(search.queries) == 1 and search.allowed is None
-        size = sum(chunk.count for chunk in block.chunks)
-        if not is_useful or size < self._postings_from or comparison.num_symbols > MOST_SYMBOLS:
+        """Return the postings for best steps, made again if outdated; None for few streams."""
+        comparison, size = state.comparison, sum(chunk.count for chunk in block.chunks)
+        if size < self._postings_from or comparison.num_symbols > MOST_SYMBOLS:
             return None
-        postings = self._postings.get((steps, comparison.layers))
-        if postings is None or postings.version != block.version or len(postings) < 7 / 8 * size:
-            postings = Postings(block, comparison)
-            self._postings[steps, comparison.layers] = postings
+        place = block.packing.steps, comparison.layers
+        with self._deriving:
+            postings = self._postings.get(place)
+            if not postings or postings.version != block.version or len(postings) < 7 / 8 * size:
+                postings = self._postings[place] = Postings(block, comparison)
         return postings
 
 
@@ -146,8 +138,8 @@ def warm_up(vocabulary: Vocabulary) -> threading.Thread:
     """Compile the loops of a search, or load them from disk, in the background."""
 
     def search() -> None:
-        index = CodeIndex(vocabulary, is_approximate=True, postings_from=1)
-        layers = tuple(sorted(set(vocabulary.layers.tolist())))
+        index = CodeIndex(vocabulary, postings_from=1)
+        layers = index.all_layers
         queries = np.ones((2, len(layers) * vocabulary.tables.shape[-1]), np.float32)
         index.add(np.array([1]), np.zeros((1, len(vocabulary.tables), 3), np.int16))
         for width in (None, 1, 2):

@@ -19,7 +19,7 @@ Counts = Counter[tuple[int, int]]  # (row, code) -> steps
 
 
 class PatternMatches(NamedTuple):
-    """Where a pattern occurs in the streams of one modality, by key, then step."""
+    """Where a pattern occurs in the streams of one modality, in no order."""
 
     keys: NDArray[np.int64]  # [matches] of the streams
     steps: NDArray[np.int64]  # [matches] of the pattern's first code
@@ -57,7 +57,7 @@ def find_equal(index: CodeIndex, codes: NDArray[np.integer]) -> list[int]:
             for column, (value,) in zip(columns, values, strict=True):
                 rows = rows[column[rows] == value]
         keys += chunk.keys[rows].tolist()
-    return keys
+    return sorted(keys)
 
 
 def matches(codes: NDArray[np.integer], pattern: NDArray[np.integer]) -> NDArray[np.bool_]:

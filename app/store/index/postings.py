@@ -1,40 +1,25 @@
-"""The streams that contain given codes at one step: search without looking at every stream.
+"""The streams that contain given codes at one step: the best step without looking at every stream.
 
 A step's codes are one symbol: two rows of 400 codes have 160,000. The best step for a query is in
-the lists of the best symbols, exactly. The nearest means usually contain one of the best symbols
-too; when that is not certain, the whole block is scanned.
+the lists of the best symbols, exactly.
 Postings are derived from a block, and valid until its streams move.
 Shape letters: M symbols (L to the power of the compared rows), R streams, T steps.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import numpy as np
 
 from app.store.index.blocks import Block, Doubles, Floats, Ints
 from app.store.index.comparison import Comparison
-from app.store.index.kernels.lists import first_listed, grouped, partial_means
-from app.store.index.kernels.scans import sums
-from app.store.index.scan import IndexSearch, SearchState, bounds, scaled_lut
-from app.store.index.shortlist import Candidates, Entries, Shortlist
+from app.store.index.kernels.lists import first_listed, grouped
+from app.store.index.scan import IndexSearch
+from app.store.index.shortlist import Candidates
 
 MOST_SYMBOLS = 2**18
-SYMBOLS = 512  # whose lists are read for the nearest means
-LIKELY = 256  # streams of these lists whose means are compared
-# What the steps of a stream without these symbols add, as a share of the most possible: all of
-# them being the very next symbol. Where the best means beat 0.8 of it, 98 % of the best were found
-# on topics with any level of noise; at 0.7 it was 92 %, and on random codes (0.4) 30 %.
-SURE = 0.8
+SYMBOLS = 512  # that are looked at first
 FLOAT32 = 4e-6  # largest error of a cosine in float32
-
-
-class Likely(NamedTuple):
-    """Streams that are probably nearest by their means."""
-
-    rows: Ints  # counted through the chunks
-    missed: float  # the most that one step of a stream without these symbols adds to its sum
 
 
 class Postings:
@@ -48,18 +33,18 @@ class Postings:
     def __init__(self, block: Block, comparison: Comparison) -> None:
         self.version = block.version
         self.counts = [chunk.count for chunk in block.chunks]  # listed streams of each chunk
-        self.starts_of_chunks = np.cumsum([0, *self.counts])
         self._comparison = comparison
         chunks = [(chunk, slice(chunk.count)) for chunk in block.chunks]
         norms = [chunk.norms[comparison.layers][rows] for chunk, rows in chunks]
-        symbols = [comparison.symbols(chunk.codes(rows)).ravel() for chunk, rows in chunks]
-        self._keys = np.concatenate([chunk.keys[rows] for chunk, rows in chunks])
-        self._norms = np.concatenate(norms)
+        parts = [(chunk, rows) for chunk in block.chunks for rows in chunk.parts()]
+        symbols = [comparison.symbols(chunk.codes(rows)) for chunk, rows in parts]
+        keys = np.concatenate([chunk.keys[rows] for chunk, rows in chunks])
+        order = np.argsort(keys)
+        self._keys, self._norms = keys[order], np.concatenate(norms)[order]
         self._starts, self._rows = grouped(
-            np.concatenate(symbols), comparison.num_symbols, block.packing.steps
+            np.concatenate(symbols)[order].ravel(), comparison.num_symbols, block.packing.steps
         )
         self._absent = np.where(np.diff(self._starts) > 0, 0, -np.inf).astype(np.float32)
-        self.median_norm = float(np.median(self._norms))
         self._scratch: list[Floats] = []  # arrays of zeros, one for each search at the same time
 
     def __len__(self) -> int:
@@ -94,26 +79,6 @@ class Postings:
             if is_all or _are_above(streams.scores, search.k, float(cosines[symbols[-1]])):
                 return streams
             count *= 8
-
-    def likely(self, lut: Doubles) -> Likely | None:
-        """Return the streams that probably have the nearest means; None if a scan is faster.
-
-        Args:
-            lut: ``[Q, L]`` the dot products of the compared codes with the query.
-        """
-        dots = self._comparison.dots(lut.astype(np.float32)) + self._absent
-        symbols = _highest(dots, SYMBOLS)[:SYMBOLS]
-        if (self._starts[symbols + 1] - self._starts[symbols]).sum() > len(self) // 8:
-            return None
-        weights = np.maximum(dots[symbols], 0)
-        with self._zeros() as scratch:
-            touched, means = partial_means(
-                self._starts, self._rows, symbols, weights, self._norms, scratch
-            )
-        if len(touched) > LIKELY:
-            touched = touched[np.argpartition(-means, LIKELY)[:LIKELY]]
-        rows = np.sort(touched).astype(np.int64)
-        return Likely(rows[self._norms[rows] > 0], float(dots[symbols[-1]]))
 
     def _best_of(
         self, symbols: Ints, cosines: Floats, lut: Doubles, search: IndexSearch
@@ -151,38 +116,6 @@ class Postings:
 def _are_above(scores: Doubles, k: int, cosine: float) -> bool:
     """Return whether ``k`` of decreasing scores exceed a cosine that float32 has rounded."""
     return len(scores) >= k and bool(scores[k - 1] > cosine + FLOAT32)
-
-
-def note_likely(state: SearchState, block: Block, postings: Postings) -> bool:
-    """Note the streams that are probably nearest by their means, for the only query.
-
-    Returns:
-        Whether they are nearest: a stream of median length without the best symbols cannot reach
-        the k-th of them even if its steps are on average ``SURE`` as good as the next best
-        symbol. If not, nothing is noted.
-    """
-    (query,), search, comparison = state.queries, state.search, state.comparison
-    likely = postings.likely(query.lut)
-    if likely is None:
-        return False
-    lut, error = scaled_lut(query.lut, comparison, block.packing)
-    chunks = np.searchsorted(postings.starts_of_chunks, likely.rows, "right") - 1
-    totals, norms = np.empty(len(chunks), np.float32), np.empty(len(chunks), np.uint16)
-    rows = likely.rows - postings.starts_of_chunks[chunks]
-    columns = comparison.columns(block.packing)
-    for number in np.unique(chunks).tolist():
-        chunk, inside = block.chunks[number], np.flatnonzero(chunks == number)
-        part, out = rows[inside], np.empty(len(inside), np.float32)
-        sums(chunk.low[:, part], chunk.high[:, part], columns, lut, out)
-        totals[inside], norms[inside] = out, chunk.norms[comparison.layers][part]
-    shortlist = Shortlist(search.k, least=search.least)
-    shortlist.note(Entries(len(state.chunks) + chunks, rows, *bounds(totals, norms, error)))
-    entries = shortlist.entries()
-    worst = max(shortlist.least, query.shortlist.least) * postings.median_norm
-    if worst <= 0 or SURE * likely.missed > worst * comparison.norm_unit:
-        return False
-    query.shortlist.note(entries)
-    return True
 
 
 def _highest(values: Floats, count: int) -> Ints:

@@ -1,8 +1,9 @@
-"""The codes as a FAISS product quantizer: portable, exact, and a check of the search over codes.
+"""The codes as a FAISS product quantizer, which is searched without this package.
 
-Shape letters: R streams, C code rows, T steps, L codebook size, D hidden dim.
+Shape letters: R streams, C code rows, T steps, L codebook size, D hidden dim, K layers.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,34 +12,54 @@ from numpy.typing import NDArray
 from model.encoder import Vocabulary
 
 
-def pq_index(vocabulary: Vocabulary, codes: NDArray[np.integer], *, steps: int) -> Any:
-    """Return a ``faiss.IndexPQ`` of streams ``[R, C, T]``, whose inner products are sums.
+def pq_index(vocabulary: Vocabulary, streams: Sequence[NDArray[np.int16]]) -> Any:
+    """Return a ``faiss.IndexPQ`` of streams ``[C, T]``, whose inner products are sums.
 
-    It has ``C * steps`` sub-quantizers whose centroids are the codebooks, so it decodes each
-    stream to its steps' vectors. The rows after the last code are zero, and the first of them
-    pads streams of fewer steps.
+    Its first ``C * T`` sub-quantizers, ``T`` of the longest stream, decode to the vectors of the
+    codes, row by row; what is after the end of a stream decodes to zeros. The last two decode to
+    two numbers whose sum is the length of the sum of the stream's vectors, and zeros. A query that
+    has the negative of a cosine in their places finds the streams that exceed this cosine: their
+    inner product with it is positive.
 
     Args:
-        vocabulary: The vectors of the codes; each layer one row, fewer codes than a power of two.
-        codes: The streams.
-        steps: Steps of the longest stream, or more.
+        vocabulary: The vectors of the codes.
+        streams: The streams, at least one.
     """
     import faiss
 
     rows, size, dim = vocabulary.tables.shape
+    steps = max(codes.shape[1] for codes in streams)
     bits = int(size).bit_length()  # of L, so that one code is left for padding
-    index = faiss.IndexPQ(dim * rows * steps, rows * steps, bits, faiss.METRIC_INNER_PRODUCT)
-    centroids = np.zeros((rows, steps, 2**bits, dim), np.float32)
-    centroids[:, :, :size] = vocabulary.tables[:, None]
+    columns, levels = rows * steps, 2**bits
+    layers = sorted(set(vocabulary.layers.tolist()))
+    lengths = np.array(
+        [np.linalg.norm(vocabulary.pooled(own, layers)) * own.shape[1] for own in streams]
+    )
+    coarse = max(float(lengths.max()), 1e-9) / (levels - 1)
+    fine = coarse / (levels - 1)
+
+    index = faiss.IndexPQ(dim * (columns + 2), columns + 2, bits, faiss.METRIC_INNER_PRODUCT)
+    centroids = np.zeros((columns + 2, levels, dim), np.float32)
+    by_row = centroids[:columns].reshape(rows, steps, levels, dim)
+    by_row[:, :, :size] = vocabulary.tables[:, None]
+    centroids[-2:, :, 0] = np.outer([coarse, fine], np.arange(levels))
     faiss.copy_array_to_vector(centroids.ravel(), index.pq.centroids)
     index.is_trained = True
-    padded = np.full((len(codes), rows, steps), size, np.int32)
-    padded[:, :, : codes.shape[2]] = codes
-    index.add_sa_codes(faiss.pack_bitstrings(padded.reshape(len(codes), -1), bits))
+
+    codes = np.full((len(streams), rows, steps), size, np.int32)
+    for own, stream in zip(codes, streams, strict=True):
+        own[:, : stream.shape[1]] = stream
+    whole = np.floor(lengths / coarse)
+    rest = np.rint((lengths - whole * coarse) / fine)
+    numbers = np.stack([whole, rest], axis=1).astype(np.int32).clip(0, levels - 1)
+    flat = np.concatenate([codes.reshape(len(codes), -1), numbers], axis=1)
+    index.add_sa_codes(faiss.pack_bitstrings(flat, bits))
     return index
 
 
-def pq_query(query: NDArray[np.float32], *, rows: int, steps: int) -> NDArray[np.float32]:
-    """Return ``query`` ``[C * D]`` in the form of the index: each row's part once a step."""
-    parts = query.reshape(rows, 1, -1)
-    return np.ascontiguousarray(np.broadcast_to(parts, (rows, steps, parts.shape[-1])).reshape(-1))
+def pq_file(vocabulary: Vocabulary, streams: Sequence[NDArray[np.int16]]) -> bytes:
+    """Return the content of a file that ``faiss.read_index`` opens; see ``pq_index``."""
+    import faiss
+
+    content: bytes = faiss.serialize_index(pq_index(vocabulary, streams)).tobytes()
+    return content

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from app.store.index.blocks import Block, Chunk, Doubles, Floats, Layers, Norms, Packing
 from app.store.index.comparison import Comparison
-from app.store.index.kernels.scans import passing, passing_of_many, sums, sums_of_many
+from app.store.index.kernels.scans import (
+    passing,
+    passing_of_lists,
+    passing_of_many,
+    sums,
+    sums_of_many,
+)
 from app.store.index.kernels.vectors import best_cosines, window_scores
 from app.store.index.shortlist import Candidates, Entries, Pending, Shortlist, best
 
@@ -128,6 +134,46 @@ def note_passing(
     pending.flush()
 
 
+def scan_lists(
+    state: SearchState, block: Block, number: int, lists: Sequence[NDArray[np.int64]]
+) -> int:
+    """Note the streams of chunk ``number`` of a block that are in some lists, by their means.
+
+    Args:
+        state: Of the search; its queries compare all layers.
+        block: The streams.
+        number: A chunk in lists.
+        lists: ``[N]`` the lists to read for each query, the most promising first.
+
+    Returns:
+        The least number of stored streams that a query was compared with.
+    """
+    comparison, chunk = state.comparison, block.chunks[number]
+    assert chunk.listing
+    starts, norms = chunk.listing.starts, chunk.norms[comparison.layers]
+    columns = comparison.columns(block.packing)
+    stored_of_queries = []
+    for query, own in zip(state.queries, lists, strict=True):
+        lut, error = scaled_lut(query.lut, comparison, block.packing)
+        sizes = np.cumsum(starts[own + 1] - starts[own])
+        rows, totals = np.empty(sizes[-1], np.int64), np.empty(sizes[-1], np.float32)
+        first = int(np.searchsorted(sizes, max(FIRST_TILE, state.search.k))) + 1
+        num_stored = 0
+        for some in (own[:first], own[first:]):  # the first give a score to beat
+            count, stored = passing_of_lists(
+                chunk.low, chunk.high, columns, lut, norms, starts, some,
+                query.shortlist.least, error, rows, totals,
+            )  # fmt: skip
+            good = rows[:count].copy()
+            places = np.full(count, len(state.chunks) + number)
+            lower, upper = bounds(totals[:count], norms[good], error)
+            query.shortlist.note(Entries(places, good, lower, upper))
+            query.shortlist.entries()
+            num_stored += stored
+        stored_of_queries.append(num_stored)
+    return min(stored_of_queries)
+
+
 def scan_windows(state: SearchState, block: Block, width: int, skip: Sequence[int]) -> None:
     """Note the streams of a block by their best ``width`` consecutive steps."""
     comparison, out = state.comparison, np.empty(TILE, np.float32)
@@ -214,9 +260,6 @@ def tiles(
 
 def _mask(chunk: Chunk, allowed: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return ``[room]`` whether each stream's key is in ``allowed``, which is sorted."""
-    keys = chunk.keys[: chunk.count]
-    near = allowed[np.searchsorted(allowed, keys[0]) : np.searchsorted(allowed, keys[-1], "right")]
-    rows = np.searchsorted(keys, near)
     mask = np.zeros(chunk.room, bool)
-    mask[rows[keys[rows] == near]] = True
+    mask[chunk.rows_of(allowed)] = True
     return mask

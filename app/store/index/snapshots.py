@@ -2,8 +2,8 @@
 
 A snapshot is derived data. If it is missing, damaged or old, more is read from the database.
 The file has a line that names the format, the length of a header, the header in JSON, and the
-arrays of all packed streams, each at a multiple of 64 bytes. The database stores the digest of
-the whole file, which is also its name; files with another digest are ignored.
+arrays of all centroids and packed streams, each at a multiple of 64 bytes. The database stores
+the digest of the whole file, which is also its name; files with another digest are ignored.
 """
 
 import hashlib
@@ -11,14 +11,15 @@ import json
 import logging
 import mmap
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.store.index.blocks import Chunk, Layers, Packing
+from app.store.index.blocks import Chunk, Layers, Listing, Packing
+from app.store.index.centroids import Centroids
 from app.store.sqlite.views import Position
 from model.files import PRIVATE, atomic_write, sync_folder
 from model.modality import Modality
@@ -28,7 +29,7 @@ if TYPE_CHECKING:  # which loads numba: checking a file needs none
 
 logger = logging.getLogger(__name__)
 
-FORMAT = b"srcid index 1\n"  # to be counted up when the packing or the lengths change
+FORMAT = b"srcid index 2\n"  # to be counted up when the packing or the lengths change
 LENGTH = struct.Struct("<Q")
 ALIGNMENT = 64
 ENDING = ".index"
@@ -41,6 +42,7 @@ class SnapshotBlock(NamedTuple):
     packing: Packing
     layers: Layers  # of the norms
     arrays: tuple[NDArray[Any], ...]  # keys, low, high, norms: as in a chunk
+    listing: Listing | None
 
 
 class Snapshot(NamedTuple):
@@ -120,10 +122,10 @@ class Snapshots:
 def snapshot_blocks(indexes: "Mapping[Modality, CodeIndex]") -> list[SnapshotBlock]:
     """Return the streams of all indexes, unaffected by later changes of these."""
     return [
-        SnapshotBlock(modality, block.packing, layers, arrays)
+        _frozen(modality, chunk)
         for modality, index in indexes.items()
         for block in index.blocks.values()
-        for layers, arrays in map(_frozen, block.chunks)
+        for chunk in block.chunks
     ]
 
 
@@ -132,19 +134,26 @@ def restore(index: "CodeIndex", block: SnapshotBlock) -> None:
     chunk = Chunk(block.packing, 0)
     chunk.keys, chunk.low, chunk.high, norms = block.arrays
     chunk.norms = {block.layers: norms}
-    chunk.count = len(chunk.keys)
+    chunk.count = chunk.num_alive = len(chunk.keys)
+    chunk.listing = block.listing
     index.attach(chunk)
 
 
-def _frozen(chunk: Chunk) -> tuple[Layers, tuple[NDArray[Any], ...]]:
+def _frozen(modality: Modality, chunk: Chunk) -> SnapshotBlock:
     """Return the streams that are not removed. Only lengths need a copy: codes never change."""
     layers, norms = next(iter(chunk.norms.items()))
-    alive = chunk.alive
-    rows = slice(chunk.count) if alive.all() else np.flatnonzero(alive)
-    return layers, (chunk.keys[rows], chunk.low[:, rows], chunk.high[:, rows], norms[rows].copy())
+    alive, listing = chunk.alive, chunk.listing
+    rows: slice | NDArray[np.int64] = slice(chunk.count)
+    if not alive.all():
+        rows = np.flatnonzero(alive)
+        listing = listing and listing.only(rows)
+    arrays = chunk.keys[rows], chunk.low[:, rows], chunk.high[:, rows], norms[rows].copy()
+    return SnapshotBlock(modality, chunk.packing, layers, arrays, listing)
 
 
 def _pieces(snapshot: Snapshot, fingerprint: str) -> Iterator[bytes | memoryview]:
+    listings = [block.listing for block in snapshot.blocks if block.listing]
+    centroids = list({id(own.centroids): own.centroids for own in listings}.values())
     blocks = [
         {
             "modality": block.modality,
@@ -152,29 +161,47 @@ def _pieces(snapshot: Snapshot, fingerprint: str) -> Iterator[bytes | memoryview
             "layers": list(block.layers),
             "count": len(block.arrays[0]),
             "types": [array.dtype.str for array in block.arrays],
+            "centroids": centroids.index(block.listing.centroids) if block.listing else None,
         }
         for block in snapshot.blocks
     ]
-    header = {"fingerprint": fingerprint, "position": snapshot.position, "parts": blocks}
+    header = {
+        "fingerprint": fingerprint,
+        "position": snapshot.position,
+        "centroids": [{"shape": own.vectors.shape, "for": own.num_streams} for own in centroids],
+        "parts": blocks,
+    }
     text = json.dumps(header).encode()
     start = FORMAT + LENGTH.pack(len(text)) + text
     yield start.ljust(_aligned(len(start)), b"\0")
-    for array in (array for block in snapshot.blocks for array in block.arrays):
+    arrays = [own.vectors for own in centroids]
+    for block in snapshot.blocks:
+        arrays += [*block.arrays, *(block.listing[1:] if block.listing else ())]
+    for array in arrays:
         yield np.ascontiguousarray(array).data.cast("B") if array.size else b""
         yield bytes(_aligned(array.nbytes) - array.nbytes)
 
 
 def _blocks(memory: mmap.mmap, header: dict[str, Any], offset: int) -> Iterator[SnapshotBlock]:
+    def array(shape: Sequence[int], kind: str) -> NDArray[Any]:
+        nonlocal offset
+        own = np.frombuffer(memory, kind, int(np.prod(shape)), offset).reshape(shape)
+        offset += _aligned(own.nbytes)
+        return own
+
+    centroids = [
+        Centroids(array(own["shape"], "<f4"), num_streams=own["for"]) for own in header["centroids"]
+    ]
     for block in header["parts"]:
         packing, count = Packing(*block["packing"]), block["count"]
         shapes = (count,), (packing.columns, count), (packing.planes, count), (count,)
-        arrays = []
-        for shape, kind in zip(shapes, block["types"], strict=True):
-            array = np.frombuffer(memory, kind, int(np.prod(shape)), offset).reshape(shape)
-            offset += _aligned(array.nbytes)
-            arrays.append(array)
+        arrays = tuple(map(array, shapes, block["types"]))
+        listing = None
+        if block["centroids"] is not None:
+            own = centroids[block["centroids"]]
+            listing = Listing(own, array((len(own) + 1,), "<i8"), array((count,), "<u4"))
         modality, layers = Modality(block["modality"]), tuple(block["layers"])
-        yield SnapshotBlock(modality, packing, layers, tuple(arrays))
+        yield SnapshotBlock(modality, packing, layers, arrays, listing)
 
 
 def _aligned(size: int) -> int:

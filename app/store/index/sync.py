@@ -5,6 +5,7 @@ database is ahead, the index first takes in what was added and removed. A search
 view of the database, so the index and the items it reads are of the same moment.
 
 The writing process saves the indexes from time to time, so that the next start has less to read.
+Inverted lists are made in a thread of their own, after a sync that has left them due.
 """
 
 import logging
@@ -17,6 +18,7 @@ import numpy as np
 
 from app.errors import StoreUnavailable
 from app.store.index.code_index import CodeIndex
+from app.store.index.listed_index import ListedIndex
 from app.store.index.snapshots import (
     Snapshot,
     Snapshots,
@@ -24,6 +26,7 @@ from app.store.index.snapshots import (
     restore,
     snapshot_blocks,
 )
+from app.store.read_write_lock import ReadWriteLock
 from app.store.sqlite.database import ItemDatabase
 from app.store.sqlite.schema import MODALITIES, STREAMS_EACH
 from app.store.sqlite.views import CodeBatch, Position, View
@@ -35,47 +38,6 @@ Indexes = Mapping[Modality, CodeIndex]
 UNSAVED = 50_000  # streams, which are read from the database in a tenth of a second
 LOGGED = 10  # keys in one log message
 TRIES = 3  # to search beside other searches while another process or thread writes
-
-
-class ReadWriteLock:
-    """Held by many readers together, or by one writer alone.
-
-    A waiting writer goes before later readers. A thread must not acquire the lock twice.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._readers = 0
-        self._writers_waiting = 0
-        self._is_written = False
-
-    @contextmanager
-    def read(self) -> Iterator[None]:
-        """Hold the lock together with other readers."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._is_written and not self._writers_waiting)
-            self._readers += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._readers -= 1
-                self._changed.notify_all()
-
-    @contextmanager
-    def write(self) -> Iterator[None]:
-        """Hold the lock alone."""
-        with self._changed:
-            self._writers_waiting += 1
-            self._changed.wait_for(lambda: not self._is_written and not self._readers)
-            self._writers_waiting -= 1
-            self._is_written = True
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._is_written = False
-                self._changed.notify_all()
 
 
 class IndexSync:
@@ -98,6 +60,9 @@ class IndexSync:
         self._position: Position | None = None
         self._unsaved = 0  # streams that have changed since the last snapshot
         self._saving = threading.Lock()
+        self._arranging = threading.Lock()
+        self._closing = threading.Event()
+        self._arranger = threading.Thread()
 
     @contextmanager
     def reading(self) -> Iterator[tuple[View, Indexes]]:
@@ -120,6 +85,18 @@ class IndexSync:
         """Take in what has been committed since the last time."""
         with self._lock.write(), self._database.view() as view:
             self._sync(view)
+
+    def arrange(self) -> None:
+        """Make the inverted lists that are due. Searches and changes go on meanwhile."""
+        with self._arranging:
+            while (due := self._due()) and not self._closing.is_set():
+                due[0].arrange(self._lock, self._closing)
+
+    def close(self) -> None:
+        """Stop making lists."""
+        self._closing.set()
+        if self._arranger.is_alive():
+            self._arranger.join()
 
     def save(self, *, least: int = 1) -> None:
         """Write a snapshot if ``least`` streams have changed since the last one.
@@ -163,6 +140,14 @@ class IndexSync:
                 self._indexes[batch.modality].add(valid.keys, valid.codes)
             self._unsaved += len(valid.keys)
         self._position = now
+        if self._due() and not self._arranger.is_alive():
+            self._arranger = threading.Thread(target=self.arrange, name="lists")
+            self._arranger.start()
+
+    def _due(self) -> list[ListedIndex]:
+        """Return the indexes with lists to be made."""
+        indexes = self._indexes.values()
+        return [index for index in indexes if isinstance(index, ListedIndex) and index.is_due()]
 
     def _restore(self, view: View) -> Position:
         """Start from the snapshot that the database names, or from nothing."""

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import faiss
 import pytest
 
 from app.transfer.transfer import FORMATS
@@ -37,6 +38,20 @@ def test_an_index_is_exported_and_imported_equal(
     again = tmp_path / f"again{ending}"
     run("store", "export", again, "--data-dir", other)
     assert again.read_bytes() == file.read_bytes()
+
+
+def test_an_index_is_exported_for_faiss_with_the_names_of_its_rows(
+    run: Run, media: Path, tmp_path: Path
+) -> None:
+    run("index", media)
+    run("items", "add", "rain", "--text", "rain on a roof")
+    file = tmp_path / "all.faiss"
+    ran = run("store", "export", file)
+    assert (ran.code, ran.out) == (0, f"2 items exported to {file}\n")
+    index = faiss.read_index(str(file))
+    names = [json.loads(line) for line in Path(f"{file}.jsonl").read_text().splitlines()]
+    assert names == [["clip.mp4", "audio"], ["clip.mp4", "video"], ["rain", "text"]]
+    assert index.ntotal == 3
 
 
 def test_a_file_with_a_fault_at_its_end_changes_nothing(

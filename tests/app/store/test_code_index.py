@@ -4,8 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.store.index.code_index import CodeIndex
-from app.store.index.postings import note_likely
-from app.store.index.scan import IndexSearch, SearchState
+from app.store.index.scan import IndexSearch
 from app.store.index.shortlist import Candidates
 from model.encoder import Vocabulary
 from tests.app.store.index_cases import cosine, expected, make_vocabulary, nearest, random_streams
@@ -223,36 +222,3 @@ def test_equal_vectors_of_different_codes_tie() -> None:
     for width in (1, 2):
         found = nearest(index, query, layers=(1, 2), k=1, width=width)
         assert sorted(found.keys.tolist()) == [1, 2, 3]
-
-
-@pytest.mark.parametrize("noise", [0.0, 0.3, 1.0])
-def test_likely_means_are_nearly_all_found_and_random_ones_are_scanned(noise: float) -> None:
-    """Streams of topics have a bound that holds; streams of noise fall back to the scan.
-
-    With some noise it holds for a part of the queries, and what it then says is as good.
-    """
-    rng = np.random.default_rng(0)
-    vocabulary = Vocabulary(rng.normal(size=(2, 400, 128)).astype(np.float32), np.array([1, 2]))
-    topics = rng.integers(0, 400, (2000, 2, 6))
-    chosen = topics[rng.integers(0, 2000, 20_000)]
-    codes = np.take_along_axis(chosen, rng.integers(0, 6, (20_000, 2, 10)), axis=2)
-    codes = np.where(rng.random(codes.shape) < noise, rng.integers(0, 400, codes.shape), codes)
-    exact = CodeIndex(vocabulary)
-    approximate = CodeIndex(vocabulary, is_approximate=True, postings_from=1)
-    keys = np.arange(1, 20_001)
-    exact.add(keys, codes)
-    approximate.add(keys[:19_000], codes[:19_000])
-    nearest(approximate, vocabulary.pooled(codes[0], (1, 2)), layers=(1, 2), k=1)
-    approximate.add(keys[19_000:], codes[19_000:])  # lists do not know these
-    (postings,) = approximate._postings.values()
-    found, taken = [], []
-    for row in range(0, 20_000, 500):
-        query = vocabulary.pooled(codes[row], (1, 2))
-        wanted = nearest(exact, query, layers=(1, 2), k=5).keys
-        near = nearest(approximate, query, layers=(1, 2), k=5).keys
-        search = IndexSearch(query[None], (1, 2), k=5)
-        state = SearchState(search, exact.comparison((1, 2)))
-        taken.append(note_likely(state, approximate.blocks[10], postings))
-        found.append(np.isin(wanted, near).mean())
-    assert np.mean(found) > 0.98
-    assert {0.0: np.mean(taken) > 0.9, 0.3: any(taken), 1.0: not any(taken)}[noise]

@@ -1,6 +1,6 @@
 import threading
 
-from app.store.index.sync import ReadWriteLock
+from app.store.read_write_lock import ReadWriteLock
 
 SECONDS = 10  # that a thread may take on a busy machine
 

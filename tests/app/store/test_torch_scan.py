@@ -97,4 +97,4 @@ def test_a_gpu_finds_what_the_cpu_finds() -> None:
 def test_codes_are_scanned_where_the_network_is() -> None:
     vocabulary = make_vocabulary()
     assert not isinstance(make_index("codes", vocabulary)._scan, TorchScan)
-    assert isinstance(make_index("postings", vocabulary, device="cuda:0")._scan, TorchScan)
+    assert isinstance(make_index("ivf", vocabulary, device="cuda:0")._scan, TorchScan)

@@ -6,7 +6,7 @@ Shape letters: R streams, T steps, M symbols.
 import numpy as np
 from numpy.typing import NDArray
 
-from app.store.index.blocks import Floats, Ints, Norms
+from app.store.index.blocks import Floats, Ints
 from app.store.index.kernels.jit import jit
 
 
@@ -35,46 +35,6 @@ def grouped(
         rows[at[symbols[i]]] = i // steps
         at[symbols[i]] += 1
     return starts, rows
-
-
-@jit
-def partial_means(
-    starts: Ints,
-    rows: NDArray[np.uint32],
-    symbols: Ints,
-    weights: Floats,
-    norms: Norms,
-    sums: Floats,
-) -> tuple[NDArray[np.uint32], Floats]:
-    """Return the streams with one of ``symbols``, and what the symbols add to their means.
-
-    Args:
-        starts: ``[M + 1]`` from ``grouped``.
-        rows: From ``grouped``.
-        symbols: The symbols to sum over.
-        weights: What each symbol adds, at least 0.
-        norms: ``[R]`` lengths of the means; 0 for a removed stream, whose mean is -1.
-        sums: ``[R]`` scratch memory, zero before and after.
-    """
-    most = 0
-    for j in range(len(symbols)):
-        most += starts[symbols[j] + 1] - starts[symbols[j]]
-    touched = np.empty(most, np.uint32)
-    count = 0
-    for j in range(len(symbols)):
-        weight = weights[j]
-        for at in range(starts[symbols[j]], starts[symbols[j] + 1]):
-            row = rows[at]
-            if sums[row] == 0:
-                touched[count] = row
-                count += weight > 0
-            sums[row] += weight
-    means = np.empty(count, np.float32)
-    for i in range(count):
-        row = touched[i]
-        means[i] = sums[row] / np.float32(norms[row]) if norms[row] > 0 else np.float32(-1)
-        sums[row] = 0
-    return touched[:count], means
 
 
 @jit

@@ -150,3 +150,52 @@ def passing_of_many(
                 queries[count] = n
                 count += 1
     return count
+
+
+@jit
+def passing_of_lists(
+    low: Packed,
+    high: Bytes,
+    tables: Ints,
+    lut: Floats,
+    norms: Norms,
+    starts: Ints,
+    lists: Ints,
+    least: float,
+    error: float,
+    rows: NDArray[np.int64],
+    totals: Floats,
+) -> tuple[int, int]:
+    """Write to ``rows`` which streams of some lists may score ``least`` or more, and their sums.
+
+    Args:
+        low: See ``sums``, as are the next three.
+        high: See ``sums``.
+        tables: See ``sums``.
+        lut: See ``sums``.
+        norms: ``[R]``; see ``passing``.
+        starts: ``[lists + 1]`` where each list begins.
+        lists: The lists to read.
+        least: See ``passing``.
+        error: See ``passing``.
+        rows: With room for all streams of the lists.
+        totals: Like ``rows``: the sums.
+
+    Returns:
+        The number of these streams, and of all stored streams in the lists.
+    """
+    part, found = np.empty(TILE, np.float32), np.empty(TILE, np.int32)
+    count, stored = 0, 0
+    for own in lists:
+        for start in range(starts[own], starts[own + 1], TILE):
+            end = min(start + TILE, starts[own + 1])
+            some = part[: end - start]
+            sums(low[:, start:end], high[:, start:end], tables, lut, some)
+            good = passing(some, norms[start:end], least, error, found)
+            for i in range(good):
+                rows[count] = start + found[i]
+                totals[count] = some[found[i]]
+                count += 1
+            for i in range(start, end):
+                stored += norms[i] > 0
+    return count, stored

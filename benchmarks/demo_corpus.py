@@ -21,7 +21,7 @@ from benchmarks.label_bridge import Way, ways
 from model.encoder import Encoder
 from model.media import read_clip
 from model.modality import Modality
-from training.alignment.sentences import TextVectors
+from training.data.sentences import TextVectors
 from training.evaluation.ranks import rank_figures
 from training.evaluation.retrieval import cosines
 

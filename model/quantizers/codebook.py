@@ -28,6 +28,23 @@ def paired_mean(
     return means, present.any(0).squeeze(-1)
 
 
+def clip_vote(
+    z: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Return each clip's vote ``[B, D]``, and which clips have one ``[B]``.
+
+    That is the direction of the mean of its modalities' directions, each the mean of its steps,
+    as long as a vector of variance 1: what all of a clip is about, in one vector.
+    """
+    directions = []
+    for name, own in z.items():
+        weights = masks[name].unsqueeze(-1).to(own.dtype)
+        directions.append(F.normalize((own * weights).sum(1), dim=-1))  # 0 of what is not there
+    total = torch.stack(directions).sum(0)
+    present = torch.stack([mask.any(1) for mask in masks.values()]).any(0)
+    return F.normalize(total, dim=-1) * total.shape[-1] ** 0.5, present
+
+
 class EMACodebook(nn.Module):
     """L vectors that MM-EMA moves, and that go to live data when nothing chooses them.
 
@@ -71,6 +88,13 @@ class EMACodebook(nn.Module):
         self.register_buffer("ema_count", torch.ones(size))  # [L]
         self.register_buffer("ema_sum", vectors.clone())  # [L, D]
         self.register_buffer("unused_for", torch.zeros(size, dtype=torch.int64))  # [L]
+
+    def begin(self, vectors: Tensor) -> None:
+        """Put ``vectors`` ``[L, D]`` where the moving averages go on from them."""
+        self.vectors.copy_(vectors)
+        self.ema_count.fill_(1)
+        self.ema_sum.copy_(vectors)
+        self.unused_for.zero_()
 
     def nearest(self, z: Tensor) -> Tensor:
         """Return the index ``[B, T]`` of the vector nearest to each of ``z`` ``[B, T, D]``.

@@ -35,7 +35,7 @@ class ResidualQuantizer(Quantizer):
                 size=config.codebook_size,
                 dim=dim,
                 decay=config.decay,
-                multimodal=True,
+                multimodal=config.multimodal,
                 revive_after=config.revive_after,
             )
             for _ in range(config.stages)

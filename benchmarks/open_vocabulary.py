@@ -31,6 +31,7 @@ ASKED = {
     AUDIO: ("the noise of a {}", "a {} is heard", "{}, heard from nearby", "one {}"),
 }
 Figures = dict[str, float]
+BATCH = 64  # items that go through the network at once
 
 
 class Side(NamedTuple):
@@ -47,7 +48,8 @@ def encode(
 ) -> Side:
     """Encode ``features`` ``[T, *F]`` each."""
     encoder = Encoder(model, {}, fingerprint="")
-    found = [encoder.quantize([(modality, own)])[0] for own in features]
+    pairs = [(modality, own) for own in features]
+    found = [one for n in range(0, len(pairs), BATCH) for one in encoder.quantize(pairs[n : n + BATCH])]
     layers = sorted(set(encoder.vocabulary.layers.tolist()))
     choices = {str(layer): [layer] for layer in layers} | {"both": layers}
     size = encoder.vocabulary.tables.shape[1]

@@ -22,6 +22,7 @@ from model.config import SRCIDConfig
 from model.errors import ConfigError, MediaError
 from model.media import Clip
 from model.modality import Modality
+from model.network.layer import LayerOutput
 from model.srcid import SRCID
 
 Codes = NDArray[np.int16]  # [C, T]
@@ -175,7 +176,7 @@ class Encoder:
             layers = self.model.quantize({m: batch}, {m: mask})
             # The steps of all items, end to end: N of them.
             codes = torch.cat([out.codes[m] for out in layers], 1).transpose(1, 2)[mask]  # [N, C]
-            general = torch.stack([out.general[m] for out in layers], 2)[mask]  # [N, K, D]
+            general = torch.stack(self._compared(layers, m), 2)[mask]  # [N, K, D]
             errors = (layers[0].general[m] - layers[0].quantized[m]).norm(dim=-1)[mask]  # [N]
             steps = [len(items[index][1]) for index in members]
             of_items = (own.cpu().split(steps) for own in (codes, general, errors))
@@ -198,6 +199,16 @@ class Encoder:
     def words(self, text: str) -> list[str]:
         """Return the word that each step of a sentence's codes stands for."""
         return self.backbones[Modality.TEXT].words(text)
+
+    def _compared(self, layers: Sequence[LayerOutput], modality: Modality) -> list[Tensor]:
+        """Return by layer the vectors ``[B, T, D]`` that a query is compared by, if by general ones.
+
+        Where codes of a later layer stand for what is left of the general vector, all lie in one
+        space: a whole query is compared with each, and so with their sum.
+        """
+        if self.config.residual == "general-centred":
+            return [layers[0].general[modality] for _ in layers]
+        return [out.general[modality] for out in layers]
 
     def _quantized(self, codes: Tensor, general: Tensor, errors: Tensor) -> Quantized:
         """Return one item of codes ``[T, C]``, general vectors ``[T, K, D]``, errors ``[T]``."""

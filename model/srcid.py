@@ -98,8 +98,7 @@ class SRCID(nn.Module):
         inputs, masks = self._stemmed(features, masks)
         outputs = [self.stages[0].quantize(inputs, masks)]
         for before, layer in pairwise(self.stages):
-            if not before.leaves_general:
-                outputs[-1].specific.update(before.specifics(inputs, masks))
+            outputs[-1].specific.update(before.specifics(inputs, masks))
             inputs = before.residual(outputs[-1])
             outputs.append(layer.quantize(inputs, masks))
         return outputs

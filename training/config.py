@@ -179,6 +179,16 @@ class TrainConfig(FrozenModel):
         return self
 
     @model_validator(mode="after")
+    def _what_is_weighed_is_there(self) -> Self:
+        weighed = [own for own in self.objective.layers if own.reconstruction or own.mi]
+        if self.model.residual == "general-centred" and weighed:
+            raise ValueError(
+                "with model.residual general-centred nothing specific is set apart: set "
+                "objective.layers.N.reconstruction and mi to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _patience_needs_validation(self) -> Self:
         if self.stopping.patience is not None and not self.data.validation:
             raise ValueError("stopping.patience needs a validation split: set data.validation > 0")

@@ -85,9 +85,9 @@ def aligned_network(*, codebook_size: int = 400) -> SRCIDConfig:
 def open_network() -> SRCIDConfig:
     """Return the network of ``default``: layer 2 has what the codes of layer 1 leave unsaid."""
     shared = VQConfig(joint=True, vote="clip", decay=0.97, revive_after=50)
-    # One stage that carries what it loses along time; nothing of layer 1 is carried, so that its
-    # codes say what is in a second, wherever this stands.
-    left = RVQConfig(stages=1, carry=True, decay=0.97, multimodal=False, revive_after=50)
+    # It carries what it loses along time; nothing of layer 1 is carried, so that its codes say what
+    # is in a second, wherever this stands.
+    left = RVQConfig(stages=2, carry=True, decay=0.97, multimodal=False, revive_after=50)
     return aligned_network().model_copy(
         update={
             "num_layers": 2,

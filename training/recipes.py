@@ -183,11 +183,11 @@ def default() -> TrainConfig:
         name="default",
         model=open_network(),
         init="aligned",
-        data=DataConfig(imagined=0.7, clips_per_epoch=16_000),
+        data=DataConfig(imagined=0.7, clips_per_epoch=11_200),
         objective=ObjectiveConfig(
             layers=(
                 LayerWeights(
-                    reconstruction=0.1,
+                    reconstruction=0,
                     commitment=1.4,
                     mi=0,
                     cpc=0,
@@ -205,9 +205,9 @@ def default() -> TrainConfig:
         ),
         codebooks=CodebookConfig(start="k-means", refit=True),
         optim=OptimConfig(lr=3e-4, warmup_steps=20, schedule="cosine", clip_norm=5.0),
-        warm_start=WarmStartConfig(epoch=2),
-        batch_size=320,
-        epochs=6,
+        warm_start=WarmStartConfig(epoch=3),
+        batch_size=224,
+        epochs=4,
         seed=0,
     )
 

@@ -58,12 +58,12 @@ class DisentanglingLayer(nn.Module):
                 for m, shape in shapes.items()
             }
         )
+        # Who leaves general vectors sets nothing specific apart, and reconstructs nothing.
+        split = {} if self.leaves_general else shapes
         self.specific = nn.ModuleDict(
-            {m: _specific(shape, config.standardize_specific) for m, shape in shapes.items()}
+            {m: _specific(shape, config.standardize_specific) for m, shape in split.items()}
         )
-        self.decoder = nn.ModuleDict(
-            {m: _decoder(shape, config.dim) for m, shape in shapes.items()}
-        )
+        self.decoder = nn.ModuleDict({m: _decoder(shape, config.dim) for m, shape in split.items()})
         self.quantizer = build_quantizer(config.dim, config.quantizer_of(depth))
         is_last = depth == config.num_layers - 1
         self.conditional_mean = (
@@ -85,7 +85,7 @@ class DisentanglingLayer(nn.Module):
         """Encode, quantize and decode ``inputs`` ``[B, T, *F]`` with ``masks`` ``[B, T]``."""
         out = self.quantize(inputs, masks)
         out.specific.update(self.specifics(inputs, masks))
-        for m in inputs:
+        for m in out.specific:
             out.reconstruction[m] = self.decoder[m](out.quantized[m], out.specific[m])
         return out
 
@@ -102,8 +102,8 @@ class DisentanglingLayer(nn.Module):
     def specifics(
         self, inputs: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor]
     ) -> dict[Modality, Specific]:
-        """Return the specific part."""
-        return {m: self.specific[m](x, masks[m]) for m, x in inputs.items()}
+        """Return the specific part, where the layer has one."""
+        return {m: self.specific[m](x, masks[m]) for m, x in inputs.items() if m in self.specific}
 
     def residual(self, out: LayerOutput) -> dict[Modality, Tensor]:
         """Return what the layer leaves to the next one (``SRCIDConfig.residual``)."""

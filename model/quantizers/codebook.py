@@ -126,11 +126,12 @@ class EMACodebook(nn.Module):
     ) -> None:
         """Move the vectors towards ``z`` ``[B, T, D]``, which chose ``codes`` ``[B, T]``."""
         for modality in z:
-            chosen = F.one_hot(codes[modality], len(self.vectors)).to(self.vectors.dtype)
-            chosen = (chosen * masks[modality].unsqueeze(-1)).flatten(0, 1)  # [B*T, L]
-            pull = self._pull(modality, z, masks).to(self.vectors.dtype).flatten(0, 1)
-            self.ema_count.lerp_(chosen.sum(0), 1 - self.decay)
-            self.ema_sum.lerp_(chosen.T @ pull, 1 - self.decay)
+            chosen = codes[modality][masks[modality]]  # [N]
+            pull = self._pull(modality, z, masks)[masks[modality]].to(self.vectors.dtype)  # [N, D]
+            count = torch.bincount(chosen, minlength=len(self.vectors)).to(self.vectors.dtype)
+            self.ema_count.lerp_(count, 1 - self.decay)
+            total_pull = torch.zeros_like(self.vectors).index_add_(0, chosen, pull)
+            self.ema_sum.lerp_(total_pull, 1 - self.decay)
             total = self.ema_count.sum()
             self.ema_count.add_(EPS).mul_(total / (total + len(self.vectors) * EPS))
         used = torch.cat([codes[name][masks[name]] for name in z])  # [N]

@@ -101,16 +101,48 @@ class NamedClips(Dataset[Sample]):
         return self.data.clips_per_epoch
 
     def __getitem__(self, index: int) -> Sample:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        draw = np.random.default_rng((self.seed, self.epoch, index))
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Sample]:
+        """Return some clips at once: classifiers take much longer for them one by one."""
+        if not all(0 <= index < len(self) for index in indices):
+            raise IndexError(indices)
+        things = [self._drawn(np.random.default_rng((self.seed, self.epoch, i))) for i in indices]
+        for m, head in self.heads.items():
+            waiting = [thing for thing in things if m in thing.pooled]
+            if not waiting:
+                continue
+            with torch.no_grad():
+                found = head.classified(torch.cat([thing.pooled[m] for thing in waiting]))
+            parts = found.split([len(thing.pooled[m]) for thing in waiting])
+            for thing, own in zip(waiting, parts, strict=True):
+                thing.features[m] = own
+        meanings = F.normalize(torch.stack([thing.meaning for thing in things]), dim=-1)
+        meanings = F.normalize(meanings - self.mean, dim=-1)
+        return [
+            Sample(
+                {m: own[: self.data.steps] for m, own in thing.features.items()}
+                | {Modality.TEXT: thing.sentence},
+                -1,
+                meaning,
+            )
+            for thing, meaning in zip(things, meanings, strict=True)
+        ]
+
+    def _drawn(self, draw: np.random.Generator) -> "_Thing":
         if self.clips and draw.random() < REAL_CLIPS:
-            return self._real_clip(draw)
-        shown = KINDS[draw.choice(len(KINDS), p=KIND_SHARES)]
-        first = self._thing(shown, draw)
-        if draw.random() < OF_TWO:
-            first = self._of_two(first, self._thing(shown, draw), draw)
-        return self._sample(first.pooled | first.features, first.sentence, first.meaning, draw)
+            thing = self._of_clip(draw)
+        else:
+            shown = KINDS[draw.choice(len(KINDS), p=KIND_SHARES)]
+            thing = self._thing(shown, draw)
+            if draw.random() < OF_TWO:
+                thing = self._of_two(thing, self._thing(shown, draw), draw)
+        spare = len(thing.sentence) - self.data.steps
+        if spare <= 0:
+            return thing
+        # Some of its words, in their order.
+        kept = np.sort(draw.choice(len(thing.sentence), self.data.steps, replace=False))
+        return thing._replace(sentence=thing.sentence[torch.from_numpy(kept)])
 
     def _thing(self, shown: tuple[Modality, ...], draw: np.random.Generator) -> "_Thing":
         """Return one thing, seen or heard or both, and a sentence about it."""
@@ -121,7 +153,7 @@ class NamedClips(Dataset[Sample]):
         else:
             known = self.labels[shown[0]][0 if is_real else 1]
             labels = {shown[0]: known[draw.integers(len(known))]}
-        thing = _Thing({}, {}, torch.empty(0), torch.zeros_like(self.mean))
+        thing = _Thing({}, {}, self.mean, self.mean)  # the last two are filled in below
         for m, label in labels.items():
             own = self.real[m] if is_real else self.imagined[m]
             example = own[label][draw.integers(len(own[label]))]
@@ -132,12 +164,10 @@ class NamedClips(Dataset[Sample]):
                 other = others[self.labels[m][1][draw.integers(len(self.labels[m][1]))]]
                 share = BLEND * draw.random()
                 blended = (1 - share) * example + share * other[draw.integers(len(other))]
-                thing.pooled[m] = blended
+                thing.pooled[m] = blended[None]
         sentences = self.sentences[list(labels.values())[draw.integers(len(labels))]]
-        meaning = torch.stack([self.meanings[label] for label in labels.values()]).mean(0)
-        return thing._replace(
-            sentence=sentences[draw.integers(len(sentences))], meaning=F.normalize(meaning, dim=0)
-        )
+        meaning = sum(self.meanings[label] for label in labels.values()) / len(labels)
+        return thing._replace(sentence=sentences[draw.integers(len(sentences))], meaning=meaning)
 
     def _of_two(self, first: "_Thing", second: "_Thing", draw: np.random.Generator) -> "_Thing":
         """Return what shows and says two things at once."""
@@ -152,16 +182,16 @@ class NamedClips(Dataset[Sample]):
             {},
             pooled,
             torch.cat([first.sentence, second.sentence]),
-            F.normalize((1 - share) * first.meaning + share * second.meaning, dim=0),
+            (1 - share) * first.meaning + share * second.meaning,
         )
 
     def _pooled(self, modality: Modality, thing: "_Thing") -> Tensor:
         """Return ``[T, E]``."""
         if modality in thing.pooled:
-            return thing.pooled[modality][None]
+            return thing.pooled[modality]
         return thing.features[modality][:, : self.heads[modality].head.in_features]
 
-    def _real_clip(self, draw: np.random.Generator) -> Sample:
+    def _of_clip(self, draw: np.random.Generator) -> "_Thing":
         """Return a stretch of a real clip, of a random length."""
         clip = self.clips[draw.integers(len(self.clips))]
         steps = max(len(own) for own in clip.features.values())
@@ -170,27 +200,7 @@ class NamedClips(Dataset[Sample]):
             start, stop = 0, steps
         features = {m: own[start:stop] for m, own in clip.features.items() if len(own) > start}
         sentence = clip.sentences[draw.integers(len(clip.sentences))]
-        return self._sample(features, sentence, self.meanings[clip.label], draw)
-
-    def _sample(
-        self,
-        found: Mapping[Modality, Tensor],
-        sentence: Tensor,
-        meaning: Tensor,
-        draw: np.random.Generator,
-    ) -> Sample:
-        features = {}
-        for m, own in found.items():
-            pooled_size = self.heads[m].head.in_features
-            is_pooled = own.shape[-1] == pooled_size
-            with torch.no_grad():
-                own = self.heads[m].classified(own.view(-1, pooled_size)) if is_pooled else own
-            features[m] = own[: self.data.steps]
-        if len(sentence) > self.data.steps:  # some of its words, in their order
-            kept = np.sort(draw.choice(len(sentence), self.data.steps, replace=False))
-            sentence = sentence[torch.from_numpy(kept)]
-        features[Modality.TEXT] = sentence
-        return Sample(features, -1, F.normalize(meaning - self.mean, dim=0))
+        return _Thing(features, {}, sentence, self.meanings[clip.label])
 
     def _imagined(
         self, modality: Modality, names: Sequence[str], draw: torch.Generator
@@ -222,7 +232,7 @@ class _Thing(NamedTuple):
     """What a clip shows and says, before it is made a sample."""
 
     features: dict[Modality, Tensor]  # [T, E + L] of a real example
-    pooled: dict[Modality, Tensor]  # [E] or [T, E] of which the beliefs are still to be had
+    pooled: dict[Modality, Tensor]  # [T, E] of which the beliefs are still to be had
     sentence: Tensor  # [words, F]
     meaning: Tensor  # [F]
 

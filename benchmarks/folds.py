@@ -9,10 +9,11 @@ other. A fold's start is aligned without its classes too, that of the halves is 
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
@@ -28,19 +29,22 @@ from benchmarks.open_vocabulary import (
     same_clip,
     sharing,
 )
-from benchmarks.unseen_classes import FOLDS, held_out, split
+from benchmarks.unseen_classes import held_out, split
 from model.backbones.base import Backbone
+from model.calibration import Calibration, write_calibration
 from model.checkpoint import locate
 from model.encoder import load_backbones
 from model.modality import Modality
 from model.srcid import SRCID
 from training.alignment.align import align
+from training.alignment.unseen import SPLIT, asked
 from training.config import TrainConfig
 from training.data.bank import Bank, Entry, load_bank
 from training.data.extracted import read_index
 from training.data.named import NamedClips, RealClip, real_clips
 from training.data.open import TrainingData
 from training.data.sentences import TextVectors, mentions
+from training.evaluation.calibration import agreement_of, fitted, observe
 from training.networks import aligned_network
 from training.recipes import override, recipe
 from training.train import train
@@ -82,6 +86,10 @@ def main(
     ] = None,
     cache: Annotated[Path, typer.Option(help="Where features are kept.")] = Path("runs/features"),
     only: Annotated[str, typer.Option(help="Runs whose names begin so.")] = "",
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="A checkpoint folder: write there what scores mean, from the folds."),
+    ] = None,
 ) -> None:
     """Train what is not done yet, and print the table of all that is."""
     torch.set_num_threads(1)
@@ -97,10 +105,12 @@ def main(
         for run in runs(world):
             file = out / f"{run.name}-{seed}.json"
             if run.name.startswith(only) and not file.is_file():
-                found = figures(world, run, chosen, seed, starts=out / "starts")
+                found = figures(world, run, chosen, seed, out)
                 file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
                 print(f"{file.stem}: {summary(found)}", flush=True)
     print("\n".join(report(out)))
+    if calibration:
+        write_calibration(calibration, calibration_of(world, out))
 
 
 def runs(world: World) -> Iterator[Run]:
@@ -117,10 +127,13 @@ def runs(world: World) -> Iterator[Run]:
 
 
 def figures(
-    world: World, run: Run, config: TrainConfig, seed: int, *, starts: Path
+    world: World, run: Run, config: TrainConfig, seed: int, out: Path
 ) -> dict[str, Figures]:
-    """Return the figures of the start and of what is trained from it, by kind of test items."""
-    start = starts / f"{run.name}-{world.draw}" if run.without else locate("aligned")
+    """Return the figures of the start and of what is trained from it, by kind of test items.
+
+    Both stay in ``out``, as ``starts/RUN-DRAW`` and ``checkpoints/RUN-SEED``.
+    """
+    start = out / "starts" / f"{run.name}-{world.draw}" if run.without else locate("aligned")
     if not start.is_dir():
         model = align(
             run.training,
@@ -142,7 +155,10 @@ def figures(
     )
     with TemporaryDirectory() as folder:
         trained = train(config, Path(folder, "run"), data=TrainingData(examples, Bank([], {})))
-        models = {"aligned": SRCID.from_pretrained(start), "trained": SRCID.from_pretrained(trained)}
+        kept = shutil.copytree(
+            trained, out / "checkpoints" / f"{run.name}-{seed}", dirs_exist_ok=True
+        )
+    models = {"aligned": SRCID.from_pretrained(start), "trained": SRCID.from_pretrained(kept)}
     found: dict[str, Figures] = {}
     known = {clip.label for clip in run.clips}
     for name, model in models.items():
@@ -166,6 +182,28 @@ def measured(asked: Asked) -> Figures:
             if not asked.said and layers != "index":
                 found[f"{layers}, same clip"] = same_clip(asked, layers)
     return found | {"sharing": sharing(asked)}
+
+
+def calibration_of(world: World, out: Path) -> Calibration:
+    """Return what scores mean for classes that checkpoints have not seen: from all folds done.
+
+    Whether modalities share their codes is measured on the same classes.
+    """
+    observed, shared = [], []
+    for run in runs(world):
+        for folder in sorted((out / "checkpoints").glob(f"{run.name}-*")):
+            if run.without:
+                model = SRCID.from_pretrained(folder)
+                bank = asked(world.bank, set(run.without), world.text)
+                observed.append(observe(model, bank, SPLIT))
+                shared.append(agreement_of(model, bank, SPLIT))
+    agreement = {
+        layer: {
+            pair: round(float(np.mean([own[layer][pair] for own in shared])), 3) for pair in pairs
+        }
+        for layer, pairs in shared[0].items()
+    }
+    return Calibration(matches=fitted(observed), agreement=agreement)
 
 
 def summary(found: Mapping[str, Figures]) -> str:

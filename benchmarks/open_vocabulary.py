@@ -4,7 +4,7 @@ As the service compares: queries as the checkpoint's ``queries`` says, items by 
 Shape letters: N items, L codebook size, D hidden dim.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -49,7 +49,9 @@ def encode(
     """Encode ``features`` ``[T, *F]`` each."""
     encoder = Encoder(model, {}, fingerprint="")
     pairs = [(modality, own) for own in features]
-    found = [one for n in range(0, len(pairs), BATCH) for one in encoder.quantize(pairs[n : n + BATCH])]
+    found = [
+        one for n in range(0, len(pairs), BATCH) for one in encoder.quantize(pairs[n : n + BATCH])
+    ]
     layers = sorted(set(encoder.vocabulary.layers.tolist()))
     choices = {str(layer): [layer] for layer in layers} | {"both": layers}
     size = encoder.vocabulary.tables.shape[1]
@@ -119,9 +121,7 @@ def mean_precision(asked: Asked, layers: str) -> Figures:
 
 def said_precision(asked: Asked, layers: str) -> Figures:
     """Return the same for sentences as people say them."""
-    return {
-        f"said > {m}": _precision(own, asked.sides[m], layers) for m, own in asked.said.items()
-    }
+    return {f"said > {m}": _precision(own, asked.sides[m], layers) for m, own in asked.said.items()}
 
 
 def same_clip(asked: Asked, layers: str) -> Figures:

@@ -201,7 +201,7 @@ class Encoder:
         return self.backbones[Modality.TEXT].words(text)
 
     def _compared(self, layers: Sequence[LayerOutput], modality: Modality) -> list[Tensor]:
-        """Return by layer the vectors ``[B, T, D]`` that a query is compared by, if by general ones.
+        """Return by layer the vectors ``[B, T, D]`` that a query by general vectors is compared by.
 
         Where codes of a later layer stand for what is left of the general vector, all lie in one
         space: a whole query is compared with each, and so with their sum.

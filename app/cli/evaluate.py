@@ -19,8 +19,8 @@ def evaluate(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="A bank (a folder with manifest.csv), composed scenes, or the root of the "
-            "archives; a run's own by default."
+            help="A bank (a folder with manifest.csv), what `srcid extract` wrote, composed "
+            "scenes, or the root of the archives; a run's own by default."
         ),
     ] = None,
     table: Annotated[
@@ -37,7 +37,9 @@ def evaluate(
             "not of a bank."
         ),
     ] = None,
-    split: Annotated[str, typer.Option(help="The split of a bank that is evaluated.")] = "test",
+    split: Annotated[
+        str, typer.Option(help="The split of a bank, or of extracted media, that is evaluated.")
+    ] = "test",
     cache: Annotated[
         Path, typer.Option(help="Where features extracted from a bank are kept.")
     ] = Path("runs/features"),
@@ -118,13 +120,13 @@ def _write_codes(checkpoint: str, data: Path, out: Path) -> None:
 
 
 def _evaluate_bank(checkpoint: str, data: Path, *, split: str, cache: Path) -> None:
-    from training.data.bank import load_bank
+    from training.data.open import open_bank
     from training.evaluation.bank import evaluate_bank
     from training.evaluation.disentanglement import disentanglement
     from training.evaluation.show import show
 
     model = _load(checkpoint)
-    bank = load_bank(data, model.config, views=1, cache=cache)
+    bank = open_bank(data, model.config, cache)
     bank.check_split(split, model.modalities)
     # CLUB is fitted to other items than it is judged on, where the bank has them.
     fit_on = "train" if any(entry.split == "train" for entry in bank.entries) else split

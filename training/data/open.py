@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from model.config import SRCIDConfig
 from model.encoder import load_backbones
 from model.errors import ConfigError, DataError
 from model.modality import Modality
@@ -11,7 +12,12 @@ from training.data.archives.vggsound_avel import VGGSoundClips, is_archive, open
 from training.data.bank import Bank, load_bank
 from training.data.clips import ComposedClips
 from training.data.extracted import is_extracted, read_index
-from training.data.extracted_clips import ExtractedClips, validation_bank, validation_split
+from training.data.extracted_clips import (
+    ExtractedClips,
+    extracted_bank,
+    validation_bank,
+    validation_split,
+)
 from training.data.named import NamedClips, real_clips
 from training.data.scenes.clips import SceneClips, open_scenes, scene_bank
 from training.data.scenes.folder import check_backbones, is_scenes
@@ -50,6 +56,22 @@ def open_dataset(config: TrainConfig, cache: Path) -> TrainingData:
     if data.imagined:
         return TrainingData(_named(config, bank), bank)
     return TrainingData(ComposedClips(bank, data, seed=config.seed), bank)
+
+
+def open_bank(folder: Path, model: SRCIDConfig, cache: Path) -> Bank:
+    """Open items to evaluate: a bank, or media that ``srcid extract`` wrote.
+
+    Args:
+        folder: Either.
+        model: The network that they are for.
+        cache: Folder where a bank's features are kept from run to run.
+
+    Raises:
+        DataError: It is malformed, or was not made for this network.
+    """
+    if is_extracted(folder):
+        return extracted_bank(folder, read_index(folder, model), steps=model.max_steps)
+    return load_bank(folder, model, views=1, cache=cache)
 
 
 def _open_extracted(config: TrainConfig, folder: Path) -> TrainingData:

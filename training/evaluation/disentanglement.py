@@ -51,7 +51,9 @@ def _vectors(
         features = bank.features[entry.id][:1].to(device)
         outputs = model({modality: features}).layers
         for own, layer, out in zip(steps, parts, outputs, strict=False):
-            apart = out.specific[modality].vector if layer.specific else layer.residual(out)[modality]
+            apart = (
+                out.specific[modality].vector if layer.specific else layer.residual(out)[modality]
+            )
             own.append((out.quantized[modality][0][:, None].cpu(), apart[0][:, None].cpu()))
     return [(torch.cat([x for x, _ in own]), torch.cat([y for _, y in own])) for own in steps]
 

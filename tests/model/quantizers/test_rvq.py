@@ -1,5 +1,7 @@
 """Error diffusion along time: what a step's codes lose, the next step's make up for."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import Tensor
@@ -102,4 +104,4 @@ def test_trained_stages_refine_one_another() -> None:
     for stage in built.stages:
         left = left - stage.vectors[stage.nearest(left)]
         errors.append(float(left.square().mean()))
-    assert all(after < 0.6 * before for before, after in zip(errors, errors[1:], strict=False))
+    assert all(after < 0.6 * before for before, after in pairwise(errors))

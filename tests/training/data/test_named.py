@@ -38,7 +38,7 @@ def test_every_clip_has_a_sentence_a_meaning_and_something_seen_or_heard(world: 
         for m in sample.features.keys() - {TEXT}:
             own = sample.features[m]
             assert own.shape[1:] == world.backbones[m].feature_shape
-            # What the classifier believes belongs to the pooled vector beside it, also of a mixture.
+            # What the classifier believes belongs to the vector beside it, also of a mixture.
             torch.testing.assert_close(world.sketch(m).classified(own[:, :SIZE]), own)
         kinds[frozenset(sample.features) - {TEXT}] += 1
     assert set(kinds) == {frozenset({AUDIO}), frozenset({VIDEO}), frozenset({AUDIO, VIDEO})}
@@ -78,7 +78,11 @@ def test_a_real_clip_is_a_stretch_of_itself_in_sound_and_picture_alike(world: Wo
     features = {m: seconds.expand(-1, world.backbones[m].feature_shape[0]) for m in (AUDIO, VIDEO)}
     clip = RealClip(features, "dog barking", [world.text.words("a dog barks in the yard")])
     made = clips(world, clips=[clip])
-    found = [s for s in made.__getitems__(range(COUNT)) if torch.equal(s.features[TEXT], clip.sentences[0])]
+    found = [
+        s
+        for s in made.__getitems__(range(COUNT))
+        if torch.equal(s.features[TEXT], clip.sentences[0])
+    ]
     assert 0.05 * COUNT < len(found) < 0.25 * COUNT
     lengths = set()
     for sample in found:

@@ -54,4 +54,6 @@ def test_it_draws_a_network_back_to_where_it_began(tiny_config: SRCIDConfig) -> 
         distance().backward()
         optimizer.step()
     assert distance().item() < moved.item() / 20
-    assert not any(parameter.requires_grad for parameter in objective.stages[0].initial.parameters())
+    assert not any(
+        parameter.requires_grad for parameter in objective.stages[0].initial.parameters()
+    )

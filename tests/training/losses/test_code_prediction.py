@@ -9,7 +9,7 @@ from model.modality import Modality
 from model.quantizers.codebook import clip_vote
 from training.losses.code_prediction import FLOOR, code_prediction
 
-from .conftest import B, D, T, Paired
+from .conftest import B, D, Paired, T
 
 CODES, TEMPERATURE = 7, 0.3
 
@@ -20,14 +20,14 @@ def table() -> torch.Tensor:
 
 def shares(z: torch.Tensor) -> torch.Tensor:
     """Return softmax_k(-|z - e_k|^2 / (2 D temperature)) of one vector, by its definition."""
-    powers = [
-        math.exp(-float((z - e).square().sum()) / (2 * D * TEMPERATURE)) for e in table()
-    ]
+    powers = [math.exp(-float((z - e).square().sum()) / (2 * D * TEMPERATURE)) for e in table()]
     return torch.tensor([own / sum(powers) for own in powers], dtype=torch.float64)
 
 
 def vote_of(paired: Paired, b: int) -> torch.Tensor | None:
-    there = [paired.z[m][b][paired.masks[m][b]].mean(0) for m in Modality if paired.masks[m][b].any()]
+    there = [
+        paired.z[m][b][paired.masks[m][b]].mean(0) for m in Modality if paired.masks[m][b].any()
+    ]
     if not there:
         return None
     total = sum(own / own.norm() for own in there)

@@ -52,7 +52,5 @@ def test_targets_say_how_far_another_clip_is_right(paired: Paired) -> None:
         right = targets[clips][:, clips].softmax(1)
         for direction in (scores, scores.T):
             total += float(-(right * direction.log_softmax(1)).sum(1).mean()) / 2
-    found = clip_infonce(
-        paired.z, paired.masks, temperature=0.1, others=others, targets=targets
-    )
+    found = clip_infonce(paired.z, paired.masks, temperature=0.1, others=others, targets=targets)
     assert found.item() == pytest.approx(total, rel=1e-5)

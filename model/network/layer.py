@@ -5,6 +5,7 @@ Shape letters: B batch, T time steps, D hidden dim, S specific dim, F feature di
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -118,7 +119,8 @@ class DisentanglingLayer(nn.Module):
         self.quantizer.update({m: z.detach() for m, z in out.general.items()}, masks)
         if self.conditional_mean is not None:
             for m, x in self.uncentred(out).items():
-                self.conditional_mean[m].update(x.detach(), out.codes[m][:, 0], masks[m])
+                mean = cast("ConditionalMean", self.conditional_mean[m])
+                mean.update(x.detach(), out.codes[m][:, 0], masks[m])
 
     def uncentred(self, out: LayerOutput) -> dict[Modality, Tensor]:
         """Return the vectors ``[B, T, S]`` of which ``residual`` is what the codes leave."""

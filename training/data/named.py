@@ -166,7 +166,8 @@ class NamedClips(Dataset[Sample]):
                 blended = (1 - share) * example + share * other[draw.integers(len(other))]
                 thing.pooled[m] = blended[None]
         sentences = self.sentences[list(labels.values())[draw.integers(len(labels))]]
-        meaning = sum(self.meanings[label] for label in labels.values()) / len(labels)
+        none = torch.zeros_like(self.mean)
+        meaning = sum((self.meanings[label] for label in labels.values()), none) / len(labels)
         return thing._replace(sentence=sentences[draw.integers(len(sentences))], meaning=meaning)
 
     def _of_two(self, first: "_Thing", second: "_Thing", draw: np.random.Generator) -> "_Thing":

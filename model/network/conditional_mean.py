@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 DECAY = 0.97  # of sums and counts, an update
+MOST = 2048.0  # steps that a code counts for: a checkpoint in float16 has to hold sums and counts
 PRIOR = 2.0  # steps: a code that fewer had is taken for the mean of all rather than its own
 
 
@@ -40,6 +41,9 @@ class ConditionalMean(nn.Module):
         steps, chosen = vectors[mask].to(self.sums.dtype), codes[mask]  # [N, S], [N]
         self.sums.mul_(decay).index_add_(0, chosen, steps)
         self.counts.mul_(decay).index_add_(0, chosen, torch.ones_like(steps[:, 0]))
+        excess = (self.counts.max() / MOST).clamp(min=1)
+        self.sums.div_(excess)
+        self.counts.div_(excess)
 
     def reset(self) -> None:
         """Forget all that was taken in."""

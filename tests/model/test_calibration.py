@@ -70,7 +70,10 @@ def test_a_damaged_file_is_said(tmp_path: Path) -> None:
             read_calibration(tmp_path)
 
 
-@pytest.mark.parametrize(("name", "layers"), [("compact", {"1", "2"}), ("default", {"1", "2"}), ("aligned", {"1"})])
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [("compact", {"1", "2"}), ("default", {"1", "2"}), ("aligned", {"1"})],
+)
 def test_the_shipped_checkpoints_are_calibrated(name: str, layers: set[str]) -> None:
     import model.checkpoint as checkpoint
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from model.config import RVQConfig, SRCIDConfig, VQConfig
 from model.modality import Modality
-from model.network.conditional_mean import PRIOR, ConditionalMean
+from model.network.conditional_mean import MOST, PRIOR, ConditionalMean
 from model.srcid import SRCID
 
 CODES, DIM = 6, 5
@@ -52,6 +52,18 @@ def test_old_batches_fade() -> None:
         mean.update(new, codes, mask, decay=decay)
         chosen = mask & (codes == 0)
         torch.testing.assert_close(mean.sums[0], decay * old[chosen].sum(0) + new[chosen].sum(0))
+
+
+def test_sums_stay_small_enough_for_a_checkpoint_and_means_stay_what_they_are() -> None:
+    vectors, codes, mask = batch()
+    few, many = ConditionalMean(CODES, DIM), ConditionalMean(CODES, DIM)
+    for _ in range(20):
+        few.update(100 + vectors, codes, mask, decay=1.0)
+    for _ in range(2000):  # some 50,000 steps of each code
+        many.update(100 + vectors, codes, mask, decay=1.0)
+    assert many.counts.max() <= MOST
+    each = torch.arange(CODES - 1)[None]
+    torch.testing.assert_close(many(each), few(each), rtol=1e-3, atol=1e-3)
 
 
 def small(residual: str, tiny_config: SRCIDConfig) -> SRCID:

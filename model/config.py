@@ -51,6 +51,7 @@ class RVQConfig(FrozenModel):
     # Whether a step's code also makes up for what the step before lost, as far as the two are
     # alike: the mean of a stream's codes then says more than any of them can (an extension).
     carry: bool = False
+    carry_all: bool = False  # carried in full, however unlike the two steps are
     decay: float = Field(0.99, ge=0, lt=1)
     multimodal: bool = True  # as in VQConfig
     revive_after: PositiveInt = 300
@@ -128,9 +129,9 @@ class SRCIDConfig(FrozenModel):
     quantizer: QuantizerConfig = VQConfig()
     residual_quantizer: QuantizerConfig | None = None  # of layers after the first; None: the same
     # What a layer leaves to the next one. "specific": its specific vectors (paper). The others are
-    # extensions: of the specific, or of the general vectors, what the layer's own codes leave
-    # unsaid, that is, without their mean for the code and modality (``ConditionalMean``).
-    residual: Literal["specific", "specific-centred", "general-centred"] = "specific"
+    # extensions. "general": its general vectors without those of their codes. "...-centred": of
+    # either, the vectors without their mean for the code and modality (``ConditionalMean``).
+    residual: Literal["specific", "specific-centred", "general", "general-centred"] = "specific"
     transformer_layers: Depth = 2
     num_heads: Width = 4
     feedforward_dim: Width = 1024
@@ -156,7 +157,7 @@ class SRCIDConfig(FrozenModel):
 
     @model_validator(mode="after")
     def _one_code_to_centre_by(self) -> Self:
-        if self.residual != "specific" and isinstance(self.quantizer, RVQConfig):
+        if self.is_centred and isinstance(self.quantizer, RVQConfig):
             raise ValueError(
                 f"residual {self.residual!r} takes the mean for one code a step, and a residual "
                 "quantizer has several: set quantizer.kind to vq, or residual to specific"
@@ -172,4 +173,14 @@ class SRCIDConfig(FrozenModel):
         own = self.modalities[modality]
         if depth == 0:
             return own.stem.dim if own.stem else own.feature_shape[-1]
-        return self.dim if self.residual == "general-centred" else own.specific_dim
+        return self.dim if self.leaves_general else own.specific_dim
+
+    @property
+    def leaves_general(self) -> bool:
+        """Whether a layer leaves what its codes do not say of the general vectors."""
+        return self.residual.startswith("general")
+
+    @property
+    def is_centred(self) -> bool:
+        """Whether what a layer leaves has no mean for its codes."""
+        return self.residual.endswith("-centred")

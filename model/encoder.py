@@ -206,7 +206,7 @@ class Encoder:
         Where codes of a later layer stand for what is left of the general vector, all lie in one
         space: a whole query is compared with each, and so with their sum.
         """
-        if self.config.residual == "general-centred":
+        if self.config.leaves_general:
             return [layers[0].general[modality] for _ in layers]
         return [out.general[modality] for out in layers]
 

@@ -181,9 +181,9 @@ class TrainConfig(FrozenModel):
     @model_validator(mode="after")
     def _what_is_weighed_is_there(self) -> Self:
         weighed = [own for own in self.objective.layers if own.reconstruction or own.mi]
-        if self.model.residual == "general-centred" and weighed:
+        if self.model.leaves_general and weighed:
             raise ValueError(
-                "with model.residual general-centred nothing specific is set apart: set "
+                f"with model.residual {self.model.residual} nothing specific is set apart: set "
                 "objective.layers.N.reconstruction and mi to 0"
             )
         return self

@@ -87,12 +87,14 @@ def open_network() -> SRCIDConfig:
     shared = VQConfig(joint=True, vote="clip", decay=0.97, revive_after=50)
     # It carries what it loses along time; nothing of layer 1 is carried, so that its codes say what
     # is in a second, wherever this stands.
-    left = RVQConfig(stages=2, carry=True, decay=0.97, multimodal=False, revive_after=50)
+    left = RVQConfig(
+        stages=2, carry=True, carry_all=True, decay=0.97, multimodal=False, revive_after=50
+    )
     return aligned_network().model_copy(
         update={
             "num_layers": 2,
             "quantizer": shared,
-            "residual": "general-centred",
+            "residual": "general",
             "residual_quantizer": left,
             "attention": False,
             "feedforward_dim": 256,

@@ -49,7 +49,7 @@ class DisentanglingLayer(nn.Module):
         self, shapes: Mapping[Modality, ModalityShape], config: SRCIDConfig, *, depth: int
     ) -> None:
         super().__init__()
-        self.leaves_general = config.residual == "general-centred"
+        self.leaves_general = config.leaves_general
         self.general = nn.ModuleDict(
             {
                 # What codes leave of a general vector already lies in the space of the codes.
@@ -69,7 +69,7 @@ class DisentanglingLayer(nn.Module):
         is_last = depth == config.num_layers - 1
         self.conditional_mean = (
             None
-            if is_last or config.residual == "specific"
+            if is_last or not config.is_centred
             else nn.ModuleDict(
                 {
                     m: ConditionalMean(
@@ -110,7 +110,9 @@ class DisentanglingLayer(nn.Module):
         """Return what the layer leaves to the next one (``SRCIDConfig.residual``)."""
         vectors = self.uncentred(out)
         if self.conditional_mean is None:
-            return vectors
+            if not self.leaves_general:
+                return vectors
+            return {m: z - self.quantizer.decode(out.codes[m]) for m, z in vectors.items()}
         return {m: x - self.conditional_mean[m](out.codes[m][:, 0]) for m, x in vectors.items()}
 
     @torch.no_grad()

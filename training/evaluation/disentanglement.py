@@ -44,7 +44,7 @@ def _vectors(
 
     Of a layer that sets nothing specific apart, what it leaves to the next one stands for that.
     """
-    parts = [layer for layer in model.stages if layer.specific or layer.conditional_mean]
+    parts = [layer for layer in model.stages if layer.specific] or model.stages[:-1]
     steps: list[list[tuple[Tensor, Tensor]]] = [[] for _ in parts]
     device = next(model.parameters()).device
     for entry in bank.select(modality, split):

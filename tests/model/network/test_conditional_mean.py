@@ -119,6 +119,17 @@ def test_layer_2_reads_what_codes_leave_of_the_general_vector(tiny_config: SRCID
     assert torch.equal(whole.general[Modality.AUDIO], second.general[Modality.AUDIO])
 
 
+def test_plain_layer_2_reads_the_general_vector_without_that_of_its_code(
+    tiny_config: SRCIDConfig,
+) -> None:
+    model, x = small("general", tiny_config), features()
+    assert model.stages[0].conditional_mean is None
+    first, second = model.quantize(x)
+    for m in Modality:
+        left = first.general[m] - model.stages[0].quantizer.decode(first.codes[m])
+        assert torch.equal(second.general[m], left)
+
+
 def test_forward_never_moves_it_and_the_checkpoint_has_it(
     tiny_config: SRCIDConfig, tmp_path: object
 ) -> None:

@@ -30,12 +30,13 @@ from model.backbones.classifier import Classifier
 from model.encoder import load_backbones
 from model.modality import Modality
 from model.srcid import SRCID
-from training.alignment.align import align, aligned_network
-from training.alignment.sentences import TextVectors
+from training.alignment.align import align
 from training.data.bank import Bank, Entry, load_bank
+from training.data.sentences import TextVectors
 from training.evaluation.codebook import agreement, histogram
 from training.evaluation.ranks import rank_figures
 from training.evaluation.retrieval import class_map, cosines
+from training.networks import aligned_network
 
 # Other words than those of training: what is asked here was not trained on.
 ASKED = {

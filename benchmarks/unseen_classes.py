@@ -28,8 +28,8 @@ RELATED = (  # held out together
 )
 
 
-def held_out(bank: Bank) -> list[set[str]]:
-    """Return the classes of each fold: those with photos and sounds spread first."""
+def held_out(bank: Bank, *, draw: int = 0) -> list[set[str]]:
+    """Return the classes of each fold, drawn by ``draw``: with photos and sounds spread first."""
     has = {
         m: {entry.label for entry in bank.entries if entry.modality is m}
         for m in (Modality.VIDEO, Modality.AUDIO)
@@ -38,7 +38,7 @@ def held_out(bank: Bank) -> list[set[str]]:
     related = [sorted(known & set(group)) for group in RELATED]
     alone = known - {label for group in related for label in group}
     units = [group for group in related if group] + [[label] for label in sorted(alone)]
-    random.Random(0).shuffle(units)
+    random.Random(draw).shuffle(units)
 
     def kinds(unit: list[str]) -> int:
         seen = bool(set(unit) & has[Modality.VIDEO])

@@ -61,6 +61,8 @@ class Coder:
             outputs += [general, chosen]
             self._choosers.append(choose)
             if depth < len(model.stages):
+                if modality not in layer.specific:
+                    raise NoGraph("no graph of a layer that leaves general vectors")
                 x = emit(layer.specific[modality], graph, x)
         self._tables: Floats = model.stages[0].quantizer.tables().cpu().numpy()  # [Q, L, D]
         self._session = session(graph.serialized(*outputs))
@@ -117,7 +119,7 @@ def _(quantizer: ResidualQuantizer, graph: Graph, general: str) -> tuple[str, Ch
 
     def choose_all(z: Floats, products: Floats) -> NDArray[np.int64]:
         rows, lost = [], np.zeros_like(products[0])
-        for product, share in zip(products, _shares(z, carries=quantizer.carries), strict=True):
+        for product, share in zip(products, _shares(z, quantizer), strict=True):
             codes, lost = choose(product + share * lost)
             rows.append(codes)
         return np.array(rows).T
@@ -125,10 +127,12 @@ def _(quantizer: ResidualQuantizer, graph: Graph, general: str) -> tuple[str, Ch
     return products, choose_all
 
 
-def _shares(z: Floats, *, carries: bool) -> Floats:
+def _shares(z: Floats, quantizer: ResidualQuantizer) -> Floats:
     """Return how much of what a step lost the next one takes on, ``[T]`` for ``z`` ``[T, D]``."""
     shares = np.zeros(len(z), np.float32)
-    if carries:
+    if quantizer.carries and quantizer.carries_all:
+        shares[1:] = 1
+    elif quantizer.carries:
         directions = z / np.maximum(np.sqrt(np.square(z).sum(1, keepdims=True)), 1e-8)
         shares[1:] = (directions[1:] * directions[:-1]).sum(1).clip(min=0)
     return shares

@@ -32,6 +32,9 @@ class VQConfig(FrozenModel):
     # An extension: a paired step has one vote, its modalities' mean, which chooses and pulls one
     # code; one turn of ``decay`` an update instead of one a modality, and ``multimodal`` is idle.
     joint: bool = False
+    # Whose mean the vote is: of the steps that are paired, or of whole clips, where a word, a
+    # second and a photo belong together and no step of theirs does.
+    vote: Literal["step", "clip"] = "step"
     # An extension: a code that a smaller share of the steps chose lately is out of use until it
     # is revived, in training and after it. At most 1 / min_share codes live, so stay well below
     # one over the number of things that the codes shall tell apart.
@@ -48,7 +51,9 @@ class RVQConfig(FrozenModel):
     # Whether a step's code also makes up for what the step before lost, as far as the two are
     # alike: the mean of a stream's codes then says more than any of them can (an extension).
     carry: bool = False
+    carry_all: bool = False  # carried in full, however unlike the two steps are
     decay: float = Field(0.99, ge=0, lt=1)
+    multimodal: bool = True  # as in VQConfig
     revive_after: PositiveInt = 300
 
 
@@ -114,12 +119,6 @@ class ModalityConfig(FrozenModel):
             )
         return self
 
-    def channels(self, depth: int) -> int:
-        """Return the last axis of what layer ``depth``, from 0, gets of this modality."""
-        if depth > 0:
-            return self.specific_dim
-        return self.stem.dim if self.stem else self.feature_shape[-1]
-
 
 class SRCIDConfig(FrozenModel):
     """The whole network. The defaults are the paper's (section III-B and the published code)."""
@@ -128,9 +127,17 @@ class SRCIDConfig(FrozenModel):
     dim: Width = 256  # D
     num_layers: Depth = 2  # K; 1 is DCID
     quantizer: QuantizerConfig = VQConfig()
+    residual_quantizer: QuantizerConfig | None = None  # of layers after the first; None: the same
+    # What a layer leaves to the next one. "specific": its specific vectors (paper). The others are
+    # extensions. "general": its general vectors without those of their codes. "...-centred": of
+    # either, the vectors without their mean for the code and modality (``ConditionalMean``).
+    residual: Literal["specific", "specific-centred", "general", "general-centred"] = "specific"
     transformer_layers: Depth = 2
     num_heads: Width = 4
     feedforward_dim: Width = 1024
+    # Whether a step's general vector depends on the other steps of its clip. Without it (an
+    # extension) a second of sound has the same first codes wherever it stands.
+    attention: bool = True
     dropout: float = Field(0.1, ge=0, lt=1)
     standardize_specific: bool = False  # unit variance: the MI term cannot shrink them (extension)
     detach_targets: bool = True  # what the decoders aim at gets no gradient (published: it does)
@@ -147,3 +154,33 @@ class SRCIDConfig(FrozenModel):
         if self.dim % self.num_heads:
             raise ValueError(f"dim {self.dim} is not divisible by num_heads {self.num_heads}")
         return self
+
+    @model_validator(mode="after")
+    def _one_code_to_centre_by(self) -> Self:
+        if self.is_centred and isinstance(self.quantizer, RVQConfig):
+            raise ValueError(
+                f"residual {self.residual!r} takes the mean for one code a step, and a residual "
+                "quantizer has several: set quantizer.kind to vq, or residual to specific"
+            )
+        return self
+
+    def quantizer_of(self, depth: int) -> QuantizerConfig:
+        """Return the quantizer of layer ``depth``, from 0."""
+        return self.residual_quantizer if depth and self.residual_quantizer else self.quantizer
+
+    def channels(self, modality: Modality, depth: int) -> int:
+        """Return the last axis of what layer ``depth``, from 0, gets of a modality."""
+        own = self.modalities[modality]
+        if depth == 0:
+            return own.stem.dim if own.stem else own.feature_shape[-1]
+        return self.dim if self.leaves_general else own.specific_dim
+
+    @property
+    def leaves_general(self) -> bool:
+        """Whether a layer leaves what its codes do not say of the general vectors."""
+        return self.residual.startswith("general")
+
+    @property
+    def is_centred(self) -> bool:
+        """Whether what a layer leaves has no mean for its codes."""
+        return self.residual.endswith("-centred")

@@ -31,7 +31,8 @@ class SRCID(nn.Module):
     """Two layers of semantic residual disentanglement (one layer: DCID).
 
     Layer 1 splits a modality's features into a general part, quantized by a codebook that all
-    modalities share, and a specific part; layer 2 does the same to that specific part.
+    modalities share, and a specific part; layer 2 does the same to what layer 1 leaves: that
+    specific part, or what ``SRCIDConfig.residual`` says instead.
 
     Source: SRCID section II, eq. 1-4.
     """
@@ -47,7 +48,8 @@ class SRCID(nn.Module):
             }
         )
         self.layers = nn.ModuleList(
-            DisentanglingLayer(self._shapes(depth), config) for depth in range(config.num_layers)
+            DisentanglingLayer(self._shapes(depth), config, depth=depth)
+            for depth in range(config.num_layers)
         )
 
     @property
@@ -83,7 +85,7 @@ class SRCID(nn.Module):
             outputs.append(layer(inputs, masks))
             detach = self.config.detach_targets
             targets.append({m: x.detach() if detach else x for m, x in inputs.items()})
-            inputs = {m: own.vector for m, own in outputs[-1].specific.items()}
+            inputs = layer.residual(outputs[-1])
         return SRCIDOutput(outputs, targets)
 
     def quantize(
@@ -96,7 +98,8 @@ class SRCID(nn.Module):
         inputs, masks = self._stemmed(features, masks)
         outputs = [self.stages[0].quantize(inputs, masks)]
         for before, layer in pairwise(self.stages):
-            inputs = {m: own.vector for m, own in before.specifics(inputs, masks).items()}
+            outputs[-1].specific.update(before.specifics(inputs, masks))
+            inputs = before.residual(outputs[-1])
             outputs.append(layer.quantize(inputs, masks))
         return outputs
 
@@ -142,7 +145,7 @@ class SRCID(nn.Module):
         for m in self.modalities:
             own = self.config.modalities[m]
             maps = own.map if depth == 0 else None  # layer 2 gets the pooled vector
-            shapes[m] = ModalityShape(own.channels(depth), own.specific_dim, maps)
+            shapes[m] = ModalityShape(self.config.channels(m, depth), own.specific_dim, maps)
         return shapes
 
     def _stemmed(

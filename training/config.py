@@ -56,6 +56,8 @@ class LayerWeights(FrozenModel):
     infonce: float = Field(0.0, ge=0)  # an extension, and of CMCM, CODIS, TURN: clip-level InfoNCE
     transport: float = Field(0.0, ge=0)  # CODIS
     interchange: float = Field(0.0, ge=0)  # TURN
+    code_prediction: float = Field(0.0, ge=0)  # an extension: of the code of the clip's vote
+    anchor: float = Field(0.0, ge=0)  # an extension: to the general vectors of the start
 
 
 class ObjectiveConfig(FrozenModel):
@@ -70,7 +72,12 @@ class ObjectiveConfig(FrozenModel):
     # False: to the own code only, with weight beta, as van den Oord et al. have it.
     paired_commitment: bool = True
     infonce_temperature: PositiveFloat = 0.1
-    infonce_vectors: Literal["general", "general+quantized"] = "general"
+    # "crossed" (an extension): half of it general with general vectors, half quantized with those.
+    infonce_vectors: Literal["general", "general+quantized", "crossed"] = "general"
+    # Of the softmax over the cosines of clips' meanings, which says how far one clip is right for
+    # another; None: only a clip is right for itself.
+    infonce_target_temperature: PositiveFloat | None = None
+    code_prediction_temperature: PositiveFloat = 0.05
     club: CLUBConfig = CLUBConfig()
     cpc: CPCConfig = CPCConfig()
     cmcm: CMCMConfig = CMCMConfig()
@@ -126,10 +133,23 @@ class DataConfig(FrozenModel):
     clips_per_epoch: PositiveInt = 2000  # of extracted media, at least: it has all its clips
     views: PositiveInt = 1  # crops and excerpts of each photo and sound that are cached
     validation: float = Field(0.0, ge=0, lt=1)  # part of the train split kept from training
+    # Of a bank: how large a share of the examples is imagined from the names that the backbones'
+    # classifiers know (``training.data.named``); 0: clips are composed of the bank's own items.
+    imagined: float = Field(0.0, ge=0, lt=1)
+    clips: Path | None = None  # beside such examples: media that `srcid extract` wrote
     partial: bool = False  # train on fewer clips than a published archive has
     # "pad": a word a step, zeros after the last word (paper). "spread": words over all steps.
     text_layout: Literal["pad", "spread"] = "pad"
     text_mask: bool = True  # False: padding counts as words (published)
+
+
+class CodebookConfig(FrozenModel):
+    """How the codebooks begin and end; in between they follow moving averages."""
+
+    start: Literal["random", "k-means"] = "random"  # of a layer, when it joins
+    # After the last step: the means for a code are taken anew, and least squares fits the residual
+    # codebook to what sounds and pictures leave, for steps that last together.
+    refit: bool = False
 
 
 class TrainConfig(FrozenModel):
@@ -140,6 +160,7 @@ class TrainConfig(FrozenModel):
     init: str | None = None  # a checkpoint to start from: --init; None: random weights
     data: DataConfig = DataConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
+    codebooks: CodebookConfig = CodebookConfig()
     optim: OptimConfig = OptimConfig()
     warm_start: WarmStartConfig = WarmStartConfig()
     stopping: StoppingConfig = StoppingConfig()
@@ -154,6 +175,16 @@ class TrainConfig(FrozenModel):
                 f"data.steps is {self.data.steps} but model.max_steps is {self.model.max_steps}: "
                 "later, media is cut into pieces of max_steps, which are to be as long as the "
                 "clips of training; set both to the same number"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_weighed_is_there(self) -> Self:
+        weighed = [own for own in self.objective.layers if own.reconstruction or own.mi]
+        if self.model.leaves_general and weighed:
+            raise ValueError(
+                f"with model.residual {self.model.residual} nothing specific is set apart: set "
+                "objective.layers.N.reconstruction and mi to 0"
             )
         return self
 

@@ -1,9 +1,13 @@
 """Weights to start from: those of a checkpoint instead of random ones."""
 
-from typing import Any
+import logging
+from typing import Any, cast
 
 from model.errors import ConfigError
+from model.network.general import GeneralEncoder
 from model.srcid import SRCID
+
+logger = logging.getLogger(__name__)
 
 # What may differ: it changes how a network is trained or used, not what its weights mean.
 FREE = {
@@ -18,11 +22,29 @@ FREE = {
 }
 
 
+# What may differ beside that where the checkpoint is aligned: all but its projections.
+ALIGNED_FREE = {
+    "attention",
+    "feedforward_dim",
+    "num_heads",
+    "num_layers",
+    "picture_steps",
+    "queries",
+    "residual",
+    "standardize_specific",
+    "transformer_layers",
+}
+ALIGNED_PARTS = ("quantizer", "residual_quantizer")  # and every specific_dim
+
+
 def load_initial(model: SRCID, checkpoint: str) -> None:
     """Give ``model`` the weights and codebooks of ``checkpoint``.
 
+    Of a checkpoint that was aligned (``srcid align``) the general encoders are projections alone.
+    A network of another architecture takes these for its first layer, and begins the rest anew.
+
     Args:
-        model: Of the same architecture, on any device.
+        model: Of the same architecture, or for an aligned start; on any device.
         checkpoint: A folder, or the name of a shipped one.
 
     Raises:
@@ -31,18 +53,50 @@ def load_initial(model: SRCID, checkpoint: str) -> None:
     """
     initial = SRCID.from_pretrained(checkpoint)
     ours, theirs = (_fields(own.config.model_dump(mode="json")) for own in (model, initial))
-    differences = [
-        f"{field} is {theirs.get(field)!r} there and {ours.get(field)!r} here"
+    different = [
+        field
         for field in sorted(ours.keys() | theirs.keys())
         if field not in FREE and ours.get(field) != theirs.get(field)
     ]
-    if differences:
+    if different and _is_aligned(initial) and all(map(_is_free_of_aligned, different)):
+        _take_projections(model, initial)
+        logger.info("layer 1 begins with the projections of %s, all else anew", checkpoint)
+        return
+    if different:
+        differences = [
+            f"{field} is {theirs.get(field)!r} there and {ours.get(field)!r} here"
+            for field in different
+        ]
         raise ConfigError(
             f"the checkpoint {checkpoint} is of another architecture: {'; '.join(differences[:3])}"
             f"{' ...' if len(differences) > 3 else ''}. Train the recipe that made it, or set "
             "these fields of `model` to what they are there"
         )
     model.load_state_dict(initial.state_dict())
+
+
+def _encoders(model: SRCID) -> dict[str, GeneralEncoder]:
+    """Return layer 1's general encoders by modality."""
+    return {m: cast("GeneralEncoder", own) for m, own in model.stages[0].general.items()}
+
+
+def _is_aligned(model: SRCID) -> bool:
+    return not model.stems and all(own.adds_nothing for own in _encoders(model).values())
+
+
+def _is_free_of_aligned(field: str) -> bool:
+    return (
+        field in ALIGNED_FREE
+        or field.split(".")[0] in ALIGNED_PARTS
+        or field.endswith(".specific_dim")
+    )
+
+
+def _take_projections(model: SRCID, initial: SRCID) -> None:
+    theirs = _encoders(initial)
+    for m, own in _encoders(model).items():
+        own.project.load_state_dict(theirs[m].project.state_dict())
+        own.add_nothing()
 
 
 def _fields(tree: dict[str, Any], path: str = "") -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""The two networks that the recipes train: the paper's, and a small one on embedded backbones."""
+"""The networks that are trained or aligned: the paper's, and those on embedded backbones."""
 
 from model.config import (
     MapConfig,
     ModalityConfig,
     QuantizerConfig,
+    RVQConfig,
     SRCIDConfig,
     StemConfig,
     VQConfig,
@@ -55,4 +56,48 @@ def embedded_network() -> SRCIDConfig:
         transformer_layers=1,
         feedforward_dim=512,
         max_steps=5,
+    )
+
+
+def aligned_network(*, codebook_size: int = 400) -> SRCIDConfig:
+    """Return the network that ``srcid align`` fills: one layer, two residual codebooks."""
+    return SRCIDConfig(
+        modalities={
+            Modality.AUDIO: ModalityConfig(
+                backbone="yamnet-classes", feature_shape=(1024 + 521,), specific_dim=64
+            ),
+            Modality.VIDEO: ModalityConfig(
+                backbone="efficientnet-lite0-classes",
+                feature_shape=(1280 + 1000,),
+                specific_dim=64,
+            ),
+            Modality.TEXT: ModalityConfig(backbone="minilm", feature_shape=(384,), specific_dim=64),
+        },
+        num_layers=1,
+        quantizer=RVQConfig(stages=2, codebook_size=codebook_size, carry=True),
+        queries="general",
+        picture_steps=10,  # a picture may take as much room as a clip of ten seconds
+        transformer_layers=1,
+        feedforward_dim=64,
+    )
+
+
+def open_network() -> SRCIDConfig:
+    """Return the network of ``shared``: layer 2 has what the codes of layer 1 leave unsaid."""
+    shared = VQConfig(joint=True, vote="clip", decay=0.97, revive_after=50)
+    # It carries what it loses along time; nothing of layer 1 is carried, so that its codes say what
+    # is in a second, wherever this stands.
+    left = RVQConfig(
+        stages=2, carry=True, carry_all=True, decay=0.97, multimodal=False, revive_after=50
+    )
+    return aligned_network().model_copy(
+        update={
+            "num_layers": 2,
+            "quantizer": shared,
+            "residual": "general",
+            "residual_quantizer": left,
+            "attention": False,
+            "feedforward_dim": 256,
+            "dropout": 0.0,
+        }
     )

@@ -13,6 +13,7 @@ from model.errors import ConfigError
 from training.config import (
     CLUBConfig,
     CMCMConfig,
+    CodebookConfig,
     DataConfig,
     LayerWeights,
     ObjectiveConfig,
@@ -20,7 +21,7 @@ from training.config import (
     TrainConfig,
     WarmStartConfig,
 )
-from training.networks import embedded_network, paper_network
+from training.networks import embedded_network, open_network, paper_network
 
 
 def srcid() -> TrainConfig:
@@ -171,6 +172,46 @@ def _dcid(name: str, quantizer: QuantizerConfig, **weights: float) -> TrainConfi
     )
 
 
+def shared() -> TrainConfig:
+    """Things of any name, with codes that the modalities share; starts from ``default``.
+
+    From an aligned start the general encoders are trained to foretell the code that a clip's vote
+    chooses; an anchor keeps what no example shows. Layer 2 has what layer 1's codes leave unsaid.
+    docs/decisions/0030 has the reasons.
+    """
+    return TrainConfig(
+        name="shared",
+        model=open_network(),
+        init="default",
+        data=DataConfig(imagined=0.7, clips_per_epoch=11_200),
+        objective=ObjectiveConfig(
+            layers=(
+                LayerWeights(
+                    reconstruction=0,
+                    commitment=1.4,
+                    mi=0,
+                    cpc=0,
+                    cmcm=0,
+                    infonce=1,
+                    code_prediction=4.2,
+                    anchor=2.8,
+                ),
+                LayerWeights(reconstruction=0, mi=0, cpc=0, cmcm=0),
+            ),
+            paired_commitment=False,
+            infonce_temperature=0.07,
+            infonce_vectors="crossed",
+            infonce_target_temperature=0.1,
+        ),
+        codebooks=CodebookConfig(start="k-means", refit=True),
+        optim=OptimConfig(lr=3e-4, warmup_steps=20, schedule="cosine", clip_norm=5.0),
+        warm_start=WarmStartConfig(epoch=3),
+        batch_size=224,
+        epochs=4,
+        seed=0,
+    )
+
+
 def compact() -> TrainConfig:
     """The shipped recipe: SRCID on the embedded backbones, with named extensions.
 
@@ -249,6 +290,7 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
         cmcm,
         codis,
         turn,
+        shared,
         compact,
         compact_as_paper,
         smoke,

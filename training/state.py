@@ -31,6 +31,7 @@ def save_state(folder: Path, step: TrainingStep, stopping: Stopping) -> None:
         "schedule": step.schedule.state_dict(),
         "warm_start": step.warm_start.state(),
         "stopping": stopping.state(),
+        "started_layers": step.started_layers,
     }
     with atomic_write(folder / STATE) as file:
         torch.save(state, file)
@@ -57,6 +58,7 @@ def restore_state(folder: Path, step: TrainingStep, stopping: Stopping) -> None:
         step.warm_start.restore(state["warm_start"])
         stopping.restore(state["stopping"])
         step.steps = int(state["steps"])
+        step.started_layers = int(state["started_layers"])
     except (RuntimeError, UnpicklingError, KeyError, ValueError) as error:
         reason = str(error).partition(":\n")[0]  # torch goes on to name every parameter
         raise CheckpointError(

@@ -51,6 +51,7 @@ class TrainingStep:
         self.warm_start = WarmStart(config.warm_start, config.model.num_layers)
         self.collapse = CollapseWatch(config.objective.collapse_threshold)
         self.steps = 0
+        self.started_layers = 0  # whose codebooks were begun with data
 
     def __call__(self, batch: Batch) -> dict[str, float]:
         """Take one step on ``batch`` (with several ranks: on this rank's slice of it).
@@ -74,7 +75,12 @@ class TrainingStep:
                 descend(self.club_optimizer, torch.stack(list(fits.values())).sum(), self.clip_norm)
 
         report = self.objective(
-            output, masks, self._tables(), self._draws(masks), mi_scale=self._mi_scale()
+            output,
+            masks,
+            self._tables(),
+            self._draws(masks),
+            mi_scale=self._mi_scale(),
+            meanings=None if batch.meanings is None else gather([batch.meanings])[0],
         )
         terms = self._finite(report.terms | fits | {"total": report.total})
         norms = descend(self.optimizer, report.total, self.clip_norm)
@@ -82,8 +88,7 @@ class TrainingStep:
         self.schedule.step()
 
         for layer, out in zip(self.model.stages, output.layers, strict=False):
-            general = {m: z.detach() for m, z in out.general.items()}
-            layer.quantizer.update(general, masks)
+            layer.update(out, masks)
         broadcast(self.model.buffers())  # what rank 0 drew to revive codes is what all use
 
         self.warm_start.observe(_sum(terms, "layer1/mi/"), _sum(terms, "layer1/club_fit/"))

@@ -5,10 +5,11 @@ from pathlib import Path
 import torch
 
 from model.srcid import SRCID
+from training.codebook_fits import refit_residual, start_codebook
 from training.config import TrainConfig
 from training.data.bank import Bank
 from training.data.batches import Batches
-from training.data.open import open_dataset
+from training.data.open import TrainingData, open_dataset
 from training.distributed import agree, is_main, main_first, ranks
 from training.initial import load_initial
 from training.losses.objective import Objective
@@ -32,6 +33,7 @@ def train(
     compiled: bool = False,
     tensorboard: bool = False,
     save_minutes: float = 5.0,
+    data: TrainingData | None = None,
 ) -> Path:
     """Train and return the folder of the checkpoint, ``out / "checkpoint"``.
 
@@ -43,6 +45,7 @@ def train(
         compiled: Compile the layers (torch.compile): minutes at the start, less for each step.
         tensorboard: Log to ``out / "tensorboard"`` as well.
         save_minutes: The state is saved after each epoch, and in it when so many have passed.
+        data: What to train on, where it is opened already; what ``config.data`` names by default.
 
     Raises:
         ConfigError: ``out`` holds another run, or the configuration cannot be run.
@@ -53,7 +56,7 @@ def train(
     check_run_folder(out, config, resume=resume)
     with ranks(device) as device:
         with main_first():
-            clips, bank = open_dataset(config, cache=out.parent / "features")
+            clips, bank = data or open_dataset(config, cache=out.parent / "features")
         batches = Batches(clips, config, pin_memory=device.startswith("cuda"))
         step = _build_step(config, device, total_steps=config.epochs * batches.epoch_steps)
         stopping = Stopping(config.stopping, config.model.num_layers)
@@ -75,6 +78,8 @@ def train(
                     save()
         if is_main():
             step.warm_start.finish()
+            if config.codebooks.refit:
+                _refit(out / CHECKPOINT, batches)
             write_plots(out)
     return out / CHECKPOINT
 
@@ -91,8 +96,26 @@ def _run_epoch(
         if is_main() and save.is_due():
             save()
         layers = step.warm_start.active_layers
+        if step.config.codebooks.start == "k-means":
+            _start_codebooks(step, batches)
         terms = step(batch.to(device))
         log.step(step.steps - 1, terms, epoch=epoch, layers=layers)
+
+
+def _start_codebooks(step: TrainingStep, batches: Batches) -> None:
+    """Begin the codebook of a layer that joins with this step."""
+    while step.started_layers < step.warm_start.active_layers:
+        some = batches.epoch(0, start=0)
+        start_codebook(step.model, step.started_layers, some, seed=step.config.seed)
+        step.started_layers += 1
+
+
+def _refit(checkpoint: Path, batches: Batches) -> None:
+    """Fit the residual codebook of the checkpoint to clips that no step has seen."""
+    model = SRCID.from_pretrained(checkpoint)
+    config = batches.config
+    refit_residual(model, batches.epoch(config.epochs, start=0), seed=config.seed)
+    model.save_pretrained(checkpoint, dtype=torch.float16)
 
 
 def _is_best(
@@ -112,8 +135,10 @@ def _build_step(config: TrainConfig, device: str, *, total_steps: int) -> Traini
     model = SRCID(config.model)
     if config.init is not None:
         load_initial(model, config.init)
+    objective = Objective(config.model, config.objective)
+    objective.anchor_to(model)
     model.to(device)
-    objective = Objective(config.model, config.objective).to(device)
+    objective.to(device)
     return TrainingStep(model, objective, config, total_steps=total_steps)
 
 

@@ -30,10 +30,10 @@ def align(
     from model.encoder import load_backbones
     from model.modality import Modality
     from training.alignment.align import align as fit
-    from training.alignment.align import aligned_network
-    from training.alignment.sentences import TextVectors
     from training.alignment.unseen import calibrate_unseen
     from training.data.bank import load_bank
+    from training.data.sentences import TextVectors
+    from training.networks import aligned_network
 
     config = aligned_network(codebook_size=codes)
     bank = load_bank(data, config, views=1, cache=cache)

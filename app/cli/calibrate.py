@@ -16,7 +16,10 @@ STAMPS = "stamps"
 
 def calibrate(
     checkpoint: Annotated[str, typer.Argument(help="Checkpoint folder, or name of a shipped one.")],
-    data: Annotated[Path, typer.Option(help="Bank: a folder with manifest.csv.")],
+    data: Annotated[
+        Path,
+        typer.Option(help="Bank (a folder with manifest.csv), or output of `srcid extract`."),
+    ],
     split: Annotated[str, typer.Option(help="Split to fit the curves to.")] = "train",
     held_out: Annotated[
         str, typer.Option(help="Split of items that were not trained on.")
@@ -41,18 +44,18 @@ def calibrate(
     from model.calibration import write_calibration
     from model.checkpoint import locate
     from model.srcid import SRCID
-    from training.data.bank import load_bank
+    from training.data.open import open_bank
     from training.evaluation.calibration import calibrate as fit
 
     folder = locate(checkpoint)
     model = SRCID.from_pretrained(folder)
-    bank = load_bank(data, model.config, views=1, cache=cache)
+    bank = open_bank(data, model.config, cache)
     for wanted in (split, held_out):
         bank.check_split(wanted, model.modalities)
     others = None
     if foreign:
         with _bank(foreign, without=bank.classes) as other:
-            others = load_bank(other, model.config, views=1, cache=cache)
+            others = open_bank(other, model.config, cache)
     found = fit(model, bank, fit_on=split, held_out=held_out, foreign=others)
     write_calibration(folder, found)
     print(f"{len(found.matches)} curves fitted to the {split} split of {data.name}: {folder}")

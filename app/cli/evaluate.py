@@ -19,8 +19,8 @@ def evaluate(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Bank (a folder with manifest.csv), composed scenes, or root of the archives; "
-            "default: the run's own data."
+            help="Bank (a folder with manifest.csv), output of `srcid extract`, composed scenes, "
+            "or root of the archives; default: the run's own data."
         ),
     ] = None,
     table: Annotated[
@@ -37,7 +37,9 @@ def evaluate(
             "codes.png); not for banks."
         ),
     ] = None,
-    split: Annotated[str, typer.Option(help="Split of a bank to evaluate.")] = "test",
+    split: Annotated[
+        str, typer.Option(help="Split of a bank, or of extracted media, to evaluate.")
+    ] = "test",
     cache: Annotated[
         Path, typer.Option(help="Cache folder of features extracted from a bank.")
     ] = Path("runs/features"),
@@ -120,13 +122,13 @@ def _write_codes(checkpoint: str, data: Path, out: Path) -> None:
 
 
 def _evaluate_bank(checkpoint: str, data: Path, *, split: str, cache: Path) -> None:
-    from training.data.bank import load_bank
+    from training.data.open import open_bank
     from training.evaluation.bank import evaluate_bank
     from training.evaluation.disentanglement import disentanglement
     from training.evaluation.show import show
 
     model = _load(checkpoint)
-    bank = load_bank(data, model.config, views=1, cache=cache)
+    bank = open_bank(data, model.config, cache)
     bank.check_split(split, model.modalities)
     # CLUB is fitted to other items than it is judged on, where the bank has them.
     fit_on = "train" if any(entry.split == "train" for entry in bank.entries) else split

@@ -6,6 +6,9 @@ from typing import Annotated
 
 import typer
 
+from model.errors import ConfigError
+
+ROLES = ("file", "caption", "label", "split")
 SOME_FAILED = 1  # exit code: the rest is extracted
 
 
@@ -15,10 +18,21 @@ def extract(
         typer.Argument(
             exists=True,
             help="Folder of videos, sounds and pictures; or a CSV with the column file and, "
-            "optionally, caption, label, split.",
+            "optionally, caption, label, split (--column for other names).",
         ),
     ],
     out: Annotated[Path, typer.Argument(file_okay=False, help="Output folder.")],
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE=NAME",
+            help="Name of a column in the CSV: ROLE is file, caption, label or split; `split=` "
+            "means there is none. Repeatable.",
+        ),
+    ] = None,
+    separator: Annotated[
+        str, typer.Option(help="Separates several captions in one cell of the CSV.")
+    ] = "",
     recipe: Annotated[
         str, typer.Option(help="Recipe to train with; determines the backbones.")
     ] = "compact",
@@ -41,9 +55,13 @@ def extract(
     from model.device import usable_device
     from training.data.extract import extract as run
     from training.data.extracted import FAILED
+    from training.data.raw import Columns
     from training.recipes import override
     from training.recipes import recipe as named
 
+    names = {role: str(name) for role, name in parse_pairs(column or [], option="--column").items()}
+    if unknown := names.keys() - set(ROLES):
+        raise ConfigError(f"--column {min(unknown)}=...: a column is {', '.join(ROLES)}")
     config = override(named(recipe), parse_pairs(setting or []))
     report = run(
         source,
@@ -52,6 +70,7 @@ def extract(
         device=usable_device(device),
         workers=workers or os.cpu_count() or 1,
         seconds=seconds,
+        columns=Columns(**names, separator=separator),
     )
     clips = report.clips
     print(

@@ -5,13 +5,16 @@ Shape letters: B batch, T time steps, D hidden dim, S specific dim, F feature di
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from model.config import MapConfig, SRCIDConfig
 from model.modality import Modality
+from model.network.conditional_mean import ConditionalMean
 from model.network.decoder import MapDecoder, VectorDecoder
-from model.network.general import GeneralEncoder
+from model.network.general import GeneralEncoder, Unchanged
 from model.network.specific import MapSpecificEncoder, Specific, VectorSpecificEncoder
 from model.quantizers import build_quantizer
 
@@ -42,18 +45,40 @@ class DisentanglingLayer(nn.Module):
     Source: SRCID eq. 1-4; with raw features as input this is DCID.
     """
 
-    def __init__(self, shapes: Mapping[Modality, ModalityShape], config: SRCIDConfig) -> None:
+    def __init__(
+        self, shapes: Mapping[Modality, ModalityShape], config: SRCIDConfig, *, depth: int
+    ) -> None:
         super().__init__()
+        self.leaves_general = config.leaves_general
         self.general = nn.ModuleDict(
-            {m: GeneralEncoder(shape.channels, config, shape.maps) for m, shape in shapes.items()}
+            {
+                # What codes leave of a general vector already lies in the space of the codes.
+                m: Unchanged()
+                if depth > 0 and self.leaves_general
+                else GeneralEncoder(shape.channels, config, shape.maps)
+                for m, shape in shapes.items()
+            }
         )
+        # Who leaves general vectors sets nothing specific apart, and reconstructs nothing.
+        split = {} if self.leaves_general else shapes
         self.specific = nn.ModuleDict(
-            {m: _specific(shape, config.standardize_specific) for m, shape in shapes.items()}
+            {m: _specific(shape, config.standardize_specific) for m, shape in split.items()}
         )
-        self.decoder = nn.ModuleDict(
-            {m: _decoder(shape, config.dim) for m, shape in shapes.items()}
+        self.decoder = nn.ModuleDict({m: _decoder(shape, config.dim) for m, shape in split.items()})
+        self.quantizer = build_quantizer(config.dim, config.quantizer_of(depth))
+        is_last = depth == config.num_layers - 1
+        self.conditional_mean = (
+            None
+            if is_last or not config.is_centred
+            else nn.ModuleDict(
+                {
+                    m: ConditionalMean(
+                        self.quantizer.codebook_size, config.channels(Modality(m), depth + 1)
+                    )
+                    for m in shapes
+                }
+            )
         )
-        self.quantizer = build_quantizer(config.dim, config.quantizer)
 
     def forward(
         self, inputs: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor]
@@ -61,7 +86,7 @@ class DisentanglingLayer(nn.Module):
         """Encode, quantize and decode ``inputs`` ``[B, T, *F]`` with ``masks`` ``[B, T]``."""
         out = self.quantize(inputs, masks)
         out.specific.update(self.specifics(inputs, masks))
-        for m in inputs:
+        for m in out.specific:
             out.reconstruction[m] = self.decoder[m](out.quantized[m], out.specific[m])
         return out
 
@@ -78,8 +103,32 @@ class DisentanglingLayer(nn.Module):
     def specifics(
         self, inputs: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor]
     ) -> dict[Modality, Specific]:
-        """Return the specific part, of which the next layer makes codes."""
-        return {m: self.specific[m](x, masks[m]) for m, x in inputs.items()}
+        """Return the specific part, where the layer has one."""
+        return {m: self.specific[m](x, masks[m]) for m, x in inputs.items() if m in self.specific}
+
+    def residual(self, out: LayerOutput) -> dict[Modality, Tensor]:
+        """Return what the layer leaves to the next one (``SRCIDConfig.residual``)."""
+        vectors = self.uncentred(out)
+        if self.conditional_mean is None:
+            if not self.leaves_general:
+                return vectors
+            return {m: z - self.quantizer.decode(out.codes[m]) for m, z in vectors.items()}
+        return {m: x - self.conditional_mean[m](out.codes[m][:, 0]) for m, x in vectors.items()}
+
+    @torch.no_grad()
+    def update(self, out: LayerOutput, masks: Mapping[Modality, Tensor]) -> None:
+        """Move what follows averages, the codebook and the means for a code, towards a batch."""
+        self.quantizer.update({m: z.detach() for m, z in out.general.items()}, masks)
+        if self.conditional_mean is not None:
+            for m, x in self.uncentred(out).items():
+                mean = cast("ConditionalMean", self.conditional_mean[m])
+                mean.update(x.detach(), out.codes[m][:, 0], masks[m])
+
+    def uncentred(self, out: LayerOutput) -> dict[Modality, Tensor]:
+        """Return the vectors ``[B, T, S]`` of which ``residual`` is what the codes leave."""
+        if self.leaves_general:
+            return out.general
+        return {m: own.vector for m, own in out.specific.items()}
 
 
 def _specific(shape: ModalityShape, standardize: bool) -> nn.Module:

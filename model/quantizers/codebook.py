@@ -28,6 +28,23 @@ def paired_mean(
     return means, present.any(0).squeeze(-1)
 
 
+def clip_vote(
+    z: Mapping[Modality, Tensor], masks: Mapping[Modality, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Return each clip's vote ``[B, D]``, and which clips have one ``[B]``.
+
+    That is the direction of the mean of its modalities' directions, each the mean of its steps,
+    as long as a vector of variance 1: what all of a clip is about, in one vector.
+    """
+    directions = []
+    for name, own in z.items():
+        weights = masks[name].unsqueeze(-1).to(own.dtype)
+        directions.append(F.normalize((own * weights).sum(1), dim=-1))  # 0 of what is not there
+    total = torch.stack(directions).sum(0)
+    present = torch.stack([mask.any(1) for mask in masks.values()]).any(0)
+    return F.normalize(total, dim=-1) * total.shape[-1] ** 0.5, present
+
+
 class EMACodebook(nn.Module):
     """L vectors that MM-EMA moves, and that go to live data when nothing chooses them.
 
@@ -72,6 +89,13 @@ class EMACodebook(nn.Module):
         self.register_buffer("ema_sum", vectors.clone())  # [L, D]
         self.register_buffer("unused_for", torch.zeros(size, dtype=torch.int64))  # [L]
 
+    def begin(self, vectors: Tensor) -> None:
+        """Put ``vectors`` ``[L, D]`` where the moving averages go on from them."""
+        self.vectors.copy_(vectors)
+        self.ema_count.fill_(1)
+        self.ema_sum.copy_(vectors)
+        self.unused_for.zero_()
+
     def nearest(self, z: Tensor) -> Tensor:
         """Return the index ``[B, T]`` of the vector nearest to each of ``z`` ``[B, T, D]``.
 
@@ -102,11 +126,12 @@ class EMACodebook(nn.Module):
     ) -> None:
         """Move the vectors towards ``z`` ``[B, T, D]``, which chose ``codes`` ``[B, T]``."""
         for modality in z:
-            chosen = F.one_hot(codes[modality], len(self.vectors)).to(self.vectors.dtype)
-            chosen = (chosen * masks[modality].unsqueeze(-1)).flatten(0, 1)  # [B*T, L]
-            pull = self._pull(modality, z, masks).to(self.vectors.dtype).flatten(0, 1)
-            self.ema_count.lerp_(chosen.sum(0), 1 - self.decay)
-            self.ema_sum.lerp_(chosen.T @ pull, 1 - self.decay)
+            chosen = codes[modality][masks[modality]]  # [N]
+            pull = self._pull(modality, z, masks)[masks[modality]].to(self.vectors.dtype)  # [N, D]
+            count = torch.bincount(chosen, minlength=len(self.vectors)).to(self.vectors.dtype)
+            self.ema_count.lerp_(count, 1 - self.decay)
+            total_pull = torch.zeros_like(self.vectors).index_add_(0, chosen, pull)
+            self.ema_sum.lerp_(total_pull, 1 - self.decay)
             total = self.ema_count.sum()
             self.ema_count.add_(EPS).mul_(total / (total + len(self.vectors) * EPS))
         used = torch.cat([codes[name][masks[name]] for name in z])  # [N]

@@ -20,7 +20,8 @@ class ResidualQuantizer(Quantizer):
 
     With ``carry``, what a step's codes lose is added to the next step before it is quantized, as
     far as the two point the same way: error diffusion along time. Scenes that differ are kept
-    apart, and T steps of one thing say it with T times the codes.
+    apart, and T steps of one thing say it with T times the codes. ``carry_all`` does it however
+    unlike the two are: what another layer's codes leave may turn while the thing stays the same.
 
     Source: Lee et al., CVPR 2022; ``Cross_RQEmbeddingEMA_AVT`` of the published code.
     """
@@ -29,13 +30,13 @@ class ResidualQuantizer(Quantizer):
         super().__init__()
         self.dim, self.codebook_size = dim, config.codebook_size
         self.num_codebooks = config.stages
-        self.carries = config.carry
+        self.carries, self.carries_all = config.carry, config.carry_all
         self.codebooks = nn.ModuleList(
             EMACodebook(
                 size=config.codebook_size,
                 dim=dim,
                 decay=config.decay,
-                multimodal=True,
+                multimodal=config.multimodal,
                 revive_after=config.revive_after,
             )
             for _ in range(config.stages)
@@ -56,6 +57,8 @@ class ResidualQuantizer(Quantizer):
             if not self.carries:
                 return self._nearest(z, offsets)[0]
             alike = F.cosine_similarity(z[:, 1:], z[:, :-1], dim=-1).clamp(min=0)  # [B, T - 1]
+            if self.carries_all:
+                alike = torch.ones_like(alike)
             share = F.pad(alike, (1, 0)).unsqueeze(-1)  # [B, T, 1] nothing comes before the first
             lost = torch.zeros_like(z[:, 0])  # [B, D]
             codes = []

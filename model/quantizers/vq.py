@@ -8,7 +8,7 @@ from torch import Tensor
 from model.config import VQConfig
 from model.modality import Modality
 from model.quantizers.base import Quantizer
-from model.quantizers.codebook import EMACodebook, paired_mean
+from model.quantizers.codebook import EMACodebook, clip_vote, paired_mean
 
 
 class VectorQuantizer(Quantizer):
@@ -24,7 +24,7 @@ class VectorQuantizer(Quantizer):
     def __init__(self, dim: int, config: VQConfig) -> None:
         super().__init__()
         self.dim, self.codebook_size = dim, config.codebook_size
-        self.joint = config.joint
+        self.joint, self.by_clip = config.joint, config.vote == "clip"
         self.codebook = EMACodebook(
             size=config.codebook_size,
             dim=dim,
@@ -51,7 +51,10 @@ class VectorQuantizer(Quantizer):
         """Move the codebook by MM-EMA, or jointly, towards ``z`` ``[B, T, D]``."""
         if self.joint:
             any_modality = next(iter(z))  # stands for all: each step has one vector
-            mean, present = paired_mean(z, masks)
-            z, masks = {any_modality: mean}, {any_modality: present}
+            if self.by_clip:
+                vote, present = (own.unsqueeze(1) for own in clip_vote(z, masks))
+            else:
+                vote, present = paired_mean(z, masks)
+            z, masks = {any_modality: vote}, {any_modality: present}
         codes = {modality: self.codebook.nearest(own) for modality, own in z.items()}
         self.codebook.update(z, codes, masks)

@@ -20,6 +20,15 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "rare codes": {"quantizer": {"kind": "vq", "codebook_size": 32, "min_share": 0.03}},
     "residual": {"quantizer": {"kind": "rvq", "codebook_size": 16, "stages": 3}},
     "carried on": {"quantizer": {"kind": "rvq", "codebook_size": 16, "stages": 2, "carry": True}},
+    "carried on in full": {
+        "quantizer": {
+            "kind": "rvq",
+            "codebook_size": 16,
+            "stages": 2,
+            "carry": True,
+            "carry_all": True,
+        }
+    },
 }
 
 
@@ -65,6 +74,8 @@ def test_torch_has_what_there_is_no_graph_of(tiny_config: SRCIDConfig) -> None:
     assert set(coders(SRCID(tiny_config))) == {Modality.AUDIO, Modality.VIDEO}  # text has a stem
     for kind in ("fsq", "prototypes"):
         assert not coders(make_model(tiny_config, {"quantizer": {"kind": kind}}))
+    for residual in ("specific-centred", "general", "general-centred"):
+        assert not coders(make_model(tiny_config, {"residual": residual}))
     maps = MapConfig(specific_channels=8, gate_dim=4, attention_dim=4)
     video = ModalityConfig(backbone="x", feature_shape=(7, 7, 6), specific_dim=5, map=maps)
     modalities = tiny_config.modalities | {Modality.VIDEO: video}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.config import SRCIDConfig
+from model.config import RVQConfig, SRCIDConfig, VQConfig
 from model.errors import CheckpointError, ConfigError
 from model.modality import Modality
 from model.srcid import SRCID
@@ -52,3 +52,56 @@ def test_another_architecture_is_refused_by_the_fields_that_differ(
 def test_a_checkpoint_that_is_not_there_is_named(tiny_config: SRCIDConfig) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint 'absent'"):
         load_initial(SRCID(tiny_config), "absent")
+
+
+@pytest.fixture
+def aligned(tiny_config: SRCIDConfig, tmp_path: Path) -> Path:
+    """A checkpoint as `srcid align` leaves it: one layer, general encoders of projections alone."""
+    modalities = {
+        m: own.model_copy(update={"stem": None}) for m, own in tiny_config.modalities.items()
+    }
+    update = {"num_layers": 1, "quantizer": RVQConfig(stages=2), "modalities": modalities}
+    torch.manual_seed(5)
+    model = SRCID(tiny_config.model_copy(update=update))
+    for encoder in model.stages[0].general.values():
+        encoder.add_nothing()
+    model.save_pretrained(tmp_path / "aligned")
+    return tmp_path / "aligned"
+
+
+def another(aligned: Path, **update: object) -> SRCID:
+    """A network of two layers on what ``aligned`` takes."""
+    config = SRCID.from_pretrained(aligned).config
+    quantizers = {
+        "quantizer": VQConfig(codebook_size=6),
+        "residual_quantizer": RVQConfig(stages=1, codebook_size=4),
+    }
+    torch.manual_seed(6)
+    update = {"num_layers": 2, "residual": "general-centred", "dropout": 0.0} | quantizers | update
+    return SRCID(config.model_copy(update=update))
+
+
+def test_an_aligned_start_gives_layer_1_its_general_vectors(aligned: Path) -> None:
+    """Whatever else differs: attention or none, another codebook, a second layer."""
+    initial = SRCID.from_pretrained(aligned)
+    x = {m: torch.randn(3, 5, *own.feature_shape) for m, own in initial.config.modalities.items()}
+    expected = initial.quantize(x)[0].general
+    for update in ({"attention": False}, {"attention": False, "feedforward_dim": 20}, {}):
+        model = another(aligned, **update)
+        load_initial(model, str(aligned))
+        for m, own in model.eval().quantize(x)[0].general.items():
+            torch.testing.assert_close(own, expected[m], rtol=1e-4, atol=1e-4)
+
+
+def test_a_trained_checkpoint_is_no_aligned_start(aligned: Path, tmp_path: Path) -> None:
+    """Its blocks add something, which a network of another architecture would lose."""
+    trained = SRCID.from_pretrained(aligned)
+    trained.stages[0].general["audio"].blocks[0].linear2.weight.fill_(0.1)
+    trained.save_pretrained(tmp_path / "trained")
+    with pytest.raises(ConfigError, match="num_layers is 1 there and 2 here"):
+        load_initial(another(aligned), str(tmp_path / "trained"))
+
+
+def test_an_aligned_start_for_other_features_is_refused(aligned: Path) -> None:
+    with pytest.raises(ConfigError, match="dim is 8 there and 16 here"):
+        load_initial(another(aligned, dim=16), str(aligned))

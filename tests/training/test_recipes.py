@@ -8,6 +8,7 @@ from model.errors import ConfigError
 from model.modality import Modality
 from model.srcid import SRCID
 from training.config import TrainConfig
+from training.initial import load_initial
 from training.networks import embedded_network
 from training.recipes import RECIPES, on_scenes, override, recipe
 
@@ -46,9 +47,24 @@ def test_dashes_serve_as_underscores_and_an_unknown_name_lists_the_known() -> No
         recipe("x")
 
 
-def test_who_wants_to_train_the_default_is_told_what_makes_it() -> None:
+def test_who_wants_to_train_the_aligned_checkpoint_is_told_what_makes_it() -> None:
     with pytest.raises(ConfigError, match="srcid align --data"):
         recipe("default")
+
+
+def test_shared_starts_from_the_aligned_checkpoint() -> None:
+    """From its projections: everything else may differ, and does."""
+    config = recipe("shared")
+    model = SRCID(config.model)
+    load_initial(model, config.init)
+    aligned = SRCID.from_pretrained("default")
+    for m, own in model.stages[0].general.items():
+        assert torch.equal(own.project.weight, aligned.stages[0].general[m].project.weight)
+
+
+def test_what_sets_nothing_apart_has_nothing_to_reconstruct() -> None:
+    with pytest.raises(ConfigError, match="reconstruction and mi to 0"):
+        override(recipe("shared"), {"objective.layers.0.mi": 0.1})
 
 
 def test_a_field_is_set_by_its_path() -> None:

@@ -12,22 +12,27 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from model.backbones.base import Backbone
 from model.backbones.classifier import Classifier
-from model.config import ModalityConfig, RVQConfig, SRCIDConfig
+from model.config import SRCIDConfig
 from model.errors import DataError
 from model.modality import Modality
 from model.network.general import GeneralEncoder
 from model.quantizers.rvq import ResidualQuantizer
 from model.srcid import SRCID
 from training.alignment.codebooks import fit_codebooks
-from training.alignment.imagined import imagine, mixed
 from training.alignment.ridge import LinearMap, ridge
-from training.alignment.sentences import TextVectors, mentions, sentences_about
 from training.data.bank import Bank
+from training.data.imagined import imagine, mixed
+from training.data.sentences import (
+    TextVectors,
+    class_names,
+    sentences_about,
+    sentences_by_class,
+)
 
 VARIANTS = 3  # imagined examples of each class of a classifier
 EXAMPLES = 0.5  # weight of what examples say, beside that of the classes' names
@@ -57,29 +62,6 @@ class Examples:
     labels: list[str]  # [N] the class of each
 
 
-def aligned_network(*, codebook_size: int = 400) -> SRCIDConfig:
-    """Return the network that ``align`` fills: one layer, two residual codebooks."""
-    return SRCIDConfig(
-        modalities={
-            Modality.AUDIO: ModalityConfig(
-                backbone="yamnet-classes", feature_shape=(1024 + 521,), specific_dim=64
-            ),
-            Modality.VIDEO: ModalityConfig(
-                backbone="efficientnet-lite0-classes",
-                feature_shape=(1280 + 1000,),
-                specific_dim=64,
-            ),
-            Modality.TEXT: ModalityConfig(backbone="minilm", feature_shape=(384,), specific_dim=64),
-        },
-        num_layers=1,
-        quantizer=RVQConfig(stages=2, codebook_size=codebook_size, carry=True),
-        queries="general",
-        picture_steps=10,  # a picture may take as much room as a clip of ten seconds
-        transformer_layers=1,
-        feedforward_dim=64,
-    )
-
-
 def align(
     bank: Bank,
     backbones: Mapping[Modality, Backbone],
@@ -95,7 +77,7 @@ def align(
         bank: Labelled photos and sounds, and sentences; those of its split ``train`` are used.
         backbones: Those of ``config``; sound and pictures by classifiers.
         text: The sentences' features.
-        config: ``aligned_network``.
+        config: ``training.networks.aligned_network``.
         seed: Of the weights that stay random (decoders), and of all draws.
         without: Classes that are held out: neither examples of them nor sentences that name
             them are looked at, but for the names of the classifiers' own classes.
@@ -106,9 +88,9 @@ def align(
     draw = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     model = SRCID(config).eval().requires_grad_(False)
-    names = _class_names(backbones)
+    names = class_names(backbones)
     space = _space([text.meaning(sentences_about(n, m)) for m in names for n in names[m]], config)
-    about = _sentences(bank, names, without)  # by class
+    about = sentences_by_class(bank, names, without)  # by class
     meanings = {label: space(text.meaning(own)) for label, own in about.items()}
     general, shown = {}, []
     for m in names:
@@ -203,35 +185,6 @@ def _space(meanings: Sequence[Tensor], config: SRCIDConfig) -> Space:
     return Space(mean, directions[: config.dim].T)
 
 
-def _class_names(backbones: Mapping[Modality, Backbone]) -> dict[Modality, list[str]]:
-    return {m: own.class_names for m, own in backbones.items() if isinstance(own, Classifier)}
-
-
-def _sentences(
-    bank: Bank, names: Mapping[Modality, Sequence[str]], without: Sequence[str]
-) -> dict[str, list[str]]:
-    """Return sentences about every class of the classifiers and of the bank."""
-    about: dict[str, list[str]] = {}
-    for m, classes in names.items():
-        for name in classes:
-            about.setdefault(name, []).extend(sentences_about(name, m))
-    for entry in bank.entries:
-        if entry.split != "train":
-            continue
-        if entry.modality is Modality.TEXT:
-            about.setdefault(entry.label, []).append(entry.text)
-        else:
-            own = sentences_about(entry.label, entry.modality)
-            if own[0] not in about.setdefault(entry.label, []):
-                about[entry.label].extend(own)
-    allowed = {
-        label: [s for s in own if not mentions(s, without)]
-        for label, own in about.items()
-        if label not in without
-    }
-    return {label: own for label, own in allowed.items() if own}
-
-
 def _examples(bank: Bank, modality: Modality, meanings: Mapping[str, Tensor]) -> Examples:
     """Return the bank's examples of classes that have a meaning, that is, a sentence."""
     chosen = [entry for entry in bank.select(modality, "train") if entry.label in meanings]
@@ -248,8 +201,4 @@ def _set(encoder: GeneralEncoder, own: LinearMap) -> None:
     """Make ``encoder`` compute ``own``, brought to one length: its blocks add nothing yet."""
     encoder.project.weight.copy_(own.weight.T)
     encoder.project.bias.copy_(own.bias)
-    for block in encoder.blocks:
-        layer = cast("nn.TransformerEncoderLayer", block)
-        for last in (layer.self_attn.out_proj, layer.linear2):
-            last.weight.zero_()
-            last.bias.zero_()
+    encoder.add_nothing()

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from model.errors import DataError
-from model.quantizers.codebook import EMACodebook
 from model.quantizers.rvq import ResidualQuantizer
 
 ROUNDS = 15  # of k-means
@@ -40,7 +39,7 @@ def fit_codebooks(
     left = vectors
     for stage in quantizer.stages:
         centres = k_means(left, quantizer.codebook_size - 1, generator=generator)
-        _set(stage, torch.cat([torch.zeros_like(centres[:1]), centres]))
+        stage.begin(torch.cat([torch.zeros_like(centres[:1]), centres]))
         left = left - stage.vectors[stage.nearest(left)]
     for _ in range(REFITS):
         _refit(quantizer, vectors, steps)
@@ -68,7 +67,7 @@ def _refit(quantizer: ResidualQuantizer, vectors: Tensor, steps: int) -> None:
     refitted = torch.linalg.solve(square, product).split(quantizer.codebook_size)
     for stage, own in zip(quantizer.stages, refitted, strict=True):
         own[0] = 0
-        _set(stage, own)
+        stage.begin(own)
 
 
 def k_means(vectors: Tensor, count: int, *, generator: torch.Generator) -> Tensor:
@@ -100,11 +99,3 @@ def _spread(vectors: Tensor, count: int, *, generator: torch.Generator) -> Tenso
         drawn = torch.multinomial(distances.clamp(min=1e-12), 1, generator=generator)
         chosen.append(vectors[drawn])
     return torch.cat(chosen)
-
-
-def _set(codebook: EMACodebook, vectors: Tensor) -> None:
-    """Put ``vectors`` ``[L, D]`` where the moving averages go on from them."""
-    codebook.vectors.copy_(vectors)
-    codebook.ema_count.fill_(1)
-    codebook.ema_sum.copy_(vectors)
-    codebook.unused_for.zero_()

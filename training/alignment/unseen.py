@@ -14,8 +14,8 @@ from model.config import SRCIDConfig
 from model.modality import Modality
 from model.srcid import SRCID
 from training.alignment.align import align
-from training.alignment.sentences import TextVectors, mentions, sentences_about
 from training.data.bank import Bank, Entry
+from training.data.sentences import TextVectors, mentions, sentences_about
 from training.evaluation.calibration import agreement_of, fitted, observe
 
 FOLDS = 5

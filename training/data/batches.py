@@ -9,6 +9,7 @@ from training.config import TrainConfig
 from training.data.archives.vggsound_avel import VGGSoundClips
 from training.data.clips import ComposedClips
 from training.data.extracted_clips import ExtractedClips
+from training.data.named import NamedClips
 from training.data.sample import Sample, collate
 from training.data.scenes.clips import SceneClips
 from training.distributed import num_ranks, rank
@@ -26,7 +27,7 @@ class Batches:
 
     def __init__(
         self,
-        clips: ComposedClips | ExtractedClips | SceneClips | VGGSoundClips,
+        clips: ComposedClips | NamedClips | ExtractedClips | SceneClips | VGGSoundClips,
         config: TrainConfig,
         *,
         pin_memory: bool,

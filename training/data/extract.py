@@ -36,7 +36,7 @@ from training.data.extracted import (
     read_about,
 )
 from training.data.processes import in_processes
-from training.data.raw import RawClip, decode, read_source
+from training.data.raw import Columns, RawClip, decode, read_source
 
 
 class Report(NamedTuple):
@@ -54,6 +54,7 @@ def extract(
     device: str = "cpu",
     workers: int = 1,
     seconds: int = 60,
+    columns: Columns = Columns(),  # noqa: B008  frozen
 ) -> Report:
     """Extract what ``out`` lacks of ``source``, and list what it then has.
 
@@ -64,13 +65,14 @@ def extract(
         device: Where the backbones run.
         workers: Processes that decode.
         seconds: Of each file, at most; what comes after is left out.
+        columns: What the columns of a CSV are called.
 
     Raises:
         ConfigError: ``out`` holds the features of other backbones, or a backbone is not there.
         DataError: The source is empty or malformed. (A file of it that does not decode is
             reported instead, and the others go on.)
     """
-    clips = read_source(source)
+    clips = read_source(source, columns)
     shards = {clip.name: out / CLIPS / _shard(clip) for clip in clips}
     waiting = [clip for clip in clips if not shards[clip.name].is_file()]
     failed: dict[str, str] = {}

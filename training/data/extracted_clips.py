@@ -62,18 +62,28 @@ def validation_split(rows: list[ClipRow], fraction: float) -> tuple[list[ClipRow
     return train[:kept], held_out + train[kept:]
 
 
-def validation_bank(folder: Path, rows: Iterable[ClipRow], *, steps: int) -> Bank:
-    """Return the first piece of each clip that has everything, as a bank's validation split.
+def extracted_bank(folder: Path, rows: Iterable[ClipRow], *, steps: int) -> Bank:
+    """Return the first piece of each clip as items of a bank, in the splits of their rows.
 
-    A clip without a label is a class of its own: it is to be found by its own caption or sound.
+    A clip without a label is a class of its own, to be found by its own caption or sound: it
+    counts where it has everything.
     """
     entries, features = [], {}
     for row in rows:
-        if not (row.audio and row.video and row.captions):
+        if not row.label and not (row.audio and row.video and row.captions):
             continue
-        piece = read_piece(folder, row, start=0, stop=steps, caption=0)
+        caption = 0 if row.captions else None
+        piece = read_piece(folder, row, start=0, stop=steps, caption=caption)
         for m, own in piece.items():
-            entry = Entry(f"{row.shard}/{m}", m, row.label or row.file, VALIDATION, "")
+            entry = Entry(f"{row.shard}/{m}", m, row.label or row.file, row.split, "")
             entries.append(entry)
             features[entry.id] = own[None]
     return Bank(entries, features)
+
+
+def validation_bank(folder: Path, rows: Iterable[ClipRow], *, steps: int) -> Bank:
+    """Return ``extracted_bank`` of the clips that have everything, as a validation split."""
+    kept = [
+        row._replace(split=VALIDATION) for row in rows if row.audio and row.video and row.captions
+    ]
+    return extracted_bank(folder, kept, steps=steps)

@@ -3,21 +3,31 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from model.config import SRCIDConfig
+from model.encoder import load_backbones
 from model.errors import ConfigError, DataError
+from model.modality import Modality
 from training.config import TrainConfig
 from training.data.archives.vggsound_avel import VGGSoundClips, is_archive, open_vggsound_avel
 from training.data.bank import Bank, load_bank
 from training.data.clips import ComposedClips
 from training.data.extracted import is_extracted, read_index
-from training.data.extracted_clips import ExtractedClips, validation_bank, validation_split
+from training.data.extracted_clips import (
+    ExtractedClips,
+    extracted_bank,
+    validation_bank,
+    validation_split,
+)
+from training.data.named import NamedClips, real_clips
 from training.data.scenes.clips import SceneClips, open_scenes, scene_bank
 from training.data.scenes.folder import check_backbones, is_scenes
+from training.data.sentences import TextVectors
 
 
 class TrainingData(NamedTuple):
     """What is trained on, and what is validated on."""
 
-    clips: ComposedClips | ExtractedClips | SceneClips | VGGSoundClips
+    clips: ComposedClips | NamedClips | ExtractedClips | SceneClips | VGGSoundClips
     bank: Bank  # its validation split is empty where ``data.validation`` is 0
 
 
@@ -43,7 +53,25 @@ def open_dataset(config: TrainConfig, cache: Path) -> TrainingData:
         return _open_scenes(config, data.folder)
     bank = load_bank(data.folder, config.model, views=data.views, cache=cache)
     bank = bank.with_validation(data.validation)
+    if data.imagined:
+        return TrainingData(_named(config, bank), bank)
     return TrainingData(ComposedClips(bank, data, seed=config.seed), bank)
+
+
+def open_bank(folder: Path, model: SRCIDConfig, cache: Path) -> Bank:
+    """Open items to evaluate: a bank, or media that ``srcid extract`` wrote.
+
+    Args:
+        folder: Either.
+        model: The network that they are for.
+        cache: Folder where a bank's features are kept from run to run.
+
+    Raises:
+        DataError: It is malformed, or was not made for this network.
+    """
+    if is_extracted(folder):
+        return extracted_bank(folder, read_index(folder, model), steps=model.max_steps)
+    return load_bank(folder, model, views=1, cache=cache)
 
 
 def _open_extracted(config: TrainConfig, folder: Path) -> TrainingData:
@@ -62,3 +90,12 @@ def _open_scenes(config: TrainConfig, folder: Path) -> TrainingData:
         scene_bank(scenes, steps=config.data.steps) if config.data.validation else Bank((), {})
     )
     return TrainingData(SceneClips(scenes, config.data, seed=config.seed), held_out)
+
+
+def _named(config: TrainConfig, bank: Bank) -> NamedClips:
+    backbones = load_backbones(config.model, "cpu")
+    text = TextVectors(backbones[Modality.TEXT])
+    folder = config.data.clips
+    rows = read_index(folder, config.model) if folder else []
+    clips = real_clips(folder, rows, text) if folder else []
+    return NamedClips(bank, backbones, text, config.data, seed=config.seed, clips=clips)

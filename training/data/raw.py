@@ -36,13 +36,23 @@ class RawClip(NamedTuple):
     split: str = "train"  # a value of SPLITS
 
 
-def read_source(source: Path) -> list[RawClip]:
+class Columns(NamedTuple):
+    """What the columns of a CSV are called; "": it has none of that."""
+
+    file: str = "file"  # a path, relative to the CSV's folder
+    caption: str = "caption"
+    label: str = "label"
+    split: str = "split"
+    separator: str = ""  # between the captions of one cell; "": a cell is one caption
+
+
+def read_source(source: Path, columns: Columns = Columns()) -> list[RawClip]:  # noqa: B008  frozen
     """Return the clips of a folder, or those that a CSV names.
 
     Args:
-        source: A folder, searched for media in it and below; or a CSV with the column ``file``
-            (a path, relative to the CSV's folder) and perhaps ``caption``, ``label`` and
-            ``split``. Rows of the same file are several captions of it.
+        source: A folder, searched for media in it and below; or a CSV. Rows of the same file are
+            several captions of it.
+        columns: Of the CSV. That of the files must be there.
 
     Raises:
         DataError: There is no clip, or the CSV is malformed. (A file that is not there is found
@@ -52,7 +62,7 @@ def read_source(source: Path) -> list[RawClip]:
         clips = [RawClip(path.relative_to(source).as_posix(), path) for path in _media(source)]
         wanted = "a folder with videos, sounds or pictures"
     else:
-        clips = _read_csv(source)
+        clips = _read_csv(source, columns)
         wanted = "a CSV with a row for each clip"
     if not clips:
         raise DataError(f"{source} has no clip in it: name {wanted}")
@@ -76,18 +86,26 @@ def _media(folder: Path) -> Iterator[Path]:
                 yield Path(parent, name)
 
 
-def _read_csv(path: Path) -> list[RawClip]:
+def _read_csv(path: Path, columns: Columns) -> list[RawClip]:
     clips: dict[str, RawClip] = {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file, strict=True)
-            if "file" not in (rows.fieldnames or ()):
+            named = rows.fieldnames or ()
+            # A name that is not the usual one was given, so a column must have it.
+            usual = Columns()
+            wanted = [columns.file] + [
+                own for own, default in zip(columns[1:4], usual[1:4], strict=True) if own != default
+            ]
+            missing = [column for column in wanted if column and column not in named]
+            if missing:
                 raise DataError(
-                    f"{path} has no column `file` (it has {rows.fieldnames}): its first line must "
-                    "name the columns: file, and perhaps caption, label, split"
+                    f"{path} has no column {missing[0]!r}; it has {', '.join(named)}. Say which of "
+                    "them is the file, the caption, the label or the split: `srcid extract "
+                    "--column file=NAME`"
                 )
             for row in rows:
-                clip = _clip(path, rows.line_num, row)
+                clip = _clip(path, rows.line_num, row, columns)
                 clips[clip.name] = _merged(path, rows.line_num, clips.get(clip.name), clip)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
@@ -96,18 +114,18 @@ def _read_csv(path: Path) -> list[RawClip]:
     return list(clips.values())
 
 
-def _clip(path: Path, line: int, row: dict[str, str | None]) -> RawClip:
-    name, caption, label, split = (
-        (row.get(column) or "").strip() for column in ("file", "caption", "label", "split")
-    )
+def _clip(path: Path, line: int, row: dict[str, str | None], columns: Columns) -> RawClip:
+    name, caption, label, split = ((row.get(column) or "").strip() for column in columns[:4])
     if not name:
         raise DataError(f"{path}, line {line}: no file is named")
     if split.lower() not in SPLITS:
         raise DataError(
-            f"{path}, line {line}: split {split!r} is none of {', '.join(filter(None, SPLITS))}"
+            f"{path}, line {line}: split {split!r} is none of {', '.join(filter(None, SPLITS))}; "
+            "name another column, or none, to train on all rows: `srcid extract --column split=`"
         )
-    captions = (caption,) if caption else ()
-    return RawClip(name, path.parent / name, captions, label, SPLITS[split.lower()])
+    captions = caption.split(columns.separator) if columns.separator else [caption]
+    kept = tuple(own.strip() for own in captions if own.strip())
+    return RawClip(name, path.parent / name, kept, label, SPLITS[split.lower()])
 
 
 def _merged(path: Path, line: int, earlier: RawClip | None, clip: RawClip) -> RawClip:

@@ -19,6 +19,7 @@ class Sample(NamedTuple):
 
     features: dict[Modality, Tensor]  # [steps, *F] as many steps as the modality has
     label: int  # class index, -1 where there is none; no loss reads it
+    meaning: Tensor | None = None  # [F] of length 1: what it is about, where that is known
 
 
 class Batch(NamedTuple):
@@ -27,6 +28,7 @@ class Batch(NamedTuple):
     features: dict[Modality, Tensor]  # [B, T, *F], zero where the mask is false
     masks: dict[Modality, Tensor]  # [B, T] true where a step is real; real steps come first
     labels: Tensor  # [B]
+    meanings: Tensor | None = None  # [B, F]; None where that of a clip is not known
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on ``device``."""
@@ -34,6 +36,7 @@ class Batch(NamedTuple):
             {m: x.to(device, non_blocking=True) for m, x in self.features.items()},
             {m: x.to(device, non_blocking=True) for m, x in self.masks.items()},
             self.labels.to(device, non_blocking=True),
+            None if self.meanings is None else self.meanings.to(device, non_blocking=True),
         )
 
 
@@ -55,7 +58,11 @@ def collate(samples: Sequence[Sample], model: SRCIDConfig, data: DataConfig) -> 
             if m is Modality.TEXT and not data.text_mask:
                 mask[row] = True
         features[m], masks[m] = batch, mask
-    return Batch(features, masks, torch.tensor([sample.label for sample in samples]))
+    labels = torch.tensor([sample.label for sample in samples])
+    known = [sample.meaning for sample in samples if sample.meaning is not None]
+    return Batch(
+        features, masks, labels, torch.stack(known) if len(known) == len(samples) else None
+    )
 
 
 def spread(words: Tensor, steps: int) -> Tensor:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from model.calibration import WINDOW, Calibration, Logistic, pair
 from model.encoder import Codes, Encoder, Quantized, Vocabulary, side_by_side, vocabulary_of
+from model.errors import DataError
 from model.modality import Modality
 from model.srcid import SRCID
 from training.data.bank import Bank
@@ -43,8 +44,16 @@ def calibrate(
         held_out: The split on which the agreement of codes is measured, and how far items lie
             from their codes: those that it was trained on lie nearer than others.
         foreign: Items of anything that the checkpoint was not trained on.
+
+    Raises:
+        DataError: There is nothing that a curve could be fitted to.
     """
     matches = fitted([observe(model, bank, fit_on)])
+    if not matches:
+        raise DataError(
+            f"the split {fit_on!r} has no pair of items of one class beside pairs of different "
+            "ones: give more items a label"
+        )
     familiar = {}
     for m in model.modalities if foreign else ():
         assert foreign is not None
@@ -78,13 +87,21 @@ def observe(model: SRCID, bank: Bank, split: str) -> dict[str, Observed]:
 
 
 def fitted(observed: Sequence[Mapping[str, Observed]]) -> dict[str, Logistic]:
-    """Return a curve for each key, fitted to what was observed in all of ``observed``."""
-    return {
-        key: fit_logistic(
+    """Return a curve for each key, fitted to what was observed in all of ``observed``.
+
+    None for a key of which only matches, or none, were observed: a curve is between the two.
+    """
+    together = {
+        key: Observed(
             np.concatenate([own[key].scores for own in observed]),
             np.concatenate([own[key].is_match for own in observed]),
         )
         for key in observed[0]
+    }
+    return {
+        key: fit_logistic(own.scores, own.is_match)
+        for key, own in together.items()
+        if own.is_match.any() and not own.is_match.all()
     }
 
 

@@ -40,14 +40,21 @@ def disentanglement(
 def _vectors(
     model: SRCID, bank: Bank, modality: Modality, split: str
 ) -> list[tuple[Tensor, Tensor]]:
-    """Return each layer's quantized ``[N, 1, D]`` and specific ``[N, 1, S]`` vectors, by step."""
-    steps: list[list[tuple[Tensor, Tensor]]] = [[] for _ in model.stages]
+    """Return each layer's quantized ``[N, 1, D]`` and specific ``[N, 1, S]`` vectors, by step.
+
+    Of a layer that sets nothing specific apart, what it leaves to the next one stands for that.
+    """
+    parts = [layer for layer in model.stages if layer.specific] or model.stages[:-1]
+    steps: list[list[tuple[Tensor, Tensor]]] = [[] for _ in parts]
     device = next(model.parameters()).device
     for entry in bank.select(modality, split):
         features = bank.features[entry.id][:1].to(device)
-        for depth, out in enumerate(model({modality: features}).layers):
-            pair = out.quantized[modality][0], out.specific[modality].vector[0]
-            steps[depth].append((pair[0][:, None].cpu(), pair[1][:, None].cpu()))
+        outputs = model({modality: features}).layers
+        for own, layer, out in zip(steps, parts, outputs, strict=False):
+            apart = (
+                out.specific[modality].vector if layer.specific else layer.residual(out)[modality]
+            )
+            own.append((out.quantized[modality][0][:, None].cpu(), apart[0][:, None].cpu()))
     return [(torch.cat([x for x, _ in own]), torch.cat([y for _, y in own])) for own in steps]
 
 

@@ -16,6 +16,8 @@ def clip_infonce(
     masks: Mapping[Modality, Tensor],
     *,
     temperature: float,
+    others: Mapping[Modality, Tensor] | None = None,
+    targets: Tensor | None = None,
 ) -> Tensor:
     """Return the sum over pairs of modalities of symmetric InfoNCE on time means, in nats.
 
@@ -26,15 +28,25 @@ def clip_infonce(
         general: ``[B, T, D]``.
         masks: ``[B, T]``; a clip counts in a pair where both modalities are there.
         temperature: Of the cosines.
+        others: What the second modality of a pair has instead of ``general``.
+        targets: ``[B, B]`` logits of how far each clip (a column) is right for a row, as clips of
+            one class are; only the clip itself by default.
     """
     pooled = {m: F.normalize(time_mean(z, masks[m]), dim=-1) for m, z in general.items()}
+    partners = pooled
+    if others is not None:
+        partners = {m: F.normalize(time_mean(z, masks[m]), dim=-1) for m, z in others.items()}
     present = {m: mask.any(1) for m, mask in masks.items()}
     losses = []
     for m, n in combinations(general, 2):
         both = present[m] & present[n]
-        scores = pooled[m] @ pooled[n].T / temperature  # [B, B]
+        scores = pooled[m] @ partners[n].T / temperature  # [B, B]
+        lowest = torch.finfo(scores.dtype).min
         for direction in (scores, scores.T):
-            masked = direction.masked_fill(~both, torch.finfo(scores.dtype).min)
-            matched = masked.log_softmax(1).diagonal()
+            found = direction.masked_fill(~both, lowest).log_softmax(1)
+            if targets is None:
+                matched = found.diagonal()
+            else:
+                matched = (targets.masked_fill(~both, lowest).softmax(1) * found).sum(1)
             losses.append(-(matched * both).sum() / both.sum().clamp(min=1) / 2)
     return torch.stack(losses).sum()

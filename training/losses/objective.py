@@ -1,6 +1,8 @@
 """The objective: a table of terms for each layer, and their weighted sum."""
 
+import copy
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple, cast
 
 import torch
@@ -9,10 +11,12 @@ from torch import Tensor, nn
 from model.config import SRCIDConfig
 from model.modality import Modality
 from model.network.layer import LayerOutput
-from model.srcid import SRCIDOutput
+from model.srcid import SRCID, SRCIDOutput
 from training.config import LayerWeights, ObjectiveConfig
+from training.losses.anchor import anchor
 from training.losses.club import CLUB
 from training.losses.cmcm import cross_modal_code_matching
+from training.losses.code_prediction import code_prediction
 from training.losses.commitment import commitment
 from training.losses.cpc import CrossModalCPC
 from training.losses.infonce import clip_infonce
@@ -39,7 +43,7 @@ class Report(NamedTuple):
 
 
 class LayerObjective(nn.Module):
-    """The losses of one layer that have weights of their own: CLUB, CPC and interchange."""
+    """The losses of one layer that have weights of their own: CLUB, CPC, interchange, anchor."""
 
     def __init__(self, config: SRCIDConfig, objective: ObjectiveConfig, *, depth: int) -> None:
         super().__init__()
@@ -50,11 +54,12 @@ class LayerObjective(nn.Module):
             }
         )
         self.cpc = CrossModalCPC(tuple(config.modalities), config.dim, objective.cpc)
-        channels = {m: own.channels(depth) for m, own in config.modalities.items()}
+        channels = {m: config.channels(m, depth) for m in config.modalities}
         # Only where it is used: a run without it has no such weights in its state.
         self.interchange = (
             Interchange(config.dim, channels) if objective.layers[depth].interchange else None
         )
+        self.initial: nn.ModuleDict | None = None  # the general encoders of the start, by modality
 
     def club(self, modality: Modality) -> CLUB:
         """Return the network that bounds what a modality's codes tell of its specific part."""
@@ -78,6 +83,12 @@ class Objective(nn.Module):
     def stages(self) -> list[LayerObjective]:
         """The layers, typed."""
         return cast("list[LayerObjective]", list(self.layers))
+
+    def anchor_to(self, model: SRCID) -> None:
+        """Hold on to the encoders of ``model`` as they are now, where a layer has an anchor."""
+        for own, layer, weights in zip(self.stages, model.stages, self.config.layers, strict=True):
+            if weights.anchor:
+                own.initial = copy.deepcopy(layer.general).eval().requires_grad_(False)
 
     def fit_loss(self, output: SRCIDOutput, masks: Mapping[Modality, Tensor]) -> dict[str, Tensor]:
         """Return what fits each CLUB network to the batch, by name: layer1/club_fit/audio.
@@ -104,6 +115,7 @@ class Objective(nn.Module):
         draws: list[LayerDraws],
         *,
         mi_scale: float = 1.0,
+        meanings: Tensor | None = None,
     ) -> Report:
         """Return the loss of a batch.
 
@@ -113,6 +125,7 @@ class Objective(nn.Module):
             tables: Each layer's codebooks ``[Q, L, D]``, for code matching and transport.
             draws: Each layer's random choices.
             mi_scale: Multiplies the weight of mutual information (a ramp).
+            meanings: ``[B, F]`` what each clip is about, where that is known: for InfoNCE.
         """
         terms: dict[str, Tensor] = {}
         totals = []
@@ -121,6 +134,7 @@ class Objective(nn.Module):
             weights = self.config.layers[depth]
             found = self._terms(own, weights, out, targets, masks, table, draw)
             found |= self._terms_of_others(own, weights, out, targets, masks, table)
+            found |= self._extensions(own, weights, out, targets, masks, table, meanings)
             scale = weights.model_dump() | {"mi": weights.mi * mi_scale}
             weighted = [scale[name.split("/")[0]] * term for name, term in found.items()]
             totals.append(weights.total * torch.stack(weighted).sum())
@@ -181,13 +195,55 @@ class Objective(nn.Module):
         """Return one layer's terms that are not in eq. 8 by name, those of weight 0 left out."""
         config = self.config
         terms: dict[str, Tensor] = {}
-        if weights.infonce:
-            vectors = out.general
-            if config.infonce_vectors == "general+quantized":
-                vectors = {m: z + out.quantized[m] for m, z in out.general.items()}
-            terms["infonce"] = clip_infonce(vectors, masks, temperature=config.infonce_temperature)
         if weights.transport:
             terms["transport"] = prototype_transport(out.general, table[0], masks, config.transport)
         if own.interchange is not None:
             terms["interchange"] = own.interchange(out.quantized, targets, masks)
         return terms
+
+    def _extensions(
+        self,
+        own: LayerObjective,
+        weights: LayerWeights,
+        out: LayerOutput,
+        targets: Mapping[Modality, Tensor],
+        masks: Mapping[Modality, Tensor],
+        table: Tensor,
+        meanings: Tensor | None,
+    ) -> dict[str, Tensor]:
+        """Return one layer's terms of no paper by name, those of weight 0 left out."""
+        config = self.config
+        terms: dict[str, Tensor] = {}
+        if weights.infonce:
+            terms["infonce"] = self._infonce(out, masks, meanings)
+        if weights.code_prediction:
+            entropies = code_prediction(
+                out.general, table[0], masks, temperature=config.code_prediction_temperature
+            )
+            terms |= {f"code_prediction/{m}": loss for m, loss in entropies.items()}
+        if own.initial is not None:
+            with torch.no_grad():
+                initial = {m: own.initial[m](x, masks[m]) for m, x in targets.items()}
+            errors = anchor(out.general, initial, masks)
+            terms |= {f"anchor/{m}": loss for m, loss in errors.items()}
+        return terms
+
+    def _infonce(
+        self, out: LayerOutput, masks: Mapping[Modality, Tensor], meanings: Tensor | None
+    ) -> Tensor:
+        config = self.config
+        targets = None
+        if config.infonce_target_temperature is not None and meanings is not None:
+            targets = meanings @ meanings.T / config.infonce_target_temperature
+        compare = partial(
+            clip_infonce, masks=masks, temperature=config.infonce_temperature, targets=targets
+        )
+        match config.infonce_vectors:
+            case "general":
+                return compare(out.general)
+            case "general+quantized":
+                return compare({m: z + out.quantized[m] for m, z in out.general.items()})
+            case "crossed":
+                across = compare(out.general, others=out.quantized)
+                across = across + compare(out.quantized, others=out.general)
+                return compare(out.general) / 2 + across / 4

@@ -78,3 +78,53 @@ def test_init_from_another_architecture_is_refused(
     done = run("train", "compact", "--data", "features", "--out", "other", *other)
     assert done.code == 2
     assert "feedforward_dim is 16 there and 32 here" in done.err
+
+
+def test_the_same_folder_is_evaluated_and_calibrated_on(run: Run, trained: Path) -> None:
+    """By its labels, in the splits that its table named."""
+    for own in (trained, trained / "checkpoint"):
+        found = run("evaluate", own, "--data", "features", "--split", "train")
+        assert found.code == 0, found.err
+        assert "layers both, codes" in found.out
+    done = run(
+        "calibrate", trained / "checkpoint", "--data", "features", "--held-out", "validation"
+    )
+    assert done.code == 0, done.err
+    curves = json.loads((trained / "checkpoint" / "calibration.json").read_text())["matches"]
+    assert "text > audio, both, mean" in curves
+    refused = run("evaluate", trained, "--data", "features")  # the split `test`, by default
+    assert refused.code == 2
+    assert "splits train, validation" in refused.err
+
+
+def test_a_table_with_columns_of_its_own_is_read(
+    run: Run, settings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = write_media(tmp_path / "media")
+    source.write_text(
+        "id,what,said,set\ndog.mp4,dog,a dog barks | an animal,dev\nlater.mp4,bird,,dev\n"
+    )
+    refused = run("extract", source, "features", "--workers", 1, *settings)
+    assert refused.code == 2
+    assert "no column 'file'; it has id, what, said, set" in refused.err
+    assert "--column file=NAME" in refused.err
+    names = [f"--column={own}" for own in ("file=id", "label=what", "caption=said", "split=")]
+    done = run("extract", source, "features", *names, "--separator", "|", "--workers", 1, *settings)
+    assert done.code == 0, done.err
+    rows = Path("features/clips.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[1:4] for row in rows] == [
+        ["dog.mp4", "dog", "train"],
+        ["later.mp4", "bird", "train"],
+    ]
+    assert [row.split(",")[-1] for row in rows] == ["2", "0"]
+    for wrong, message in (
+        ("split=set", "'dev' is none of train, val, validation, test"),
+        ("caption=absent", "no column 'absent'"),
+        ("lable=what", "a column is file, caption, label, split"),
+    ):
+        refused = run(
+            "extract", source, "other", "--column=file=id", f"--column={wrong}", *settings
+        )
+        assert refused.code == 2
+        assert message in refused.err

@@ -1,10 +1,13 @@
 """Error diffusion along time: what a step's codes lose, the next step's make up for."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import Tensor
 
 from model.config import RVQConfig
+from model.modality import Modality
 from model.quantizers.rvq import ResidualQuantizer
 
 
@@ -13,9 +16,10 @@ def quantizer() -> ResidualQuantizer:
     return make(carry=True)
 
 
-def make(*, carry: bool) -> ResidualQuantizer:
+def make(*, carry: bool, carry_all: bool = False) -> ResidualQuantizer:
     torch.manual_seed(0)
-    built = ResidualQuantizer(8, RVQConfig(stages=2, codebook_size=16, carry=carry))
+    config = RVQConfig(stages=2, codebook_size=16, carry=carry, carry_all=carry_all)
+    built = ResidualQuantizer(8, config)
     for stage in built.stages:
         stage.vectors[1:] = torch.randn(15, 8)
     return built
@@ -59,6 +63,57 @@ def test_nothing_is_carried_over_to_a_step_that_is_unlike(quantizer: ResidualQua
         assert both[:, :, 1:].tolist() == quantizer.encode(other).tolist()
 
 
+def test_carried_in_full_each_step_makes_up_for_all_that_was_lost_before() -> None:
+    full, z = make(carry=True, carry_all=True), torch.randn(32, 10, 8)  # each unlike the last
+    codes, lost = full.encode(z), torch.zeros(32, 8)
+    for t in range(10):
+        wanted = z[:, t] + lost
+        alone = full.encode(wanted[:, None])
+        assert codes[:, :, t : t + 1].tolist() == alone.tolist()
+        lost = wanted - full.decode(alone)[:, 0]
+    assert codes.tolist() != make(carry=True).encode(z).tolist()
+
+
 def test_what_comes_later_changes_no_code(quantizer: ResidualQuantizer) -> None:
     z = torch.randn(4, 9, 8)
     assert quantizer.encode(z)[:, :, :5].tolist() == quantizer.encode(z[:, :5]).tolist()
+
+
+def test_an_update_moves_each_stage_by_what_the_stages_before_left_over() -> None:
+    """Against a loop; a stage that was given the whole vectors would move elsewhere."""
+    torch.manual_seed(3)
+    config = RVQConfig(stages=3, codebook_size=6, decay=0.9, multimodal=False)
+    built = ResidualQuantizer(4, config).double()
+    for stage in built.stages:
+        stage.begin(torch.cat([torch.zeros(1, 4), torch.randn(5, 4)]).double())
+    z, mask = torch.randn(5, 7, 4).double(), torch.rand(5, 7) > 0.3
+    expected = []
+    residual = z[mask]
+    for stage in built.stages:
+        codes = torch.cdist(residual, stage.vectors).argmin(1)
+        vectors = stage.vectors.clone()
+        for code in range(1, 6):  # entry 0 stays zero
+            own = residual[codes == code]
+            if len(own):
+                vectors[code] = 0.9 * vectors[code] + 0.1 * own.sum(0)
+                vectors[code] /= 0.9 + 0.1 * len(own)
+        expected.append(vectors)
+        residual = residual - stage.vectors[codes]
+    built.update({Modality.AUDIO: z}, {Modality.AUDIO: mask})
+    for stage, vectors in zip(built.stages, expected, strict=True):
+        torch.testing.assert_close(stage.vectors, vectors, rtol=1e-4, atol=1e-4)  # smoothed counts
+
+
+def test_trained_stages_refine_one_another() -> None:
+    """After updates on one batch, each stage makes the error smaller by a good part."""
+    torch.manual_seed(4)
+    built = ResidualQuantizer(4, RVQConfig(stages=3, codebook_size=16, decay=0.8, revive_after=5))
+    z = {m: torch.randn(16, 8, 4) for m in Modality}
+    masks = {m: torch.ones(16, 8, dtype=torch.bool) for m in Modality}
+    for _ in range(150):
+        built.update({Modality.AUDIO: z[Modality.AUDIO]}, {Modality.AUDIO: masks[Modality.AUDIO]})
+    left, errors = z[Modality.AUDIO], [float(z[Modality.AUDIO].square().mean())]
+    for stage in built.stages:
+        left = left - stage.vectors[stage.nearest(left)]
+        errors.append(float(left.square().mean()))
+    assert all(after < 0.6 * before for before, after in pairwise(errors))

@@ -14,8 +14,8 @@ from model.media import Clip
 from model.modality import Modality
 from model.srcid import SRCID
 from training.alignment.align import align
-from training.alignment.sentences import TextVectors
 from training.data.bank import Bank, Entry
+from training.data.sentences import TextVectors
 
 SEEN = ("dog", "piano", "helicopter", "rain", "accordion")
 NAMED = ("trumpet", "tractor", "kitten", "thunderstorm", "volcano", "spoon")  # no examples

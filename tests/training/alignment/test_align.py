@@ -8,8 +8,8 @@ from model.modality import Modality
 from model.srcid import SRCID
 from tests.training.alignment.sketches import NAMED, SEEN, World
 from training.alignment.align import align
-from training.alignment.sentences import sentences_about
 from training.data.bank import Bank, Entry
+from training.data.sentences import sentences_about
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from model.calibration import pair
 from model.modality import Modality
 from model.srcid import SRCID
 from tests.training.alignment.sketches import CLASSES, World
-from training.alignment.sentences import TextVectors
 from training.alignment.unseen import FOLDS, SPLIT, asked, calibrate_unseen, folds
 from training.data.bank import Bank, Entry
+from training.data.sentences import TextVectors
 from training.evaluation.calibration import fitted, observe
 
 BOTH = ("dog", "cat", "sea", "rain", "train", "crow", "hen", "clock", "saw", "piano", "grand piano")

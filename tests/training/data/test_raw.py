@@ -50,7 +50,7 @@ def test_rows_of_one_file_are_captions_of_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["path,caption", "a.mp4,one"], r"no column `file` \(it has \['path', 'caption'\]\)"),
+        (["path,caption", "a.mp4,one"], "no column 'file'; it has path, caption"),
         (["file,caption", ",one"], "line 2: no file is named"),
         (["file,split", "a.mp4,train", "b.mp4,dev"], "line 3: split 'dev' is none of train, val"),
         (["file,label", "a.mp4,cat", "a.mp4,dog"], "line 3: 'a.mp4' had another label"),

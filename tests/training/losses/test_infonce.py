@@ -34,3 +34,23 @@ def test_a_batch_without_pairs_adds_nothing(paired: Paired) -> None:
     for mask in paired.masks.values():
         mask[:] = False
     assert clip_infonce(paired.z, paired.masks, temperature=0.1).item() == 0.0
+
+
+def test_targets_say_how_far_another_clip_is_right(paired: Paired) -> None:
+    """Against the definition: the cross-entropy with the softmax of the targets, both ways."""
+    targets = torch.randn(B, B, dtype=torch.float64)
+    targets = targets + targets.T
+    others = {m: torch.randn_like(z) for m, z in paired.z.items()}
+    total = 0.0
+    for m, n in combinations(Modality, 2):
+        clips = [b for b in range(B) if paired.masks[m][b].any() and paired.masks[n][b].any()]
+        one = [paired.z[m][b][paired.masks[m][b]].mean(0) for b in clips]
+        other = [others[n][b][paired.masks[n][b]].mean(0) for b in clips]
+        scores = torch.tensor(
+            [[float(torch.cosine_similarity(x, y, dim=0)) / 0.1 for y in other] for x in one]
+        )
+        right = targets[clips][:, clips].softmax(1)
+        for direction in (scores, scores.T):
+            total += float(-(right * direction.log_softmax(1)).sum(1).mean()) / 2
+    found = clip_infonce(paired.z, paired.masks, temperature=0.1, others=others, targets=targets)
+    assert found.item() == pytest.approx(total, rel=1e-5)

@@ -3,7 +3,7 @@ import torch
 
 from model.backbones import build_backbone
 from model.modality import Modality
-from training.alignment.sentences import TextVectors, mentions, sentences_about
+from training.data.sentences import TextVectors, mentions, sentences_about
 
 
 def test_a_class_gets_its_article() -> None:

@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from training.alignment.imagined import imagine, mixed
+from training.data.imagined import imagine, mixed
 
 
 def draw() -> torch.Generator:

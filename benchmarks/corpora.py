@@ -25,6 +25,11 @@ class Corpus(NamedTuple):
     vocabulary: Vocabulary
     codes: NDArray[np.uint16]  # [R, C, T]
 
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """All layers of the vocabulary."""
+        return tuple(sorted(set(self.vocabulary.layers.tolist())))
+
 
 def random_corpus(count: int) -> Corpus:
     """Return streams whose codes are drawn independently."""

@@ -19,7 +19,7 @@ import typer
 
 from app.store.index.code_index import CodeIndex
 from app.store.index.scan import IndexSearch
-from benchmarks.corpora import LAYERS, Corpus, random_corpus, real_corpus, topical_corpus
+from benchmarks.corpora import Corpus, random_corpus, real_corpus, topical_corpus
 from benchmarks.goals import Goal
 from benchmarks.search_ways import (
     BEST_SECOND,
@@ -107,14 +107,14 @@ def made_queries(corpus: Corpus, count: int) -> Vectors:
     rows = rng.integers(0, len(corpus.codes), (2, count))
     mixed = corpus.codes[rows[0]].astype(np.int16)
     mixed[:, :, 8:] = corpus.codes[rows[1], :, 8:]
-    return np.stack([corpus.vocabulary.pooled(codes, LAYERS) for codes in mixed])
+    return np.stack([corpus.vocabulary.pooled(codes, corpus.layers) for codes in mixed])
 
 
 def nearest(corpus: Corpus, asked: Vectors) -> list[Keys]:
     """Return for each query the keys of the best ten and of what ties with the last."""
     index = CodeIndex(corpus.vocabulary)
     index.add(np.arange(1, len(corpus.codes) + 1), corpus.codes)
-    return [index.search(IndexSearch(query[None], LAYERS, K))[0].keys for query in asked]
+    return [index.search(IndexSearch(query[None], corpus.layers, K))[0].keys for query in asked]
 
 
 def recall(keys: Keys, best: Keys) -> float:

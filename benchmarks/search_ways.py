@@ -25,7 +25,7 @@ from app.store.index.shortlist import Candidates
 from app.store.index.snapshots import Snapshot, Snapshots, snapshot_blocks
 from app.store.read_write_lock import ReadWriteLock
 from app.store.sqlite.views import Position
-from benchmarks.corpora import LAYERS, STEPS, Corpus
+from benchmarks.corpora import STEPS, Corpus
 from model.modality import Modality
 
 SCAN, BEST_SECOND = "codes: scan", "codes: best second"
@@ -87,15 +87,20 @@ def code_ways(corpus: Corpus, asked: Vectors) -> list[Way]:
     numbers = [*range(count // 10 + 1, count + 1), *range(1, count // 10 + 1)]
     of_listed = np.array(numbers)  # [R] keys in the corpus
 
+    def search(queries: Vectors, width: int | None) -> IndexSearch:
+        return IndexSearch(queries, corpus.layers, K, width)
+
     def one(width: int | None = None) -> Callable[[int], Keys]:
-        return lambda n: exact.search(IndexSearch(asked[n : n + 1], LAYERS, K, width))[0].keys
+        return lambda n: (
+            exact.search(IndexSearch(asked[n : n + 1], corpus.layers, K, width))[0].keys
+        )
 
     def many(width: int | None = None) -> Callable[[], object]:
-        return lambda: exact.search(IndexSearch(asked[:MANY], LAYERS, K, width))
+        return lambda: exact.search(search(asked[:MANY], width))
 
     def near(probes: int, queries: Vectors) -> list[Candidates]:
         listed._probes = probes
-        return listed.search(IndexSearch(queries, LAYERS, K))
+        return listed.search(IndexSearch(queries, corpus.layers, K))
 
     one(1)(0)  # makes postings
     (postings,) = exact._postings.values()
@@ -224,7 +229,7 @@ def _way(
 
 def _reranked(way: Way, index: faiss.Index, corpus: Corpus, asked: Vectors) -> Way:
     """Return the search of an index with the best of what it finds by their codes."""
-    comparison = CodeIndex(corpus.vocabulary).comparison(LAYERS)
+    comparison = CodeIndex(corpus.vocabulary).comparison(corpus.layers)
     codes_each = corpus.codes[0].size * 9 / 8
 
     def find(n: int) -> Keys:

@@ -8,8 +8,14 @@ from numpy.typing import NDArray
 from app.store.index.blocks import Packing
 from app.store.index.comparison import Comparison
 from app.store.index.kernels.jit import jit
-from app.store.index.kernels.lists import first_listed, grouped, partial_means
-from app.store.index.kernels.scans import passing, passing_of_many, sums, sums_of_many
+from app.store.index.kernels.lists import first_listed, grouped
+from app.store.index.kernels.scans import (
+    passing,
+    passing_of_lists,
+    passing_of_many,
+    sums,
+    sums_of_many,
+)
 from app.store.index.kernels.vectors import best_cosines, lengths, window_scores
 from tests.app.store.index_cases import cosine, make_vocabulary, random_streams
 
@@ -155,19 +161,27 @@ def test_the_streams_of_symbols_are_listed_once_at_their_first_symbol() -> None:
         assert listed.tolist() == [row for group in expected.values() for row in group]
 
 
-def test_partial_means_add_what_the_steps_of_a_stream_weigh() -> None:
-    rng = np.random.default_rng(0)
-    steps = rng.integers(0, 30, (50, 5))  # symbols
-    norms = rng.integers(1, 1000, 50).astype(np.uint16)
-    norms[steps[:, 0] == 3] = 0  # removed
-    weights = {3: 0.5, 7: 0.25, 20: 0.125, 9: 0.0}
-    starts, rows = grouped(steps.astype(np.int32).ravel(), 30, 5)
-    scratch = np.zeros(50, np.float32)
-    expected = {}
-    for row, stream in enumerate(steps):
-        if total := sum(weights.get(symbol, 0) for symbol in stream.tolist()):
-            expected[row] = total / int(norms[row]) if norms[row] else -1
-    for _ in range(2):  # nothing of the first is left for the second
-        symbols, values = np.array(list(weights)), np.float32(list(weights.values()))
-        touched, means = partial_means(starts, rows, symbols, values, norms, scratch)
-        assert dict(zip(touched.tolist(), means.tolist(), strict=True)) == pytest.approx(expected)
+def test_what_passes_of_some_lists_is_what_passes_of_their_streams() -> None:
+    """Lists that are longer than a tile, and empty; and streams that have been removed."""
+    vocabulary = make_vocabulary(300)
+    comparison, packing = Comparison(vocabulary, (1, 2)), Packing(2, 3, 300)
+    low, high = packing.pack(random_streams(vocabulary, 5000, steps=3).astype(np.uint16))
+    rng = np.random.default_rng(1)
+    lut = np.zeros((3, 300), np.float32)
+    lut[:2] = rng.normal(size=(2, 300))
+    norms = rng.integers(0, 4, 5000).astype(np.uint16)
+    starts, lists = np.array([0, 2500, 2500, 2600, 5000]), np.array([2, 1, 3])
+    totals, columns = np.empty(5000, np.float32), comparison.columns(packing)
+    sums(low, high, columns, lut, totals)
+    found = np.empty(5000, np.int32)
+    count = passing(totals[2500:], norms[2500:], 0.5, 0.1, found)
+    expected = 2500 + found[:count]
+
+    rows, passed = np.empty(2500, np.int64), np.empty(2500, np.float32)
+    count, stored = passing_of_lists(
+        low, high, columns, lut, norms, starts, lists, 0.5, 0.1, rows, passed
+    )
+
+    assert rows[:count].tolist() == expected.tolist()
+    np.testing.assert_allclose(passed[:count], totals[expected], atol=1e-5)
+    assert stored == np.count_nonzero(norms[2500:])

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # which loads numba: checking a file needs none
 logger = logging.getLogger(__name__)
 
 FORMAT = b"srcid index 2\n"  # to be counted up when the packing or the lengths change
+BEFORE_LISTS = b"srcid index 1\n"  # the same without centroids, which is read too
 LENGTH = struct.Struct("<Q")
 ALIGNMENT = 64
 ENDING = ".index"
@@ -99,7 +100,7 @@ class Snapshots:
             raise UnusableSnapshot(f"{path} cannot be read ({error})") from error
         if hashlib.blake2b(memory, digest_size=32).hexdigest() != digest:
             raise UnusableSnapshot(f"{path} is damaged")
-        if memory[: len(FORMAT)] != FORMAT:
+        if memory[: len(FORMAT)] not in (FORMAT, BEFORE_LISTS):
             raise UnusableSnapshot(f"{path} was written by another version")
         start = len(FORMAT) + LENGTH.size
         (size,) = LENGTH.unpack(memory[len(FORMAT) : start])
@@ -190,14 +191,15 @@ def _blocks(memory: mmap.mmap, header: dict[str, Any], offset: int) -> Iterator[
         return own
 
     centroids = [
-        Centroids(array(own["shape"], "<f4"), num_streams=own["for"]) for own in header["centroids"]
+        Centroids(array(own["shape"], "<f4"), num_streams=own["for"])
+        for own in header.get("centroids", [])  # none in the format before
     ]
     for block in header["parts"]:
         packing, count = Packing(*block["packing"]), block["count"]
         shapes = (count,), (packing.columns, count), (packing.planes, count), (count,)
         arrays = tuple(map(array, shapes, block["types"]))
         listing = None
-        if block["centroids"] is not None:
+        if block.get("centroids") is not None:
             own = centroids[block["centroids"]]
             listing = Listing(own, array((len(own) + 1,), "<i8"), array((count,), "<u4"))
         modality, layers = Modality(block["modality"]), tuple(block["layers"])

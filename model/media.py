@@ -105,6 +105,8 @@ def _read_picture(file: BinaryIO, config: DecodeConfig) -> Clip | None:
         # Pillow warns of damaged metadata, which matters to nobody.
         with warnings.catch_warnings(action="ignore"), Image.open(file, formats=PICTURES) as image:
             check_pixels(image.width, image.height, max_pixels=config.max_pixels)
+            # Before EXIF is read: where that loads a PNG, it would hide that the PNG is damaged.
+            image.load()
             pixels = scaled(opaque(_turned(image)), config.short_side)
     except UnidentifiedImageError:
         file.seek(0)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from model.errors import MediaError, MediaTooLarge
 from model.media import SAMPLE_RATE, Clip, DecodeConfig, num_steps, read_clip
@@ -360,6 +361,22 @@ def test_what_comes_before_a_fault_in_the_container_counts() -> None:
     assert clip.waveform is not None
     assert clip.duration_seconds == pytest.approx(2, abs=0.1)
     assert np.abs(clip.waveform[8000:24_000]).max() == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("format_name", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
+def test_a_picture_that_breaks_off_is_refused(format_name: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    file = BytesIO()
+    Image.fromarray(noise).save(file, format=format_name)
+    with pytest.raises(MediaError, match="does not decode"):
+        read_clip(file.getvalue()[: len(file.getvalue()) // 2])
+
+
+def test_a_png_whose_pixels_break_the_search_for_exif_is_refused() -> None:
+    """Pillow reads a PNG to find its EXIF; it then counts as read, and is black."""
+    header = make_picture(np.zeros((8, 8, 3), np.uint8))[:33]
+    with pytest.raises(MediaError, match="does not decode"):
+        read_clip(header + b"\x7f\xff\xff\xffIDAT" + bytes(100))
 
 
 def test_a_sound_without_samples_is_refused() -> None:

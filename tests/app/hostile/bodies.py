@@ -81,7 +81,8 @@ def _documents() -> dict[str, tuple[str, bytes]]:
             "/search/codes",
             json.dumps({"pattern": [[1] * 10**5]}).encode(),
         ),
-        "an id that is a path": ("/items", b'{"id": "../../x", "text": "\\u0000"}'),
+        "an id that is a folder above": ("/items", b'{"id": "..", "text": "a dog"}'),
+        "an id with NUL": ("/items", b'{"id": "a\\u0000b", "text": "a dog"}'),
     }
 
 

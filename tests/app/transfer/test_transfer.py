@@ -110,7 +110,7 @@ def test_a_missing_file_a_missing_folder_and_another_ending_are_sentences(tmp_pa
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("id", "a/b"),
+        ("id", ".."),
         ("sha256", "no"),
         ("text", 3),
         ("metadata", [1]),

@@ -146,29 +146,24 @@ def test_what_a_snapshot_is_written_from_does_not_change_with_the_index() -> Non
         np.testing.assert_array_equal(array, expected)
 
 
-@pytest.mark.parametrize("width", [None, 1])
-def test_streams_of_a_chunk_that_is_newer_than_the_lists_are_found(
-    width: int | None, monkeypatch: pytest.MonkeyPatch
+def test_streams_of_a_chunk_that_is_newer_than_the_postings_are_found(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(blocks, "CHUNK", 70)
-    index = CodeIndex(VOCABULARY, is_approximate=True, postings_from=1)
+    index = CodeIndex(VOCABULARY, postings_from=1)
     index.add(np.arange(1, 71), STREAMS[:70])
     query = VOCABULARY.pooled(STREAMS[75, :, :1], (1, 2))
-    nearest(index, query, layers=(1, 2), k=1, width=width)  # makes the lists
+    nearest(index, query, layers=(1, 2), k=1, width=1)  # makes the postings
     index.add(np.arange(71, 79), STREAMS[70:78])  # few enough that they are not made again
     assert len(index.blocks[4].chunks) == 2
-    query = VOCABULARY.pooled(STREAMS[75, :, : width or 4], (1, 2))
-    assert 76 in nearest(index, query, layers=(1, 2), k=1, width=width).keys
+    assert 76 in nearest(index, query, layers=(1, 2), k=1, width=1).keys
 
 
-@pytest.mark.parametrize("width", [None, 1])
-def test_a_stream_that_is_removed_is_not_found_by_lists_that_were_made_before(
-    width: int | None,
-) -> None:
-    index = CodeIndex(VOCABULARY, is_approximate=True, postings_from=1)
+def test_a_stream_that_is_removed_is_not_found_by_postings_that_were_made_before() -> None:
+    index = CodeIndex(VOCABULARY, postings_from=1)
     index.add(np.arange(1, COUNT + 1), STREAMS)
     for key in (7, 50):
-        query = VOCABULARY.pooled(STREAMS[key - 1, :, : width or 4], (1, 2))
-        assert key in nearest(index, query, layers=(1, 2), k=1, width=width).keys
+        query = VOCABULARY.pooled(STREAMS[key - 1, :, :1], (1, 2))
+        assert key in nearest(index, query, layers=(1, 2), k=1, width=1).keys
         index.remove(key)
-        assert key not in nearest(index, query, layers=(1, 2), k=1, width=width).keys
+        assert key not in nearest(index, query, layers=(1, 2), k=1, width=1).keys

@@ -232,7 +232,7 @@ def test_items_that_the_new_checkpoint_cannot_take_are_named(
     ran = run("store", "rebuild", "--checkpoint", without_text, "--drop")
     assert ran.code == 0
     assert [line.split(":")[0] for line in ran.out.splitlines()[:-1]] == ["left out"] * 3
-    assert ran.out.splitlines()[-1].startswith("0 items are of checkpoint ")
+    assert ran.out.splitlines()[-1].startswith("0 items encoded, 3 left out; checkpoint ")
     assert "| 3/3 [" in ran.err  # the bar at its end
 
 

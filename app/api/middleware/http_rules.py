@@ -27,9 +27,15 @@ class HttpRules:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or reject it."""
         if scope["type"] == "http" and path_of_call(scope).startswith(ITEMS):
-            scope = _with_encoded_path(scope)
+            # In place, as the change of method below is not: the router notes its route here, by
+            # which requests are counted.
+            scope["path"] = _encoded_path(scope)
         if scope["type"] == "http" and scope["method"] == "HEAD":
-            await self.app(_as_get(scope), receive, _without_body(send))
+            get = _as_get(scope)
+            try:
+                await self.app(get, receive, _without_body(send))
+            finally:
+                scope.update({name: get[name] for name in ("route", "endpoint") if name in get})
         elif scope["type"] == "http" and (encodings := _encodings(scope)):
             response = problem(
                 UnsupportedBody(
@@ -43,12 +49,12 @@ class HttpRules:
             await self.app(scope, receive, send)
 
 
-def _with_encoded_path(scope: Scope) -> Scope:
-    """Return the request with its path as it was sent, behind the prefix of a proxy."""
+def _encoded_path(scope: Scope) -> str:
+    """Return the path as it was sent, behind the prefix of a proxy."""
     path = scope["path"]
     prefix = path[: len(path) - len(path_of_call(scope))]
     parts = scope["raw_path"].decode("latin-1").split("/")[1 + prefix.count("/") :]
-    return {**scope, "path": "/".join((prefix, *parts))}
+    return "/".join((prefix, *parts))
 
 
 def _encodings(scope: Scope) -> list[str]:

@@ -71,7 +71,7 @@ def test_a_line_says_what_was_asked_and_answered(
     assert isinstance(found["ms"], float)
     assert found["ms"] > 0
     assert (missing["route"], missing["path"]) == ("/items/{id}", "/items/a%0Ab")
-    assert (missing["status"], missing["problem"]) == (422, "invalid-request")
+    assert (missing["status"], missing["problem"]) == (404, "not-found")
 
 
 def test_no_secret_and_no_body_is_logged(
@@ -119,11 +119,13 @@ def test_requests_are_counted_by_method_route_and_status(client: TestClient) -> 
     for _ in range(3):
         client.post("/encode", json={"text": "a dog"})
     client.get("/items/nothing")
+    client.head("/items/nothing")
     seen = figures(client)
     assert seen['srcid_requests_total{method="POST",route="/encode",status="200"}'] == 3
     assert seen['srcid_request_seconds_count{method="POST",route="/encode"}'] == 3
     assert seen['srcid_requests_total{method="GET",route="/items/{id}",status="404"}'] == 1
-    assert seen['srcid_problems_total{kind="not-found"}'] == 1
+    assert seen['srcid_requests_total{method="HEAD",route="/items/{id}",status="404"}'] == 1
+    assert seen['srcid_problems_total{kind="not-found"}'] == 2
     assert seen["srcid_requests_in_flight"] == 1  # the one that asks
 
 

@@ -46,8 +46,8 @@ def test_both_layers_are_all_that_there_are(service: RetrievalService, clip: byt
 def test_a_bad_id_is_refused_in_plain_words(service: RetrievalService, clip: bytes) -> None:
     with pytest.raises(InvalidRequest, match=r"^id is '': String should have at least 1"):
         service.add("", clip)
-    with pytest.raises(InvalidRequest, match=r"^id is 'a\\n': an id must not"):
-        service.add("a\n", clip)
+    with pytest.raises(InvalidRequest, match=r"^id is 'a\\x00': an id must not"):
+        service.add("a\0", clip)
 
 
 def test_a_path_as_text_is_not_taken_for_a_sentence(

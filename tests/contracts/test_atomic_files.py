@@ -16,6 +16,7 @@ IN_PLACE = {
     "training/data/extract.py": "inside an atomic_path",
     "training/evaluation/meanings.py": "inside an atomic_path",
     "app/auth/keys.py": "a lock file, which is empty",
+    "app/engine/decode_worker.py": "/dev/null, in place of its standard error",
     "app/demo/stamps.py": "a bank in a temporary folder",
     "app/indexing/progress.py": "a report that is written line by line while a job runs",
 }

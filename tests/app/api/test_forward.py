@@ -76,7 +76,7 @@ def test_a_writer_that_is_not_there_is_told_of() -> None:
     assert start["status"] == 503
     told = json.loads(body["body"])
     assert told["type"] == "urn:srcid:engine-failed"
-    assert "look whether the change was made" in told["detail"]
+    assert "check whether the change was made" in told["detail"]
 
 
 def test_an_answer_that_breaks_off_breaks_off_for_the_client_too() -> None:

@@ -36,15 +36,15 @@ def test_bodies_are_refused_beyond_their_sum_until_others_are_answered() -> None
         scope = {"type": "http"}
         first = asyncio.create_task(limit(scope, sent(b"a" * 40, b"b" * 20), send))
         await asyncio.sleep(0)
-        assert limit.admission.num_in == 60
+        assert limit.admission.num_in_flight == 60
         with pytest.raises(Overloaded, match=r"60 bytes .* 100 .SRCID_MAX_INFLIGHT_BYTES"):
             await limit(scope, sent(b"c" * 41), send)
-        assert limit.admission.num_in == 60
+        assert limit.admission.num_in_flight == 60
         second = asyncio.create_task(limit(scope, sent(b"c" * 40), send))
         await asyncio.sleep(0)
         answered.set()
         await asyncio.gather(first, second)
-        assert limit.admission.num_in == 0
+        assert limit.admission.num_in_flight == 0
         await limit(scope, sent(b"d" * 100), send)
 
     asyncio.run(main())
@@ -58,4 +58,4 @@ def test_a_request_that_fails_holds_nothing() -> None:
     limit = InflightBytes(app, max_bytes=100)
     with pytest.raises(ValueError, match="ours"):
         asyncio.run(limit({"type": "http"}, sent(b"a" * 100), send))
-    assert limit.admission.num_in == 0
+    assert limit.admission.num_in_flight == 0

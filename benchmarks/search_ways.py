@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.store.index.code_index import CodeIndex
-from app.store.index.kernels.vectors import best_cosines
+from app.store.index.kernels import best_cosines
 from app.store.index.listed_index import ListedIndex
 from app.store.index.pq import pq_index
 from app.store.index.scan import IndexSearch

@@ -24,8 +24,7 @@ from app.schemas.sources import HasSource, ItemReference
 from app.service.codes import CodeExplorer
 from app.service.items import Items
 from app.service.live_audio import LiveAudio, SampleFormat, Waveform
-from app.service.query_arithmetic import query_of
-from app.service.search import Searcher
+from app.service.search import Searcher, query_of
 from app.store.cosine import unit
 from model.calibration import Calibration
 from model.encoder import Codes, Encoder

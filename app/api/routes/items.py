@@ -7,8 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response, status
 from fastapi.responses import FileResponse
 from pydantic import BeforeValidator
 
-from app.api.bodies import body_of, body_schema
-from app.api.deps import ServiceDep, service_of, while_connected
+from app.api.deps import ServiceDep, body_of, body_schema, service_of, while_connected
 from app.api.files import MediaResponse
 from app.api.problems import PROBLEM, documents
 from app.errors import (

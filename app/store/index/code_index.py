@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.store.index.blocks import Block, Chunk, CodeArray, Doubles, Floats, Layers, Packing
 from app.store.index.comparison import Comparison
-from app.store.index.kernels.vectors import lengths
+from app.store.index.kernels import lengths
 from app.store.index.postings import MOST_SYMBOLS, Postings
 from app.store.index.scan import IndexSearch, Scan, SearchState, scan_means, scan_windows, settle
 from app.store.index.shortlist import Candidates

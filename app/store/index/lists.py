@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from app.store.index.blocks import Block, Chunk, CodeArray, Floats, Ints, Listing
 from app.store.index.centroids import Centroids
 from app.store.index.comparison import Comparison
-from app.store.index.kernels.scans import sums_of_many
+from app.store.index.kernels import sums_of_many
 
 TILE, CENTROIDS = 2048, 64  # streams and centroids that are compared at once, in the caches
 

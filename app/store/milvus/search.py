@@ -23,7 +23,7 @@ from app.schemas.search import SearchOptions
 from app.store.base import Item
 from app.store.cosine import DECIMALS
 from app.store.index.blocks import CodeArray, Doubles, Ints, Layers
-from app.store.index.kernels.vectors import best_cosines
+from app.store.index.kernels import best_cosines
 from app.store.milvus.collection import MOST_HITS, Collection
 from app.store.milvus.expressions import both, has_any, passes, to_expression
 from app.store.milvus.index_terms import IndexTerms

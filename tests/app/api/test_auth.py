@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app.auth.access import READING_POSTS, is_loopback, scope_of
+from app.api.middleware.auth import READING_POSTS, is_loopback, scope_of
 from app.auth.keys import KeyFile, Scope
 from app.main import create_app
 from app.settings import Settings

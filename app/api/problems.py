@@ -16,7 +16,7 @@ from starlette.routing import Match
 
 from app.errors import InvalidRequest, NotFound, Overloaded, ServiceError
 from app.schemas.service import Problem
-from app.telemetry.request_context import current_request
+from app.telemetry.logs import current_request
 
 MEDIA_TYPE = "application/problem+json"
 KIND = "urn:srcid:"

@@ -13,8 +13,7 @@ from app.engine.engine import Encoded, Engine
 from app.errors import InvalidMedia, InvalidRequest, ItemExists, NotFound, TooLarge
 from app.schemas.encoding import StreamCodes
 from app.schemas.items import ItemPage, ItemResponse
-from app.service.media_folder import MediaFolder
-from app.service.segments import segment_prefix, whole_id
+from app.service.media import MediaFolder, segment_prefix, whole_id
 from app.store.base import Item, Store, Stream
 from model.feature_file import is_feature_file
 from model.files import sha256

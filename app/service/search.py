@@ -1,6 +1,7 @@
 """Query arithmetic and search: like this, more like that, without a third.
 
-Shape letters: N query vectors, K layers, D hidden dim."""
+Shape letters: N query vectors, K layers, D hidden dim.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from app.errors import InvalidRequest
 from app.schemas.fields import Layers
 from app.schemas.search import SearchHit, SearchOptions, SearchResponse
 from app.service.items import Items
-from app.service.segments import start_second
+from app.service.media import start_second
 from app.store.base import Hit
 from app.store.cosine import unit
 from model.calibration import WINDOW, Calibration

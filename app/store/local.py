@@ -26,8 +26,7 @@ from app.store.base import (
 )
 from app.store.cosine import HitMaker
 from app.store.data_folder import become_writer, database_path, existing_database
-from app.store.index.code_index import CodeIndex, warm_up
-from app.store.index.listed_index import ListedIndex
+from app.store.index.code_index import CodeIndex, ListedIndex, warm_up
 from app.store.index.patterns import code_usage, companions, find_equal, find_pattern, longest_run
 from app.store.index.scan import IndexSearch, scan_means
 from app.store.index.snapshots import Snapshots

@@ -1,16 +1,30 @@
 """Logging to stderr: text for people, or one JSON object per line for programs.
 
 A record carries named values in ``extra={"fields": {...}}``; both formats show them. Records
-logged during a request carry its id.
-"""
+logged during a request carry its id."""
 
 import json
 import logging
 from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from app.telemetry.request_context import current_request
+
+@dataclass
+class RequestContext:
+    """Filled by the middleware, read when the request is logged."""
+
+    id: str
+    key_name: str | None = None  # of the API key
+    problem: str | None = None  # kind of the problem answered, such as "not-found"
+    is_over: bool = False  # timers set by a request still run in its context later
+
+
+# Each request has its own context; threads that work for it have copies, with the same object.
+current_request: ContextVar[RequestContext | None] = ContextVar("current_request", default=None)
+
 
 LogFormat = Literal["text", "json"]
 

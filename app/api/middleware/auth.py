@@ -15,7 +15,7 @@ from app.auth.keys import Scope as KeyScope
 from app.auth.rate_limit import RateLimit
 from app.errors import Forbidden, ServiceError, Unauthorized
 from app.settings import Settings
-from app.telemetry.request_context import current_request
+from app.telemetry.logs import current_request
 from model.errors import ConfigError
 
 OPEN = {"/", "/livez", "/readyz"}  # served without a key, and so is everything in OPEN_FOLDER

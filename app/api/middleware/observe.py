@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.telemetry.logs import RequestContext, current_request
 from app.telemetry.metrics import Metrics
-from app.telemetry.request_context import RequestContext, current_request
 
 logger = logging.getLogger(__name__)
 

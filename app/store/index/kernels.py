@@ -3,7 +3,8 @@
 A column is one code of every stream. There are S columns; four are looked up at a time.
 Shape letters: R streams, C code rows, T steps, S columns (C * T, rounded up to fours), H planes
 of ninth bits, L codebook size, D hidden dim, N queries, K compared layers, Q compared rows, P
-pairs of these in one layer, M symbols."""
+pairs of these in one layer, M symbols.
+"""
 
 from collections.abc import Callable
 from typing import TypeVar, cast

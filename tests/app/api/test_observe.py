@@ -13,8 +13,8 @@ from app.auth.keys import KeyFile
 from app.auth.keys import Scope as KeyScope
 from app.main import create_app
 from app.settings import Settings
+from app.telemetry.logs import RequestContext, current_request
 from app.telemetry.metrics import Metrics
-from app.telemetry.request_context import RequestContext, current_request
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:

@@ -23,7 +23,6 @@ from model.config import SRCIDConfig
 from model.errors import ConfigError, MediaError
 from model.media import Clip
 from model.modality import Modality
-from model.network.layer import LayerOutput
 from model.srcid import SRCID
 
 Codes = NDArray[np.int16]  # [C, T]
@@ -210,23 +209,14 @@ class Encoder:
         codes = torch.cat([out.codes[modality] for out in layers], 1).transpose(1, 2)[
             mask
         ]  # [N, C]
-        general = torch.stack(self._compared(layers, modality), 2)[mask]  # [N, K, D]
+        compared = [layers[depth].general[modality] for depth in self.config.compared]
+        general = torch.stack(compared, 2)[mask]  # [N, K, D]
         first = layers[0]
         errors = (first.general[modality] - first.quantized[modality]).norm(dim=-1)[mask]  # [N]
         steps = [len(item) for item in items]
         for own in zip(*(own.cpu().split(steps) for own in (codes, general, errors)), strict=True):
             codes_of_item, general_of_item, errors_of_item = (part.numpy() for part in own)
             yield Coded(codes_of_item.T, general_of_item, errors_of_item)
-
-    def _compared(self, layers: Sequence[LayerOutput], modality: Modality) -> list[Tensor]:
-        """Return by layer the vectors ``[B, T, D]`` that a query by general vectors is compared by.
-
-        Where codes of a later layer stand for what is left of the general vector, all lie in one
-        space: a whole query is compared with each, and so with their sum.
-        """
-        if self.config.leaves_general:
-            return [layers[0].general[modality] for _ in layers]
-        return [out.general[modality] for out in layers]
 
     def _quantized(self, coded: Coded) -> Quantized:
         rows = np.ascontiguousarray(coded.codes, np.int16)

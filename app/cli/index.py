@@ -15,7 +15,7 @@ from app.cli.target import Target, on_target
 from model.errors import ConfigError
 
 if TYPE_CHECKING:  # `srcid --help` answers without them
-    from app.client import SRCIDClient
+    from app.client import Client
     from app.indexing.progress import Progress
     from app.indexing.run import FileToIndex, Outcome, StoredFile
     from app.service.items import Items
@@ -207,7 +207,7 @@ class _SentFile(NamedTuple):
 class _Server:
     """Indexes files by sending them to a server."""
 
-    def __init__(self, client: "SRCIDClient") -> None:
+    def __init__(self, client: "Client") -> None:
         self._client = client
 
     def stored(self, item_id: str) -> "StoredFile | None":

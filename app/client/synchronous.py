@@ -43,7 +43,7 @@ class _BlockingCore(ClientCore):
         time.sleep(seconds)
 
 
-class SRCIDClient:
+class Client:
     """Calls a service. Raises the errors of the service (``app.errors``) or ``Unreachable``.
 
     A call that is rejected for now (429, 503) or loses its connection is retried after a pause,

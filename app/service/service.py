@@ -45,7 +45,7 @@ class _BlockingService(AsyncRetrievalService):
 
 
 class RetrievalService:
-    """The service of this process, with the calls of ``SRCIDClient``. For any thread.
+    """The service of this process, with the calls of ``Client``. For any thread.
 
     ``with service:`` closes it at the end. See ``AsyncRetrievalService`` for the arguments and
     for what each call raises.

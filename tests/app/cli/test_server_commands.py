@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.auth.keys import KeyFile, Scope
-from app.client import SRCIDClient
+from app.client import Client
 from app.schemas.jobs import Job
 from app.settings import load_settings
 from tests.app.cli.running import Run
@@ -155,10 +155,10 @@ def test_a_server_indexes_a_folder_of_its_own(run: Run, folder: Path, url: str) 
 def test_a_job_goes_on_when_who_watches_it_leaves(
     run: Run, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def left(client: SRCIDClient, job_id: str) -> Iterator[Job]:
+    def left(client: Client, job_id: str) -> Iterator[Job]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(SRCIDClient, "watch_job", left)
+    monkeypatch.setattr(Client, "watch_job", left)
     ran = run("jobs", "start", "farm", "--watch", "--url", url)
     assert ran.code == 130
     (job,) = run("jobs", "list", "--url", url, "--json").json()

@@ -18,8 +18,8 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import torch
 import typer
-from app.cli.options import parse_pairs
 
+from app.cli.options import parse_pairs
 from benchmarks.open_vocabulary import (
     Asked,
     mean_precision,

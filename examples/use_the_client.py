@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 
 from app.errors import ItemExists
-from app.schemas.sources import ItemReference
-from srcid import Client
+from srcid import Client, ItemReference
 
 
 def main(path: str, url: str = "http://127.0.0.1:8000") -> None:

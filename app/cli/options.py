@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from app.schemas.sources import names_file
 from model.errors import ConfigError
+from model.files import names_file
 
 CheckpointOption = Annotated[
     str | None,
@@ -40,7 +40,7 @@ def one_source(file: Path | None, text: str | None) -> Path | str:
     if isinstance(source, str) and not is_utf8(source):
         raise typer.BadParameter(f"{source!r} is not UTF-8: set the terminal to it")
     if isinstance(source, str) and names_file(source):
-        raise typer.BadParameter(f"{source} is a file: give it as FILE, not as --text")
+        raise typer.BadParameter(f"{source} names a file: give it as FILE, not as --text")
     return source
 
 

@@ -10,7 +10,8 @@ from app.cli.output import print_json, print_table
 from app.cli.target import Target, on_target
 from app.schemas.fields import MAX_HITS
 from app.schemas.search import SearchHit, SearchResponse
-from app.schemas.sources import ItemReference, names_file
+from app.schemas.sources import ItemReference
+from model.files import names_file
 from model.modality import Modality
 
 Sentences = list[str] | None

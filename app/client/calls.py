@@ -18,8 +18,8 @@ from app.schemas.items import DuplicatesResponse, ItemPage, ItemResponse
 from app.schemas.jobs import Job, JobList
 from app.schemas.search import SearchFields, SearchResponse
 from app.schemas.service import Health, ModelInfo
-from app.schemas.sources import ItemReference, Source, check_sentence
-from model.files import sha256
+from app.schemas.sources import ItemReference, Source
+from model.files import check_sentence, sha256
 from model.modality import Modality
 
 Answer = TypeVar("Answer", bound=BaseModel)

@@ -57,7 +57,7 @@ def test_a_path_as_text_is_not_taken_for_a_sentence(
         lambda: service.compare("a dog", path),
     ]
     for call in calls:
-        with pytest.raises(TypeError, match=r"is a file, .* pathlib\.Path\("):
+        with pytest.raises(TypeError, match=r"names a file, .* pathlib\.Path\("):
             call()
     assert list(service.items()) == []
     monkeypatch.chdir(tmp_path)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from app.cli.options import CACHE, CacheOption
+
 
 def align(
     data: Annotated[
@@ -13,9 +15,7 @@ def align(
     out: Annotated[Path, typer.Option(help="Checkpoint folder to write.")],
     codes: Annotated[int, typer.Option(min=2, help="Codes per codebook.")] = 400,
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
-    cache: Annotated[Path, typer.Option(help="Cache folder of extracted features.")] = Path(
-        "runs/features"
-    ),
+    cache: CacheOption = CACHE,
 ) -> None:
     """Make an open-vocabulary checkpoint in minutes, without gradient descent.
 

@@ -6,6 +6,13 @@ from typing import Annotated
 
 import typer
 
+from app.cli.options import (
+    RecipeOption,
+    SetOption,
+    TrainingDeviceOption,
+    configured,
+    parse_pairs,
+)
 from model.errors import ConfigError
 
 ROLES = ("file", "caption", "label", "split")
@@ -33,14 +40,9 @@ def extract(
     separator: Annotated[
         str, typer.Option(help="Separates several captions in one cell of the CSV.")
     ] = "",
-    recipe: Annotated[
-        str, typer.Option(help="Recipe to train with; determines the backbones.")
-    ] = "compact",
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a field of the recipe, as in train; repeatable."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.")] = "auto",
+    recipe: RecipeOption = "compact",
+    setting: SetOption = None,
+    device: TrainingDeviceOption = "auto",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Decoding processes.", show_default="processors")
     ] = None,
@@ -51,18 +53,15 @@ def extract(
     Run it again to continue an interrupted run or to add new files. Unusable files are listed in
     OUT/failed.csv, and the exit code is then 1.
     """
-    from app.cli.options import parse_pairs
     from model.device import usable_device
     from training.data.extract import extract as run
     from training.data.extracted import FAILED
     from training.data.raw import Columns
-    from training.recipes import override
-    from training.recipes import recipe as named
 
     names = {role: str(name) for role, name in parse_pairs(column or [], option="--column").items()}
     if unknown := names.keys() - set(ROLES):
         raise ConfigError(f"--column {min(unknown)}=...: a column is {', '.join(ROLES)}")
-    config = override(named(recipe), parse_pairs(setting or []))
+    config = configured(recipe, setting)
     report = run(
         source,
         out,

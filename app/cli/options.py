@@ -3,12 +3,15 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from model.errors import ConfigError
 from model.files import names_file
+
+if TYPE_CHECKING:  # not loaded by `srcid --help`
+    from training.config import TrainConfig
 
 CheckpointOption = Annotated[
     str | None,
@@ -22,6 +25,18 @@ DeviceOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 TextOption = Annotated[str | None, typer.Option("--text", help="A sentence.")]
+CacheOption = Annotated[Path, typer.Option("--cache", help="Cache folder of extracted features.")]
+CACHE = Path("runs/features")
+TableFormat = Literal["text", "markdown", "csv"]
+FormatOption = Annotated[TableFormat, typer.Option("--format", help="Format of the tables.")]
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", help="Recipe to train with; determines the backbones.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a field of the recipe: optim.lr=1e-4; repeatable."),
+]
+TrainingDeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 or auto.")]
 
 
 def one_source(file: Path | None, text: str | None) -> Path | str:
@@ -69,3 +84,21 @@ def parse_pairs(pairs: Iterable[str], *, option: str = "--set") -> dict[str, Any
         except json.JSONDecodeError:
             settings[path] = value
     return settings
+
+
+def configured(recipe: str, settings: Iterable[str] | None, **options: str | None) -> "TrainConfig":
+    """Return the configuration of a recipe, with the fields that options override.
+
+    Args:
+        recipe: Its name.
+        settings: The values of ``--set``.
+        options: Fields that other options set; None: not given.
+
+    Raises:
+        ConfigError: There is no such recipe or field, or a value is invalid.
+    """
+    from training.recipes import override
+    from training.recipes import recipe as named
+
+    given = {path: value for path, value in options.items() if value is not None}
+    return override(named(recipe), parse_pairs(settings or []) | given)

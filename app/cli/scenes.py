@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from app.cli.options import RecipeOption, SetOption, configured
+
 
 def scenes(
     bank: Annotated[
@@ -21,13 +23,8 @@ def scenes(
         float,
         typer.Option(min=0, max=1, help="Fraction of the scenes to make, for a quick look."),
     ] = 1.0,
-    recipe: Annotated[
-        str, typer.Option(help="Recipe to train with; determines the backbones.")
-    ] = "compact",
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a field of the recipe, as in train; repeatable."),
-    ] = None,
+    recipe: RecipeOption = "compact",
+    setting: SetOption = None,
     videos: Annotated[
         int, typer.Option(min=0, help="Test scenes per set to also write as mp4.")
     ] = 0,
@@ -36,13 +33,10 @@ def scenes(
 
     Run it again to continue an interrupted run.
     """
-    from app.cli.options import parse_pairs
     from training.data.scenes.script import ScenesConfig
     from training.data.scenes.write import write_scenes, write_videos
-    from training.recipes import override
-    from training.recipes import recipe as named
 
-    config = override(named(recipe), parse_pairs(setting or []))
+    config = configured(recipe, setting)
     made = write_scenes(bank, out, config.model, ScenesConfig(seed=seed).scaled(share))
     shown = write_videos(bank, out, made, count=videos)
     print(f"{len(made)} scenes, {len(shown)} of them as videos, in {out}")

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from app.cli.options import SetOption, TrainingDeviceOption, configured
+
 
 def train(
     recipe: Annotated[str, typer.Argument(help="Recipe name; see `srcid recipes`.")],
@@ -20,11 +22,8 @@ def train(
         str | None,
         typer.Option(help="Checkpoint to fine-tune: a folder or a shipped name."),
     ] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a field, such as optim.lr=1e-4; repeatable."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.")] = "auto",
+    setting: SetOption = None,
+    device: TrainingDeviceOption = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in OUT.")] = False,
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the network: slower start, faster steps.")
@@ -37,18 +36,12 @@ def train(
     """Train a recipe and write OUT/checkpoint."""
     from tqdm.contrib.logging import logging_redirect_tqdm
 
-    from app.cli.options import parse_pairs
     from model.device import usable_device
-    from training.recipes import override
-    from training.recipes import recipe as named
     from training.train import train as run
 
-    settings = parse_pairs(setting or [])
-    if data is not None:
-        settings["data.folder"] = str(data)
-    if init is not None:
-        settings["init"] = init
-    config = override(named(recipe), settings)
+    config = configured(
+        recipe, setting, **{"data.folder": str(data) if data else None, "init": init}
+    )
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         with logging_redirect_tqdm():

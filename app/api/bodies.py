@@ -1,20 +1,23 @@
 """Request bodies as one of several models: JSON, a form, or raw media."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import pydantic_core
-from fastapi import Request
+from fastapi import Query, Request
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 
 from app.api.deps import service_of
 from app.errors import InvalidRequest, UnsupportedBody
+from app.schemas.filters import Where
 
 JSON, FORM = "application/json", "multipart/form-data"
 RAW = ("audio/*", "video/*", "image/*", "application/octet-stream")
 LISTS = {"targets"}  # form fields that may be repeated
 OBJECTS = {"metadata", "where", "plus", "minus", "exclude"}  # form fields that hold JSON
+
+WHERE = Query(description="Metadata filter, as JSON", examples=['{"album": "farm"}'])
 
 JsonBody = TypeVar("JsonBody", bound=BaseModel)
 UploadBody = TypeVar("UploadBody", bound=BaseModel)
@@ -89,6 +92,24 @@ def body_schema(models: Mapping[str, type[BaseModel]], upload: type[BaseModel]) 
         "requestBody": {"required": True, "content": content},
         "parameters": parameters,
     }
+
+
+def where_given(where: Annotated[str, WHERE]) -> Where:
+    """Return the filter in the query string, which is JSON there.
+
+    Raises:
+        InvalidRequest: It is no filter.
+    """
+    try:
+        return Where.model_validate(_parsed(where.encode(), "where"))
+    except ValidationError as error:
+        errors = [{**each, "loc": ("where", *each["loc"])} for each in error.errors()]
+        raise InvalidRequest.of_fields(errors) from None
+
+
+def where_if_given(where: Annotated[str | None, WHERE] = None) -> Where | None:
+    """Return the filter in the query string, or None."""
+    return None if where is None else where_given(where)
 
 
 def _json_body(

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Annotated, Any, TypeVar, cast
 
 import pydantic_core
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 
 from app.api.problems import reject
 from app.errors import InvalidRequest, ServiceError, UnsupportedBody
+from app.schemas.filters import Where
 from app.service.async_service import AsyncRetrievalService
 
 Result = TypeVar("Result")
@@ -85,6 +86,8 @@ JSON, FORM = "application/json", "multipart/form-data"
 RAW = ("audio/*", "video/*", "image/*", "application/octet-stream")
 LISTS = {"targets"}  # form fields that may be repeated
 OBJECTS = {"metadata", "where", "plus", "minus", "exclude"}  # form fields that hold JSON
+
+WHERE = Query(description="Metadata filter, as JSON", examples=['{"album": "farm"}'])
 
 JsonBody = TypeVar("JsonBody", bound=BaseModel)
 UploadBody = TypeVar("UploadBody", bound=BaseModel)
@@ -159,6 +162,24 @@ def body_schema(models: Mapping[str, type[BaseModel]], upload: type[BaseModel]) 
         "requestBody": {"required": True, "content": content},
         "parameters": parameters,
     }
+
+
+def where_given(where: Annotated[str, WHERE]) -> Where:
+    """Return the filter in the query string, which is JSON there.
+
+    Raises:
+        InvalidRequest: It is no filter.
+    """
+    try:
+        return Where.model_validate(_parsed(where.encode(), "where"))
+    except ValidationError as error:
+        errors = [{**each, "loc": ("where", *each["loc"])} for each in error.errors()]
+        raise InvalidRequest.of_fields(errors) from None
+
+
+def where_if_given(where: Annotated[str | None, WHERE] = None) -> Where | None:
+    """Return the filter in the query string, or None."""
+    return None if where is None else where_given(where)
 
 
 def _json_body(

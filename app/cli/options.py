@@ -24,6 +24,10 @@ DeviceOption = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, cuda:1 or auto.", show_default="auto")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(help='Metadata filter: album=farm or year={"gte":1990}; repeatable.'),
+]
 TextOption = Annotated[str | None, typer.Option("--text", help="A sentence.")]
 CacheOption = Annotated[Path, typer.Option("--cache", help="Cache folder of extracted features.")]
 CACHE = Path("runs/features")
@@ -57,6 +61,11 @@ def one_source(file: Path | None, text: str | None) -> Path | str:
     if isinstance(source, str) and names_file(source):
         raise typer.BadParameter(f"{source} names a file: give it as FILE, not as --text")
     return source
+
+
+def parse_where(pairs: Iterable[str] | None) -> dict[str, Any] | None:
+    """Return the filter of ``WhereOption``; None: it was not given."""
+    return parse_pairs(pairs, option="--where") if pairs else None
 
 
 def is_utf8(argument: str) -> bool:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from itertools import islice
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -120,11 +119,6 @@ class Collection:
                 if not page:
                     return
                 yield from page
-
-    def page(self, after: str, *, limit: int) -> list[MilvusRow]:
-        """Return at most ``limit`` rows by key, starting with the first key > ``after``."""
-        above = f'id > "{after}"' if after else ""
-        return list(islice(self.rows(above, at_once=limit), limit))
 
     def search(self, weights: Weights, *, expression: str, limit: int) -> list[Match]:
         """Return the rows with the largest products with a sparse vector, largest first.

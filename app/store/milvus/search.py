@@ -219,8 +219,8 @@ class Seeker:
         if len(scored) < k:
             raise StoreLimit(
                 f"of the {MOST_HITS} nearest items, the most that Milvus finds at once, "
-                f"{len(scored)} match the filter, a part of which Milvus cannot express: compare "
-                "with texts without quotation marks and backslashes"
+                f"{len(scored)} match the filter, a part of which Milvus cannot express: leave out "
+                "not, and texts with quotation marks and backslashes"
             )
         return scored
 

@@ -99,6 +99,29 @@ def test_every_page_is_fetched(service: Client, monkeypatch: pytest.MonkeyPatch)
     assert [item.id for item in service.items()] == ids
 
 
+def test_items_are_paged_both_ways_filtered_changed_and_removed_together(
+    service: Client,
+) -> None:
+    for n in range(5):
+        service.add(f"{n}", "a dog", metadata={"n": n, "tags": ["odd" if n % 2 else "even"]})
+    even = {"tags": "even", "not": [{"n": {"gt": 9}}]}
+    first = service.page(limit=2, where=even)
+    assert ([item.id for item in first.items], first.previous_cursor) == (["0", "2"], None)
+    last = service.page(after=first.next_cursor, limit=2, where=even)
+    assert ([item.id for item in last.items], last.next_cursor) == (["4"], None)
+    assert service.page(before=last.previous_cursor, limit=2, where=even) == first
+    assert service.page(before="2").items[-1].id == "1"
+    changed = service.update("4", {"tags": None, "new": {"a": 1}})
+    assert changed.metadata == service.get("4").metadata == {"n": 4, "new": {"a": 1}}
+    assert [item.id for item in service.items(where=even)] == ["0", "2"]
+    assert service.delete_where(even).deleted == 2
+    assert [item.id for item in service.items()] == ["1", "3", "4"]
+    with pytest.raises(InvalidRequest, match=r"^where\.n\.range is {}: "):
+        service.delete_where({"n": {}})
+    with pytest.raises(NotFound):
+        service.update("0", {})
+
+
 def test_a_search_takes_sentences_media_items_and_every_option(
     service: Client, clip_file: Path, clip: bytes
 ) -> None:

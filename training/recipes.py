@@ -182,7 +182,7 @@ def shared() -> TrainConfig:
     return TrainConfig(
         name="shared",
         model=open_network(),
-        init="default",
+        init="aligned",
         data=DataConfig(imagined=0.7, clips_per_epoch=11_200),
         objective=ObjectiveConfig(
             layers=(
@@ -204,7 +204,9 @@ def shared() -> TrainConfig:
             infonce_target_temperature=0.1,
         ),
         codebooks=CodebookConfig(start="k-means", refit=True),
-        optim=OptimConfig(lr=3e-4, warmup_steps=20, schedule="cosine", clip_norm=5.0),
+        optim=OptimConfig(
+            lr=3e-4, warmup_steps=20, schedule="cosine", clip_norm=5.0, start_share=0.4
+        ),
         warm_start=WarmStartConfig(epoch=3),
         batch_size=224,
         epochs=4,

@@ -51,7 +51,7 @@ def list_items(
 def show(target: Target, item_id: IdArgument, as_json: JsonOption = False) -> None:
     """Show an item with its codes."""
     with target.open() as index:
-        item, layers = index.get(item_id), index.model().code_layers
+        item = index.get(item_id)
     if as_json:
         print_json(item)
         return
@@ -60,7 +60,7 @@ def show(target: Target, item_id: IdArgument, as_json: JsonOption = False) -> No
     rows = [
         [modality, layer, " ".join(f"{code:>3}" for code in codes)]
         for modality, stream in item.streams.items()
-        for layer, codes in zip(layers, stream.codes, strict=True)
+        for layer, codes in zip(item.code_layers, stream.codes, strict=True)
     ]
     print_table(["stream", "layer", "codes"], rows)
 

@@ -1,6 +1,6 @@
 """What /encode, /encode/batch and /v1/embeddings take and answer.
 
-Shape letters: C code rows (one a layer), T steps (seconds of media, or words of a sentence),
+Shape letters: C code rows (a layer may have several), T steps (seconds of media, or words of a sentence),
 K layers, D hidden dim.
 """
 
@@ -42,7 +42,7 @@ class StreamCodes(BaseModel):
     """One modality of a clip or sentence as codes."""
 
     codes: list[list[int]] = Field(
-        description="[C, T]: one row per layer, one column per second (text: per word)",
+        description="[C, T]: rows of codes (code_layers), one column per second (text: per word)",
         examples=[[[12, 12, 80], [7, 391, 7]]],
     )
     vectors: StreamVectors | None = Field(None, exclude_if=not_, description="Only if requested")
@@ -52,6 +52,9 @@ class EncodeResponse(BaseModel):
     """A clip or sentence as codes."""
 
     fingerprint: str = Field(description="Checkpoint that made the codes")
+    code_layers: list[int] = Field(
+        description="Layer of each row of codes; a layer may have several rows", examples=[[1, 2]]
+    )
     duration_seconds: float | None = Field(
         description="Duration of the media; null for pictures and text"
     )

@@ -359,6 +359,7 @@ def encode_response(encoder: Encoder, encoded: Encoded, *, floats: bool = False)
 
     return EncodeResponse(
         fingerprint=encoder.fingerprint,
+        code_layers=vocabulary.layers.tolist(),
         duration_seconds=encoded.duration_seconds,
         streams={
             m: StreamCodes(codes=codes.tolist(), vectors=vectors(codes) if floats else None)

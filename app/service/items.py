@@ -312,9 +312,11 @@ class Items:
 
     def _response(self, item: Item) -> ItemResponse:
         has_media, has_thumbnail = self.has_media(item)
+        encoder = self._engine.encoder
         return ItemResponse(
             id=item.id,
-            fingerprint=self._engine.encoder.fingerprint,
+            fingerprint=encoder.fingerprint,
+            code_layers=encoder.vocabulary.layers.tolist(),
             duration_seconds=_duration(item.streams.values()),
             streams={m: StreamCodes(codes=s.codes.tolist()) for m, s in item.streams.items()},
             text=item.text,

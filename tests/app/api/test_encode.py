@@ -22,6 +22,7 @@ def test_a_clip_gives_the_codes_of_picture_and_sound(
     assert answer.status_code == 200
     body = answer.json()
     assert body["fingerprint"] == encoder.fingerprint
+    assert body["code_layers"] == encoder.vocabulary.layers.tolist() == [1, 2]
     assert body["duration_seconds"] == pytest.approx(3, abs=0.1)
     expected = encoder.encode(read_clip(clip))
     assert body["streams"].keys() == {"audio", "video"}

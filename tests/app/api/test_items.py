@@ -26,6 +26,7 @@ def test_a_clip_is_kept_with_its_metadata(client: TestClient, clip: bytes) -> No
     assert body["text"] is None
     encoded = client.post("/encode", files={"file": clip}).json()
     assert body["streams"] == encoded["streams"]
+    assert body["code_layers"] == encoded["code_layers"]
     assert body["duration_seconds"] == encoded["duration_seconds"]
     assert client.get("/items/my-clip").json() == body
 

@@ -176,8 +176,8 @@ class TrainConfig(FrozenModel):
         if self.data.steps != self.model.max_steps:
             raise ValueError(
                 f"data.steps is {self.data.steps} but model.max_steps is {self.model.max_steps}: "
-                "later, media is cut into pieces of max_steps, which are to be as long as the "
-                "clips of training; set both to the same number"
+                "encoding cuts media into pieces of max_steps, which must be as long as the clips "
+                "of training; set both to the same number"
             )
         return self
 
@@ -186,7 +186,7 @@ class TrainConfig(FrozenModel):
         weighed = [own for own in self.objective.layers if own.reconstruction or own.mi]
         if self.model.leaves_general and weighed:
             raise ValueError(
-                f"with model.residual {self.model.residual} nothing specific is set apart: set "
+                f"model.residual={self.model.residual} has no specific part: set "
                 "objective.layers.N.reconstruction and mi to 0"
             )
         return self

@@ -87,7 +87,9 @@ def load_initial(model: SRCID, checkpoint: str) -> None:
     ]
     if different and _is_aligned(initial) and all(map(_is_free_of_aligned, different)):
         _take_projections(model, initial)
-        logger.info("layer 1 begins with the projections of %s, all else anew", checkpoint)
+        logger.info(
+            "layer 1 starts from the projections of %s; all else is initialised", checkpoint
+        )
         return
     if different:
         differences = [
@@ -95,9 +97,9 @@ def load_initial(model: SRCID, checkpoint: str) -> None:
             for field in different
         ]
         raise ConfigError(
-            f"the checkpoint {checkpoint} is of another architecture: {'; '.join(differences[:3])}"
+            f"checkpoint {checkpoint} has another architecture: {'; '.join(differences[:3])}"
             f"{' ...' if len(differences) > 3 else ''}. Train the recipe that made it, or set "
-            "these fields of `model` to what they are there"
+            "these fields of `model` to its values"
         )
     model.load_state_dict(initial.state_dict())
 

@@ -312,7 +312,7 @@ def recipe(name: str) -> TrainConfig:
             "default is aligned, not trained: `srcid align --data DIR --out OUT` makes it"
         )
     if known not in RECIPES:
-        raise ConfigError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
+        raise ConfigError(f"unknown recipe {name!r}: choose one of {', '.join(RECIPES)}")
     return RECIPES[known]()
 
 

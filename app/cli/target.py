@@ -86,6 +86,21 @@ class Target(NamedTuple):
         return Client(self.url or DEFAULT_URL, key=self.key)
 
 
+def local_settings(*, data_dir: Path | None, **options: str | None) -> Settings:
+    """Return the settings of a command that works on a folder of this machine only.
+
+    Raises:
+        ConfigError: ``SRCID_URL`` names a server and no folder is named, so the wrong index could
+            be meant.
+    """
+    if data_dir is None and (url := os.environ.get(URL)):
+        raise ConfigError(
+            f"this command works on a folder of this machine, but {URL} is {url!r}: run it on the "
+            f"server's machine without {URL}, or name a folder here (--data-dir)"
+        )
+    return load_settings(data_dir=data_dir, **options)
+
+
 def on_target(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say where the index is; the command gets them as ``target``."""
     signature = inspect.signature(command)

@@ -1,11 +1,11 @@
 """The media of items: files found by id and digest, and long media as items of some seconds each.
 
-A file is on the disk before its item is committed, and is erased after its item is gone. What a
-crash leaves in between belongs to no item; ``sweep`` removes it at the next start.
+A file is written before its item is committed, and erased after its item is deleted. A crash in
+between leaves files without an item; ``sweep`` removes them at the next start.
 
-Long media become several items, their segments. The first segment has the id of the whole,
-``movie.mp4``; the one from second 120 on is ``movie.mp4@00120``. The metadata of each tell its
-place: ``part_of`` is the id of the whole and ``start_second`` the second at which it begins.
+Long media become several items, called segments. The first segment has the id of the whole,
+``movie.mp4``; the one from second 120 on is ``movie.mp4@00120``. The metadata of a segment hold
+its place: ``part_of`` is the id of the whole, ``start_second`` the second at which it begins.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ MEDIA, THUMBNAIL = ".media", ".jpg"
 
 
 class MediaFolder:
-    """Media and thumbnails below ``folder``, which is made when the first is stored."""
+    """Media and thumbnails in ``folder``, which is created when the first file is stored."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -43,7 +43,7 @@ def test_the_paper_network_has_the_published_size() -> None:
 
 def test_dashes_serve_as_underscores_and_an_unknown_name_lists_the_known() -> None:
     assert recipe("dcid-rvq4") == recipe("dcid_rvq4")
-    with pytest.raises(ConfigError, match=r"no recipe 'x'.*compact"):
+    with pytest.raises(ConfigError, match=r"unknown recipe 'x'.*compact"):
         recipe("x")
 
 

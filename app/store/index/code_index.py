@@ -50,7 +50,7 @@ class ReadWriteLock:
 
     @contextmanager
     def read(self) -> Iterator[None]:
-        """Hold the lock together with other readers."""
+        """Acquire the lock for reading."""
         with self._changed:
             self._changed.wait_for(lambda: not self._is_written and not self._writers_waiting)
             self._readers += 1
@@ -63,7 +63,7 @@ class ReadWriteLock:
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        """Hold the lock alone."""
+        """Acquire the lock for writing: no other thread holds it meanwhile."""
         with self._changed:
             self._writers_waiting += 1
             self._changed.wait_for(lambda: not self._is_written and not self._readers)

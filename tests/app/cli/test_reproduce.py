@@ -59,4 +59,4 @@ def test_rows_that_are_not_known_are_refused(
 def test_a_folder_without_a_benchmark_is_refused(run: Run, tmp_path: Path) -> None:
     ran = run("reproduce", "--data", tmp_path, "--out", tmp_path / "out", "--rows", "dcid")
     assert ran.code == 2
-    assert "holds no benchmark" in ran.err
+    assert "has no benchmark" in ran.err

@@ -176,7 +176,7 @@ def test_a_folder_whose_description_is_damaged_is_told_of(
     out = tmp_path / "out"
     extract(tmp_path, out, tiny_config)
     (out / ABOUT).write_text(content)
-    with pytest.raises(DataError, match=r"is damaged \(.*\): extract anew$"):
+    with pytest.raises(DataError, match=r"is damaged \(.*\): extract again$"):
         read_index(out, tiny_config)
 
 

@@ -165,7 +165,7 @@ def test_media_with_nothing_that_the_recipe_takes_are_reported(
     )
     assert report.clips == []
     assert report.failed.keys() == {"0.mp4"}
-    assert "neither the sound nor the picture that the recipe takes" in report.failed["0.mp4"]
+    assert "neither a sound nor a picture that the recipe can use" in report.failed["0.mp4"]
 
 
 @pytest.mark.parametrize("content", ["{}", "no JSON"])

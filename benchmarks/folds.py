@@ -5,7 +5,7 @@
 Five folds of classes, each unseen once (``benchmarks.unseen_classes``), with all real clips whose
 label names none of them; and two halves of the real clips, each trained on once, tested on the
 other. A fold's start is aligned without its classes too, that of the halves is the shipped
-`default`, which knows no clip. What is done is not repeated.
+`aligned`, which knows no clip. What is done is not repeated.
 """
 
 import json

@@ -173,11 +173,11 @@ def _dcid(name: str, quantizer: QuantizerConfig, **weights: float) -> TrainConfi
 
 
 def shared() -> TrainConfig:
-    """Things of any name, with codes that the modalities share; starts from ``default``.
+    """Things of any name, with codes that the modalities share: what ``default`` is made by.
 
     From an aligned start the general encoders are trained to foretell the code that a clip's vote
-    chooses; an anchor keeps what no example shows. Layer 2 has what layer 1's codes leave unsaid.
-    docs/decisions/0030 has the reasons.
+    chooses. An anchor, and a share of the start's weights, keep what no example shows. Layer 2 has
+    what layer 1's codes leave unsaid. docs/decisions/0030 and 0047 have the reasons.
     """
     return TrainConfig(
         name="shared",
@@ -300,6 +300,12 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
 }
 
 
+MADE_BY = {  # shipped checkpoints that are not called as their recipe is
+    "default": "`srcid train shared --data DIR --set data.clips=CLIPS --out OUT`",
+    "aligned": "`srcid align --data DIR --out OUT`",
+}
+
+
 def recipe(name: str) -> TrainConfig:
     """Return the configuration of the recipe ``name``; dashes serve as underscores.
 
@@ -307,10 +313,8 @@ def recipe(name: str) -> TrainConfig:
         ConfigError: There is no such recipe.
     """
     known = name.replace("-", "_")
-    if known == "default":
-        raise ConfigError(
-            "default is aligned, not trained: `srcid align --data DIR --out OUT` makes it"
-        )
+    if known in MADE_BY:
+        raise ConfigError(f"no recipe is called {name!r}: {MADE_BY[known]} makes that checkpoint")
     if known not in RECIPES:
         raise ConfigError(f"unknown recipe {name!r}: choose one of {', '.join(RECIPES)}")
     return RECIPES[known]()

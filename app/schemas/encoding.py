@@ -1,7 +1,7 @@
 """What /encode, /encode/batch and /v1/embeddings take and answer.
 
-Shape letters: C code rows (a layer may have several), T steps (seconds of media, or words of a
-sentence), K layers, D hidden dim.
+Shape letters: C code rows (a layer may have several), T steps (seconds, or words of a sentence),
+K layers, D hidden dim.
 """
 
 from operator import not_

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from app.errors import IndexMismatch, InvalidRequest
 from app.store.base import Item
+from app.store.mismatch import old_checkpoint
 from model.encoder import Encoder, Vocabulary
 from model.files import PRIVATE, atomic_write
 
@@ -35,7 +36,7 @@ def export_index(items: Iterable[Item], path: Path, *, fingerprint: str, encoder
     if fingerprint not in ("", encoder.fingerprint):
         raise IndexMismatch(
             f"the items were encoded with checkpoint {fingerprint}, but {encoder.fingerprint} is "
-            "in use: use that checkpoint (SRCID_CHECKPOINT)"
+            f"in use: {old_checkpoint(fingerprint)}"
         )
     names, streams = [], []
     for item in items:

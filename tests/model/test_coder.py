@@ -116,7 +116,7 @@ def test_a_part_that_is_not_written_in_the_graph_is_left_to_torch(
         Coder(model, Modality.AUDIO)
 
 
-@pytest.mark.parametrize("checkpoint", ["default", "compact"])
+@pytest.mark.parametrize("checkpoint", ["default", "aligned", "compact"])
 @torch.inference_mode()
 def test_shipped_checkpoints_have_the_networks_codes(checkpoint: str) -> None:
     """On vectors as long and as sparse as features are, of sentences' lengths and clips'."""

@@ -47,9 +47,12 @@ def test_dashes_serve_as_underscores_and_an_unknown_name_lists_the_known() -> No
         recipe("x")
 
 
-def test_who_wants_to_train_the_aligned_checkpoint_is_told_what_makes_it() -> None:
-    with pytest.raises(ConfigError, match="srcid align --data"):
-        recipe("default")
+@pytest.mark.parametrize(
+    ("name", "command"), [("default", "srcid train shared --data"), ("aligned", "srcid align")]
+)
+def test_who_names_a_shipped_checkpoint_is_told_what_makes_it(name: str, command: str) -> None:
+    with pytest.raises(ConfigError, match=command):
+        recipe(name)
 
 
 def test_shared_starts_from_the_aligned_checkpoint() -> None:
@@ -57,7 +60,7 @@ def test_shared_starts_from_the_aligned_checkpoint() -> None:
     config = recipe("shared")
     model = SRCID(config.model)
     load_initial(model, config.init)
-    aligned = SRCID.from_pretrained("default")
+    aligned = SRCID.from_pretrained("aligned")
     for m, own in model.stages[0].general.items():
         assert torch.equal(own.project.weight, aligned.stages[0].general[m].project.weight)
 

@@ -19,6 +19,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from app.errors import IndexMismatch, ItemExists, ServiceError, StoreUnavailable
 from app.store.base import PLACES, Item
+from app.store.mismatch import old_checkpoint
 from app.store.sqlite.schema import STREAMS_EACH, connect, prepare
 from app.store.sqlite.views import View
 
@@ -207,9 +208,9 @@ class ItemDatabase:
             folder = self.path.parent
             raise IndexMismatch(
                 f"the {count} items in {folder} were encoded with checkpoint {stamped}, but "
-                f"{fingerprint} is in use: use the old checkpoint (SRCID_CHECKPOINT, "
-                "--checkpoint), encode them again from the stored media (srcid store rebuild), or "
-                "index the media again in another data directory (SRCID_DATA_DIR, --data-dir)"
+                f"{fingerprint} is in use: {old_checkpoint(stamped)}, encode them again from the "
+                "stored media (srcid store rebuild), or index the media again in another data "
+                "directory (SRCID_DATA_DIR, --data-dir)"
             )
         if stamped != fingerprint and not self._read_only:
             self._commit([lambda db: _set_fingerprint(db, fingerprint)])

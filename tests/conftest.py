@@ -11,6 +11,7 @@ from model.config import ModalityConfig, SRCIDConfig, StemConfig, VQConfig
 from model.modality import Modality
 from model.srcid import SRCID
 from tests.backbone_weights import vgg19_weights, vggish_weights, write_bert
+from tests.loopback_hub import LoopbackHub
 
 torch.set_num_threads(1)  # two threads on a busy machine are many times slower
 # A shell starts what runs in the background with Ctrl-C ignored, and commands would inherit that.
@@ -74,3 +75,22 @@ def paper_backbones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("SRCID_VGGISH", str(folder / "vggish.pth"))
         patch.setenv("SRCID_BERT", str(folder / "bert"))
         yield folder
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
+    """An empty Hub on the loopback address with an empty cache, for child processes too."""
+    from huggingface_hub import constants  # reads its variables when it is imported
+
+    with LoopbackHub() as server:
+        files = "{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{server.url}/{files}")
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+        for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HUGGING_FACE_HUB_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
+        yield server

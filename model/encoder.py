@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from model.backbones import build_backbone
-from model.backbones.base import Backbone
+from model.backbones.base import Backbone, decode_config
 from model.checkpoint import fingerprint, locate
 from model.coder import Coded, coders
 from model.config import SRCIDConfig
 from model.errors import ConfigError, MediaError
-from model.media import Clip
+from model.media import Clip, DecodeConfig
 from model.modality import Modality
 from model.network.layer import LayerOutput
 from model.srcid import SRCID
@@ -108,10 +108,9 @@ class Encoder:
         """The modalities that this checkpoint encodes."""
         return self.model.modalities
 
-    @property
-    def frames_per_step(self) -> int:
-        """How many frames of a second of video the backbones look at: what to decode."""
-        return max(backbone.frames_per_step for backbone in self.backbones.values())
+    def decode_config(self, **limits: int) -> DecodeConfig:
+        """Return how media is decoded for the backbones, within ``limits``, other fields of it."""
+        return decode_config(self.backbones, **limits)
 
     def prepare(self, item: Clip | str) -> dict[Modality, Tensor]:
         """Do one item's CPU work: a tensor for each modality that the item has.
@@ -260,7 +259,7 @@ def load_backbone(config: SRCIDConfig, modality: Modality, device: str = "cpu") 
     backbone = build_backbone(own.backbone, device)
     if backbone.feature_shape != own.feature_shape:
         raise ConfigError(
-            f"{modality}: backbone {own.backbone!r} gives {backbone.feature_shape}, but the "
+            f"{modality}: backbone {str(own.backbone)!r} gives {backbone.feature_shape}, but the "
             f"network takes {own.feature_shape}; name the backbone, or the weights, that it was "
             "made for"
         )

@@ -1,4 +1,4 @@
-"""Bytes or a path in, frames and 16 kHz sound out.
+"""Bytes or a path in, frames and sound out.
 
 Never imports torch: decoding may run in worker processes that should start fast.
 """
@@ -107,7 +107,12 @@ def _read_picture(file: BinaryIO, config: DecodeConfig) -> Clip | None:
             check_pixels(image.width, image.height, max_pixels=config.max_pixels)
             # Before EXIF is read: where that loads a PNG, it would hide that the PNG is damaged.
             image.load()
-            pixels = scaled(opaque(_turned(image)), config.short_side)
+            pixels = scaled(
+                opaque(_turned(image)),
+                config.short_side,
+                is_squashed=config.is_squashed,
+                resample=config.resample,
+            )
     except UnidentifiedImageError:
         file.seek(0)
         return None
@@ -115,7 +120,8 @@ def _read_picture(file: BinaryIO, config: DecodeConfig) -> Clip | None:
         raise MediaTooLarge(f"{error}; scale the picture down") from error
     except DAMAGED as error:
         raise MediaError(f"a picture that does not decode ({error}); {ADVICE}") from error
-    return Clip(np.repeat(pixels[None, None], config.frames_per_step, axis=1), None, None)
+    frames = np.repeat(pixels[None, None], config.frames_per_step, axis=1)
+    return Clip(frames, None, None, config.sample_rate)
 
 
 def _turned(image: Image.Image) -> Image.Image:

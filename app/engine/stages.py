@@ -21,11 +21,10 @@ from app.telemetry.engine_observer import EngineObserver
 from model.encoder import Codes, Encoder, Pooled
 from model.errors import MediaError, MediaTooLarge
 from model.feature_file import is_feature_file, read_features
-from model.media import SAMPLE_RATE, Clip, DecodeConfig
+from model.media import Clip
 from model.modality import Modality
 
 MAX_TURN_SECONDS = 0.1  # that a thread waits for another one's quantizing
-PROBE_SIDE = 256  # pixels of the probe's frame
 SETTINGS = {  # that set the limits which the model package's errors name
     "max_seconds": "SRCID_MAX_MEDIA_SECONDS",
     "max_bytes": "SRCID_MAX_MEDIA_BYTES",
@@ -167,8 +166,10 @@ class Network:
 
     def probes(self) -> list[NetworkInput]:
         """Return an item of each modality, to test and warm up the network."""
-        frames = np.zeros((1, self.encoder.frames_per_step, PROBE_SIDE, PROBE_SIDE, 3), np.uint8)
-        clip = Clip(frames, np.zeros(SAMPLE_RATE, np.float32), 1.0)
+        config = self.encoder.decode_config()
+        side, rate = config.short_side, config.sample_rate
+        frames = np.zeros((1, config.frames_per_step, side, side, 3), np.uint8)
+        clip = Clip(frames, np.zeros(rate, np.float32), 1.0, rate)
         probes = []
         if Modality.TEXT in self.encoder.modalities:
             probes.append(NetworkInput("a word"))
@@ -223,9 +224,8 @@ def make_decode_pool(
     """
     return DecodePool(
         settings.max_decodes,
-        config=DecodeConfig(
+        config=encoder.decode_config(
             max_steps=settings.max_steps,
-            frames_per_step=encoder.frames_per_step,
             max_seconds=settings.max_media_seconds,
             max_bytes=settings.max_media_bytes,
         ),

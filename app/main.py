@@ -64,7 +64,9 @@ def open_engine(settings: Settings, *, observer: EngineObserver | None = None) -
     # With more threads float32 sums change in the last bits with the load, and so may codes.
     torch.set_num_threads(1)
     sys.setswitchinterval(SWITCH_SECONDS)
-    encoder = Encoder.from_pretrained(settings.checkpoint, device=usable_device(settings.device))
+    encoder = Encoder.from_pretrained(
+        settings.checkpoint, device=usable_device(settings.device), download=False
+    )
     return Engine(encoder, settings, observer=observer)
 
 

@@ -57,7 +57,10 @@ class Settings(BaseSettings):
         None, description="Milvus credentials: user:password, or an API key"
     )
     checkpoint: str = Field(
-        "default", min_length=1, description="Name of a shipped checkpoint, or a folder"
+        "default",
+        min_length=1,
+        description="Name of a shipped checkpoint, a folder, or OWNER/NAME of the Hugging Face Hub "
+        "(downloaded before with `srcid backbone fetch`)",
     )
     device: str = Field(
         "auto",

@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from model.backbones import build_backbone
 from model.backbones.base import Backbone, decode_config
-from model.checkpoint import fingerprint, locate
+from model.checkpoint import fetch_backbones, fingerprint, locate
 from model.coder import Coded, coders
 from model.config import SRCIDConfig
 from model.errors import ConfigError, MediaError
@@ -86,15 +86,24 @@ class Encoder:
         self._coders = coders(model) if self.device.type == "cpu" else {}
 
     @classmethod
-    def from_pretrained(cls, checkpoint: str | Path, *, device: str = "cpu") -> Self:
-        """Load a checkpoint folder, or a shipped checkpoint by its name.
+    def from_pretrained(
+        cls, checkpoint: str | Path, *, device: str = "cpu", download: bool = True
+    ) -> Self:
+        """Load a checkpoint and its backbones.
+
+        Args:
+            checkpoint: A folder, the name of a shipped checkpoint, or ``OWNER/NAME`` of the Hub.
+            device: Where its networks run.
+            download: Fetch from the Hub what is not cached: the checkpoint, its backbones.
 
         Raises:
             CheckpointError: It is missing, damaged, or does not fit its configuration.
             ConfigError: A backbone that it needs gives features of another shape.
         """
-        folder = locate(checkpoint)
+        folder = locate(checkpoint, download=download)
         model = SRCID.from_pretrained(folder).to(device)
+        if download:
+            fetch_backbones(model.config)
         backbones = load_backbones(model.config, device)
         return cls(model, backbones, fingerprint=fingerprint(folder))
 

@@ -12,7 +12,11 @@ from model.errors import ConfigError
 
 CheckpointOption = Annotated[
     str | None,
-    typer.Option("--checkpoint", help="A shipped checkpoint, or a folder.", show_default="default"),
+    typer.Option(
+        "--checkpoint",
+        help="A shipped checkpoint, a folder, or OWNER/NAME of the Hugging Face Hub.",
+        show_default="default",
+    ),
 ]
 DataDirOption = Annotated[
     Path | None, typer.Option("--data-dir", help="Folder of the index.", show_default="~/.srcid")

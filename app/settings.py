@@ -148,6 +148,11 @@ class Settings(BaseSettings):
         description="Maximum batch size on a GPU; on a CPU, maximum items that a thread encodes "
         "one by one and answers together",
     )
+    max_gpu_memory_bytes: PositiveInt | None = Field(
+        None,
+        description="Maximum bytes of GPU memory for networks and batches; a batch that does not "
+        "fit is halved. Default: all",
+    )
     max_run_seconds: PositiveInt = Field(
         60, description="Seconds after which a late batch counts as hanging"
     )

@@ -142,15 +142,16 @@ class Network:
 
         Raises:
             InvalidMedia: An item has nothing to encode.
+            TooLarge: The batch does not fit into the GPU's memory.
         """
         # The number of OpenMP threads is set for each calling thread. With more than one, the
         # last bits of float32 sums depend on the load, and so may codes.
         torch.set_num_threads(1)
         with as_service_errors():
             streams = [self._preprocess(item) for item in batch]
-        features = self._core_batch(batch, streams)
-        with self._turn_to_quantize():
-            quantized = iter(self.encoder.quantize(features))
+            features = self._core_batch(batch, streams)
+            with self._turn_to_quantize():
+                quantized = iter(self.encoder.quantize(features))
         encoded = []
         for item, tensors in zip(batch, streams, strict=True):
             by_modality = {m: next(quantized) for m in tensors}
@@ -239,7 +240,7 @@ def make_decode_pool(
 
 @contextmanager
 def as_service_errors() -> Iterator[None]:
-    """Turn the model package's media errors into service errors.
+    """Turn the model package's media errors, and a full GPU, into service errors.
 
     Raises:
         InvalidMedia: Not decodable, empty, or without the requested stream.
@@ -254,6 +255,11 @@ def as_service_errors() -> Iterator[None]:
         raise TooLarge(message) from error
     except MediaError as error:
         raise InvalidMedia(str(error)) from error
+    except torch.OutOfMemoryError as error:
+        raise TooLarge(
+            "this does not fit into the GPU's memory: send fewer seconds, or raise "
+            "SRCID_MAX_GPU_MEMORY_BYTES"
+        ) from error
 
 
 def _only(clip: Clip, modality: Modality) -> Clip:

@@ -1,0 +1,122 @@
+"""A checkpoint from pretrained models, sentences and media without labels.
+
+Shape letters: N examples, F features of a backbone, D hidden dim.
+"""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from model.backbones.base import Backbone
+from model.config import SRCIDConfig
+from model.encoder import load_backbone
+from model.errors import DataError
+from model.files import atomic_path, sha256
+from model.modality import Modality
+from model.srcid import SRCID
+from training.alignment.align import fill
+from training.alignment.shared_space import Media, connect
+from training.data.extracted import CLIPS, open_shard, read_index
+
+MORE = 4  # sentences for each code at least, beside the media, for the codebooks
+
+
+def align_by_sentences(
+    config: SRCIDConfig, sentences: Tensor, media: Media, *, seed: int = 0
+) -> SRCID:
+    """Return a network whose codes are shared by all that the models compare with sentences.
+
+    Args:
+        config: One layer with a residual quantizer, on pretrained backbones.
+        sentences: Text features ``[N, F]``.
+        media: Features of clips; they need no labels.
+        seed: Of the weights that stay random (decoders), and of all draws.
+
+    Raises:
+        ConfigError: The models cannot be connected.
+        DataError: There are too few sentences or media.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)
+    model = SRCID(config).eval().requires_grad_(False)
+    general = connect(config, sentences, media)
+    shown = [general[m](x) for m, x in media.features.items()]
+    size = sum(quantizer.codebook_size for quantizer in [config.quantizer])
+    count = max(sum(map(len, shown)), MORE * size)
+    chosen = torch.randperm(len(sentences), generator=draw)[:count]
+    shown.append(general[Modality.TEXT](sentences[chosen]))
+    fill(model, general, torch.cat(shown), generator=draw)
+    return model
+
+
+def read_sentences(file: Path) -> list[str]:
+    """Return the different lines of a text file in UTF-8 that have a letter or digit.
+
+    Raises:
+        DataError: It cannot be read, or has none.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} is no text file in UTF-8 ({error}): name one") from error
+    found = list(dict.fromkeys(line.strip() for line in lines if any(map(str.isalnum, line))))
+    if not found:
+        raise DataError(f"{file} has no sentence in it: write one a line")
+    return found
+
+
+def sentence_features(file: Path, config: SRCIDConfig, *, cache: Path, device: str) -> Tensor:
+    """Return ``[N, F]``, a row a sentence of ``file``, from the cache where it can.
+
+    Args:
+        file: A sentence a line.
+        config: Names the backbone of text.
+        cache: Folder where features are kept from run to run.
+        device: Where the backbone runs.
+
+    Raises:
+        ConfigError: The backbone is not there.
+        DataError: The file has no sentences.
+    """
+    sentences = read_sentences(file)
+    # The backbone's description has the commit and the digest of its weights.
+    key = sha256(config.modalities[Modality.TEXT].model_dump_json() + sha256(file))
+    path = cache / f"sentences-{key[:16]}.safetensors"
+    if not path.is_file():
+        backbone = load_backbone(config, Modality.TEXT, device)
+        rows = [_read(backbone, own, device) for own in tqdm(sentences, "reading", unit="sentence")]
+        cache.mkdir(parents=True, exist_ok=True)
+        with atomic_path(path) as temporary:
+            save_file({"sentences": torch.cat(rows)}, temporary)
+    return load_file(path)["sentences"]
+
+
+def media_features(folder: Path, config: SRCIDConfig) -> Media:
+    """Return the features of the clips to train on in what ``srcid extract`` wrote.
+
+    Raises:
+        DataError: It is malformed, or was made with other backbones.
+    """
+    found: dict[Modality, list[Tensor]] = {}
+    pairs: dict[Modality, list[Tensor]] = {}
+    for row in read_index(folder, config):
+        if row.split != "train":
+            continue
+        with open_shard(folder / CLIPS / row.shard) as file:
+            steps = {m: file.get_tensor(str(m)) for m in Modality if str(m) in file.keys()}  # noqa: SIM118  no dict
+        for m, own in steps.items():
+            found.setdefault(m, []).append(own.float())
+        if len(steps) > 1:
+            both = min(map(len, steps.values()))
+            for m, own in steps.items():
+                pairs.setdefault(m, []).append(own[:both].float())
+    return Media(*({m: torch.cat(own) for m, own in part.items()} for part in (found, pairs)))
+
+
+def _read(backbone: Backbone, sentence: str, device: str) -> Tensor:
+    """Return the features ``[T, F]`` of one line."""
+    return backbone.extract([backbone.preprocess(sentence).to(device)])[0].float().cpu()

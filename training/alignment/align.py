@@ -114,7 +114,11 @@ def align(
 
 
 def fill(
-    model: SRCID, general: Mapping[Modality, LinearMap], shown: Tensor, *, generator: torch.Generator
+    model: SRCID,
+    general: Mapping[Modality, LinearMap],
+    shown: Tensor,
+    *,
+    generator: torch.Generator,
 ) -> None:
     """Make the general encoders compute ``general``, and fit the codebooks.
 

@@ -3,7 +3,6 @@
 Shape letters: N examples, F features of a backbone, D hidden dim.
 """
 
-import hashlib
 from pathlib import Path
 
 import torch

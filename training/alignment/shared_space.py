@@ -9,7 +9,6 @@ Source: the idea is that of C-MCR, Wang et al., NeurIPS 2023, which trains netwo
 Shape letters: N examples, F features of a backbone, X inputs, D hidden dim.
 """
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -45,9 +44,7 @@ class Media(NamedTuple):
     pairs: dict[Modality, Tensor]  # [N, F] the steps that have sound and picture, in one order
 
 
-def connect(
-    config: SRCIDConfig, sentences: Tensor, media: Media
-) -> dict[Modality, LinearMap]:
+def connect(config: SRCIDConfig, sentences: Tensor, media: Media) -> dict[Modality, LinearMap]:
     """Return the map of each modality into one space.
 
     Args:

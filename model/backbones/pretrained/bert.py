@@ -72,19 +72,23 @@ def pooling(folder: Path) -> str:
     Raises:
         ConfigError: It does more than to pool and to normalise, or pools in another way.
     """
-    paths = {path.parent.name: path for path in sorted(folder.glob("*/config.json"))}
-    kinds = {name.partition("_")[2]: path for name, path in paths.items()}
-    own = read_json(kinds["Pooling"]) if "Pooling" in kinds else {}
+    modules = read_json(folder / MODULES, list)
+    kinds = {str(own.get("type")).rpartition(".")[2]: own.get("path") for own in modules}
+    own = read_json(folder / kinds["Pooling"] / "config.json") if "Pooling" in kinds else {}
     named = own.get("pooling_mode") or [
         key.removeprefix("pooling_mode_").removesuffix("_token").removesuffix("_tokens")
         for key, value in own.items()
         if key.startswith("pooling_mode_") and value is True
     ]
     modes = [named] if isinstance(named, str) else named
-    if len(modes) != 1 or modes[0] not in POOLINGS or kinds.keys() - {"Pooling", "Normalize"}:
+    if (
+        len(modes) != 1
+        or modes[0] not in POOLINGS
+        or kinds.keys() - {"Transformer", "Pooling", "Normalize"}
+    ):
         raise ConfigError(
             f"{folder} pools sentences by {modes or 'nothing that is known'} with "
-            f"{sorted(kinds) or 'no module'}; only the mean of the tokens or the first one, and "
+            f"{sorted(kinds)}; only the mean of the tokens or the first one, and "
             "normalising, are taken"
         )
     return POOLINGS[modes[0]]

@@ -7,6 +7,7 @@ import hashlib
 import json
 import pickle
 import sys
+import warnings
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,8 @@ transformers.logging.set_verbosity_error()  # it says of each joint file which h
 transformers.logging.disable_progress_bar()
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in a JSON file.
+def read_json(path: Path, kind: type[dict[str, Any] | list[Any]] = dict) -> Any:
+    """Return the object, or the list, in a JSON file.
 
     Raises:
         ConfigError: It is missing, or holds something else.
@@ -43,8 +44,8 @@ def read_json(path: Path) -> dict[str, Any]:
             f"{path} is missing or damaged ({error}): name the folder of a model as the Hugging "
             "Face Hub lays it out, or fetch it again"
         ) from error
-    if not isinstance(found, dict):
-        raise ConfigError(f"{path} holds no JSON object: fetch the model again")
+    if not isinstance(found, kind):
+        raise ConfigError(f"{path} holds no JSON {kind.__name__}: fetch the model again")
     return found
 
 
@@ -101,7 +102,8 @@ def load_model(
     network: Any = getattr(transformers, kind) if isinstance(kind, str) else kind
     is_safe = any(folder.glob("*.safetensors"))
     try:
-        with redirect_stdout(sys.stderr):  # timm writes there, where commands print JSON
+        # Commands print JSON on stdout; and what libraries warn of each other helps no user.
+        with redirect_stdout(sys.stderr), warnings.catch_warnings(action="ignore"):
             model, report = network.from_pretrained(
                 folder,
                 local_files_only=True,

@@ -67,16 +67,7 @@ class Tower(Backbone):
         """Return the features ``[T, F]`` of preprocessed ``steps`` ``[T, ...]``."""
         # On a CPU one by one: sums of float32 are cut up by the number of rows.
         size = 1 if steps.device.type == "cpu" else self.max_rows
-        return torch.cat([self._fitting(rows) for rows in steps.split(size)])
-
-    def _fitting(self, rows: Tensor) -> Tensor:
-        """Return the vectors of ``rows``, of half of them at a time where memory is short."""
-        try:
-            return self.vectors(rows).float()
-        except torch.OutOfMemoryError:
-            if len(rows) == 1:
-                raise
-        return torch.cat([self._fitting(half) for half in rows.tensor_split(2)])
+        return torch.cat([self.vectors(rows).float() for rows in steps.split(size)])
 
     @property
     def dtype(self) -> torch.dtype:

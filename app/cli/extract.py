@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli.options import DownloadOption
 from model.errors import ConfigError
 
 ROLES = ("file", "caption", "label", "split")
@@ -45,6 +46,7 @@ def extract(
         int | None, typer.Option(min=1, help="Decoding processes.", show_default="processors")
     ] = None,
     seconds: Annotated[int, typer.Option(min=1, help="Maximum seconds per file.")] = 60,
+    download: DownloadOption = False,
 ) -> None:
     """Extract the features of media for training.
 
@@ -56,13 +58,12 @@ def extract(
     from training.data.extract import extract as run
     from training.data.extracted import FAILED
     from training.data.raw import Columns
-    from training.recipes import override
-    from training.recipes import recipe as named
+    from training.recipes import configured
 
     names = {role: str(name) for role, name in parse_pairs(column or [], option="--column").items()}
     if unknown := names.keys() - set(ROLES):
         raise ConfigError(f"--column {min(unknown)}=...: a column is {', '.join(ROLES)}")
-    config = override(named(recipe), parse_pairs(setting or []))
+    config = configured(recipe, parse_pairs(setting or []), download=download)
     report = run(
         source,
         out,

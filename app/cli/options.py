@@ -24,6 +24,9 @@ DataDirOption = Annotated[
 DeviceOption = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, cuda:1 or auto.", show_default="auto")
 ]
+DownloadOption = Annotated[
+    bool, typer.Option("--download", help="Fetch models of the Hub that are not on this machine.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 TextOption = Annotated[str | None, typer.Option("--text", help="A sentence.")]
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from app.cli.options import DownloadOption
+
 
 def scenes(
     bank: Annotated[
@@ -31,6 +33,7 @@ def scenes(
     videos: Annotated[
         int, typer.Option(min=0, help="Test scenes per set to also write as mp4.")
     ] = 0,
+    download: DownloadOption = False,
 ) -> None:
     """Compose scenes of several events for training and evaluation.
 
@@ -39,10 +42,9 @@ def scenes(
     from app.cli.options import parse_pairs
     from training.data.scenes.script import ScenesConfig
     from training.data.scenes.write import write_scenes, write_videos
-    from training.recipes import override
-    from training.recipes import recipe as named
+    from training.recipes import configured
 
-    config = override(named(recipe), parse_pairs(setting or []))
+    config = configured(recipe, parse_pairs(setting or []), download=download)
     made = write_scenes(bank, out, config.model, ScenesConfig(seed=seed).scaled(share))
     shown = write_videos(bank, out, made, count=videos)
     print(f"{len(made)} scenes, {len(shown)} of them as videos, in {out}")

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from app.cli.options import DownloadOption
+
 
 def train(
     recipe: Annotated[str, typer.Argument(help="Recipe name; see `srcid recipes`.")],
@@ -33,14 +35,14 @@ def train(
         bool, typer.Option("--tensorboard", help="Also log to OUT/tensorboard.")
     ] = False,
     save_minutes: Annotated[float, typer.Option(min=0, help="Minutes between saved states.")] = 5.0,
+    download: DownloadOption = False,
 ) -> None:
     """Train a recipe and write OUT/checkpoint."""
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     from app.cli.options import parse_pairs
     from model.device import usable_device
-    from training.recipes import override
-    from training.recipes import recipe as named
+    from training.recipes import configured
     from training.train import train as run
 
     settings = parse_pairs(setting or [])
@@ -48,7 +50,7 @@ def train(
         settings["data.folder"] = str(data)
     if init is not None:
         settings["init"] = init
-    config = override(named(recipe), settings)
+    config = configured(recipe, settings, download=download)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         with logging_redirect_tqdm():

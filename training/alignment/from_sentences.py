@@ -3,7 +3,10 @@
 Shape letters: N examples, F features of a backbone, D hidden dim.
 """
 
+import json
+import os
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -16,10 +19,12 @@ from model.encoder import load_backbone
 from model.errors import DataError
 from model.files import atomic_path, sha256
 from model.modality import Modality
+from model.quantizers.rvq import ResidualQuantizer
 from model.srcid import SRCID
 from training.alignment.align import fill
 from training.alignment.shared_space import Media, connect
-from training.data.extracted import CLIPS, open_shard, read_index
+from training.data.extract import extract
+from training.data.extracted import CLIPS, is_extracted, open_shard, read_index
 
 MORE = 4  # sentences for each code at least, beside the media, for the codebooks
 
@@ -44,8 +49,8 @@ def align_by_sentences(
     model = SRCID(config).eval().requires_grad_(False)
     general = connect(config, sentences, media)
     shown = [general[m](x) for m, x in media.features.items()]
-    size = sum(quantizer.codebook_size for quantizer in [config.quantizer])
-    count = max(sum(map(len, shown)), MORE * size)
+    quantizer = cast("ResidualQuantizer", model.stages[0].quantizer)
+    count = max(sum(map(len, shown)), MORE * quantizer.codebook_size)
     chosen = torch.randperm(len(sentences), generator=draw)[:count]
     shown.append(general[Modality.TEXT](sentences[chosen]))
     fill(model, general, torch.cat(shown), generator=draw)
@@ -94,12 +99,24 @@ def sentence_features(file: Path, config: SRCIDConfig, *, cache: Path, device: s
     return load_file(path)["sentences"]
 
 
-def media_features(folder: Path, config: SRCIDConfig) -> Media:
-    """Return the features of the clips to train on in what ``srcid extract`` wrote.
+def media_features(folder: Path, config: SRCIDConfig, *, cache: Path, device: str) -> Media:
+    """Return the features of the clips of ``folder`` that are to be trained on.
+
+    Args:
+        folder: What ``srcid extract`` wrote; or media, which are extracted first.
+        config: Names the backbones.
+        cache: Folder where the features of media are kept from run to run.
+        device: Where the backbones run.
 
     Raises:
-        DataError: It is malformed, or was made with other backbones.
+        ConfigError: A backbone is not there.
+        DataError: There is nothing, or it was made with other backbones.
     """
+    if not is_extracted(folder):
+        models = {m: own.model_dump_json() for m, own in config.modalities.items()}
+        key = sha256(json.dumps([str(folder.resolve()), models]))
+        media, folder = folder, cache / f"media-{key[:16]}"
+        extract(media, folder, config, device=device, workers=os.cpu_count() or 1)
     found: dict[Modality, list[Tensor]] = {}
     pairs: dict[Modality, list[Tensor]] = {}
     for row in read_index(folder, config):

@@ -32,9 +32,14 @@ STREAMS = (Modality.VIDEO, Modality.AUDIO)  # where both compare with sentences,
 class Block(NamedTuple):
     """The part of a text feature that one model computes."""
 
-    columns: slice  # of the text feature
+    first: int  # of the columns of the text feature
+    size: int
     model: tuple[str, str | None, str]
     modality: Modality | None  # that this part alone is compared with; None: all of its model
+
+    def of(self, sentences: Tensor) -> Tensor:
+        """Return ``[N, size]`` of the text features ``[N, F]``."""
+        return sentences[:, self.first : self.first + self.size]
 
 
 class Media(NamedTuple):
@@ -64,12 +69,12 @@ def connect(config: SRCIDConfig, sentences: Tensor, media: Media) -> dict[Modali
             "model that reads sentences for one of them (that of CLIP for its pictures)"
         )
     leader = next(iter(compared.values()))
-    space = _principal(sentences[:, leader.columns], config.dim)
-    target = space(sentences[:, leader.columns])
+    space = _principal(leader.of(sentences), config.dim)
+    target = space(leader.of(sentences))
     maps = {
         block: space
         if block.model == leader.model
-        else ridge(sentences[:, block.columns], target, penalty=PENALTY)
+        else ridge(block.of(sentences), target, penalty=PENALTY)
         for block in blocks
     }
     general: dict[Modality, LinearMap] = {}
@@ -89,7 +94,7 @@ def _blocks(config: SRCIDConfig) -> list[Block]:
         halves = HALVES.get(tower.model_type, (None,))
         size = tower.dim // len(halves)
         for half in halves:
-            blocks.append(Block(slice(first, first + size), _model(tower), half))
+            blocks.append(Block(first, size, _model(tower), half))
             first += size
     return blocks
 
@@ -153,7 +158,7 @@ def _mean(parts: list[tuple[Block, LinearMap]], sentences: Tensor) -> LinearMap:
     """Return the map of a text feature: the mean of what its parts say, each of length 1."""
     maps = []
     for block, own in parts:
-        x = sentences[:, block.columns]
+        x = block.of(sentences)
         maps.append(own.centred(over=x).to_length(1, over=x))
     weight = torch.cat([own.weight for own in maps])
     bias = torch.stack([own.bias for own in maps]).sum(0)

@@ -1,5 +1,6 @@
 """``srcid align``: build a checkpoint in closed form, from class names or from sentences."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,10 +80,14 @@ def align(
     from training.recipes import configured
 
     named = {"video": video, "audio": audio, "text": text}
-    settings = {f"model.modalities.{m}.backbone": own for m, own in named.items() if own}
-    config = configured(recipe, settings | parse_pairs(setting or []), download=download)
-    _by_sentences(config, sentences, media, out, codes=codes, seed=seed, cache=cache, device=device)
-    print(f"to train: srcid train {recipe} --init {out} --data EXTRACTED --out runs/{recipe}")
+    backbones = {f"model.modalities.{m}.backbone": own for m, own in named.items() if own}
+    settings = backbones | parse_pairs(setting or [])
+    config = configured(recipe, settings, download=download)
+    data = _by_sentences(
+        config, sentences, media, out, codes=codes, seed=seed, cache=cache, device=device
+    )
+    pairs = "".join(f" --set {shlex.quote(f'{path}={own}')}" for path, own in settings.items())
+    print(f"to train: srcid train {recipe} --init {out} --data {data} --out runs/{recipe}{pairs}")
 
 
 def _by_names(data: Path, out: Path, *, codes: int, seed: int, cache: Path) -> None:
@@ -119,12 +124,14 @@ def _by_sentences(
     seed: int,
     cache: Path,
     device: str,
-) -> None:
+) -> Path:
+    """Write the checkpoint; return the folder of the media's features."""
     import torch
 
     from model.device import usable_device
     from training.alignment.from_sentences import (
         align_by_sentences,
+        extracted_media,
         media_features,
         sentence_features,
     )
@@ -133,9 +140,11 @@ def _by_sentences(
     assert sentences is not None
     network = aligned_on(config.model, codebook_size=codes)
     device = usable_device(device)
-    of_media = media_features(media, network, cache=cache, device=device)
+    data = extracted_media(media, network, cache=cache, device=device)
+    of_media = media_features(data, network)
     read = sentence_features(sentences, network, cache=cache, device=device)
     model = align_by_sentences(network, read, of_media, seed=seed)
     model.save_pretrained(out, dtype=torch.float16)
     steps = ", ".join(f"{len(own)} steps of {m}" for m, own in of_media.features.items())
     print(f"aligned with {len(read)} sentences and {steps}: {out}")
+    return data

@@ -87,7 +87,6 @@ def sentence_features(file: Path, config: SRCIDConfig, *, cache: Path, device: s
         DataError: The file has no sentences.
     """
     sentences = read_sentences(file)
-    # The backbone's description has the commit and the digest of its weights.
     key = sha256(config.modalities[Modality.TEXT].model_dump_json() + sha256(file))
     path = cache / f"sentences-{key[:16]}.safetensors"
     if not path.is_file():
@@ -99,24 +98,34 @@ def sentence_features(file: Path, config: SRCIDConfig, *, cache: Path, device: s
     return load_file(path)["sentences"]
 
 
-def media_features(folder: Path, config: SRCIDConfig, *, cache: Path, device: str) -> Media:
-    """Return the features of the clips of ``folder`` that are to be trained on.
+def extracted_media(folder: Path, config: SRCIDConfig, *, cache: Path, device: str) -> Path:
+    """Return the folder of the features of media: ``folder``, or one that is written now.
 
     Args:
-        folder: What ``srcid extract`` wrote; or media, which are extracted first.
+        folder: What ``srcid extract`` wrote; or media.
         config: Names the backbones.
         cache: Folder where the features of media are kept from run to run.
         device: Where the backbones run.
 
     Raises:
         ConfigError: A backbone is not there.
-        DataError: There is nothing, or it was made with other backbones.
+        DataError: There are no media.
     """
-    if not is_extracted(folder):
-        models = {m: own.model_dump_json() for m, own in config.modalities.items()}
-        key = sha256(json.dumps([str(folder.resolve()), models]))
-        media, folder = folder, cache / f"media-{key[:16]}"
-        extract(media, folder, config, device=device, workers=os.cpu_count() or 1)
+    if is_extracted(folder):
+        return folder
+    # The backbones' descriptions have the commit and the digest of their weights.
+    models = {m: own.model_dump_json() for m, own in config.modalities.items()}
+    out = cache / f"media-{sha256(json.dumps([str(folder.resolve()), models]))[:16]}"
+    extract(folder, out, config, device=device, workers=os.cpu_count() or 1)
+    return out
+
+
+def media_features(folder: Path, config: SRCIDConfig) -> Media:
+    """Return the features of the clips to train on in what ``srcid extract`` wrote.
+
+    Raises:
+        DataError: It is malformed, or was made with other backbones.
+    """
     found: dict[Modality, list[Tensor]] = {}
     pairs: dict[Modality, list[Tensor]] = {}
     for row in read_index(folder, config):

@@ -133,8 +133,8 @@ def _by_sentences(
         align_by_sentences,
         extracted_media,
         media_features,
-        sentence_features,
     )
+    from training.data.sentence_file import sentence_features
     from training.networks import aligned_on
 
     assert sentences is not None

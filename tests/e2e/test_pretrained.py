@@ -163,3 +163,35 @@ def test_codes_of_an_aligned_checkpoint_do_not_depend_on_what_is_beside_it(
     assert [codes.shape for codes in together] == [(2, 1), (2, 2), (2, 1)]  # a step a sentence
     for one, codes in zip(prepared, together, strict=True):
         assert (encoder.encode([one])[0] == codes).all()
+
+
+def test_another_commit_of_a_model_never_gets_cached_features(
+    run: Run, hub: LoopbackHub, media: Path, sentences: Path, tmp_path: Path
+) -> None:
+    for name in ("clip", "clap"):
+        hub.commit(f"acme/{name}", files_of(make(name, tmp_path / name)))
+    models = [word for m, own in BACKBONES["clip-clap"].items() for word in (f"--{m}", own)]
+    cache = tmp_path / "cache"
+    options = [*models, "--set", "model.dim=16", "--codes", "8", "--device", "cpu", "--download"]
+    align = ["align", "--sentences", sentences, "--media", media, *options, "--cache", cache]
+
+    def made() -> list[list[str]]:
+        kinds = ("media-*", "sentences-*")
+        return [sorted(path.name for path in cache.glob(kind)) for kind in kinds]
+
+    assert run(*align, "--out", tmp_path / "first").code == 0
+    first = made()
+    assert run(*align, "--out", tmp_path / "again").code == 0
+    assert made() == first
+    assert [len(own) for own in first] == [1, 1]
+    # CLIP moves on: the same sizes, other weights.
+    files = files_of(tmp_path / "clip")
+    weights = bytearray(files["model.safetensors"])
+    weights[-1] ^= 1
+    hub.commit("acme/clip", files | {"model.safetensors": bytes(weights)})
+    assert run(*align, "--out", tmp_path / "second").code == 0
+    assert [len(own) for own in made()] == [2, 2]
+    # And what was extracted with the old one is refused for the new one.
+    ran = run(*align, "--media", cache / first[0][0], "--out", tmp_path / "third")
+    assert ran.code == 2
+    assert "holds no video features of hf:acme/clip@" in ran.err

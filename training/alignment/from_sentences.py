@@ -9,15 +9,10 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
-from tqdm import tqdm
 
-from model.backbones.base import Backbone
 from model.config import SRCIDConfig
-from model.encoder import load_backbone
-from model.errors import DataError
-from model.files import atomic_path, sha256
+from model.files import sha256
 from model.modality import Modality
 from model.quantizers.rvq import ResidualQuantizer
 from model.srcid import SRCID
@@ -55,47 +50,6 @@ def align_by_sentences(
     shown.append(general[Modality.TEXT](sentences[chosen]))
     fill(model, general, torch.cat(shown), generator=draw)
     return model
-
-
-def read_sentences(file: Path) -> list[str]:
-    """Return the different lines of a text file in UTF-8 that have a letter or digit.
-
-    Raises:
-        DataError: It cannot be read, or has none.
-    """
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} is no text file in UTF-8 ({error}): name one") from error
-    found = list(dict.fromkeys(line.strip() for line in lines if any(map(str.isalnum, line))))
-    if not found:
-        raise DataError(f"{file} has no sentence in it: write one a line")
-    return found
-
-
-def sentence_features(file: Path, config: SRCIDConfig, *, cache: Path, device: str) -> Tensor:
-    """Return ``[N, F]``, a row a sentence of ``file``, from the cache where it can.
-
-    Args:
-        file: A sentence a line.
-        config: Names the backbone of text.
-        cache: Folder where features are kept from run to run.
-        device: Where the backbone runs.
-
-    Raises:
-        ConfigError: The backbone is not there.
-        DataError: The file has no sentences.
-    """
-    sentences = read_sentences(file)
-    key = sha256(config.modalities[Modality.TEXT].model_dump_json() + sha256(file))
-    path = cache / f"sentences-{key[:16]}.safetensors"
-    if not path.is_file():
-        backbone = load_backbone(config, Modality.TEXT, device)
-        rows = [_read(backbone, own, device) for own in tqdm(sentences, "reading", unit="sentence")]
-        cache.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary:
-            save_file({"sentences": torch.cat(rows)}, temporary)
-    return load_file(path)["sentences"]
 
 
 def extracted_media(folder: Path, config: SRCIDConfig, *, cache: Path, device: str) -> Path:
@@ -140,8 +94,3 @@ def media_features(folder: Path, config: SRCIDConfig) -> Media:
             for m, own in steps.items():
                 pairs.setdefault(m, []).append(own[:both].float())
     return Media(*({m: torch.cat(own) for m, own in part.items()} for part in (found, pairs)))
-
-
-def _read(backbone: Backbone, sentence: str, device: str) -> Tensor:
-    """Return the features ``[T, F]`` of one line."""
-    return backbone.extract([backbone.preprocess(sentence).to(device)])[0].float().cpu()

@@ -2,18 +2,20 @@
 #
 #   docker build -t srcid .                                        from python:3.11-slim
 #   docker build --build-arg BASE_IMAGE=my-python -t srcid .       from any image with Python 3.11 to 3.13, venv and pip
+#   docker build --build-arg EXTRAS=cluster,parquet,align,hub,ray -t srcid .   with Ray, which only `srcid index --engine ray` needs
 #   docker run --read-only --tmpfs /tmp -v srcid:/data -p 127.0.0.1:8000:8000 -e SRCID_ALLOW_ANONYMOUS=true srcid
 
 ARG BASE_IMAGE=python:3.11-slim
 
 FROM ${BASE_IMAGE} AS build
+ARG EXTRAS=cluster,parquet,align,hub
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python3 -m venv /opt/srcid
 WORKDIR /build
 # The dependencies are a layer of their own: it is built anew only where they have changed.
 COPY pyproject.toml requirements.lock README.md LICENSE ./
 RUN mkdir app model training \
-    && /opt/srcid/bin/pip install --constraint requirements.lock ".[cluster]" \
+    && /opt/srcid/bin/pip install --constraint requirements.lock ".[${EXTRAS}]" \
     && /opt/srcid/bin/pip uninstall --yes srcid
 COPY app app
 COPY model model
@@ -32,7 +34,8 @@ ENV PATH=/opt/srcid/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     OMP_NUM_THREADS=1 \
     SRCID_HOST=0.0.0.0 \
-    SRCID_DATA_DIR=/data
+    SRCID_DATA_DIR=/data \
+    HF_HOME=/data/huggingface
 USER srcid
 WORKDIR /data
 VOLUME /data

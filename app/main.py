@@ -30,7 +30,7 @@ from app.telemetry.metrics import Metrics
 from app.telemetry.tracing import trace
 from model.calibration import Calibration, read_calibration
 from model.checkpoint import locate
-from model.device import usable_device
+from model.device import limit_memory, usable_device
 from model.encoder import Encoder
 
 # A thread that returns from an operation waits for the GIL while another runs Python: up to 5 ms
@@ -52,7 +52,10 @@ def open_engine(settings: Settings, *, observer: EngineObserver | None = None) -
     # With more threads float32 sums change in the last bits with the load, and so may codes.
     torch.set_num_threads(1)
     sys.setswitchinterval(SWITCH_SECONDS)
-    encoder = Encoder.from_pretrained(settings.checkpoint, device=usable_device(settings.device))
+    device = usable_device(settings.device)
+    if settings.max_gpu_memory_bytes:
+        limit_memory(device, settings.max_gpu_memory_bytes)
+    encoder = Encoder.from_pretrained(settings.checkpoint, device=device, download=False)
     return Engine(encoder, settings, observer=observer)
 
 

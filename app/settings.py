@@ -57,7 +57,10 @@ class Settings(BaseSettings):
         None, description="Milvus credentials: user:password, or an API key"
     )
     checkpoint: str = Field(
-        "default", min_length=1, description="Name of a shipped checkpoint, or a folder"
+        "default",
+        min_length=1,
+        description="Name of a shipped checkpoint, a folder, or OWNER/NAME of the Hugging Face Hub "
+        "(downloaded before with `srcid backbone fetch`)",
     )
     device: str = Field(
         "auto",
@@ -144,6 +147,11 @@ class Settings(BaseSettings):
         16,
         description="Maximum batch size on a GPU; on a CPU, maximum items that a thread encodes "
         "one by one and answers together",
+    )
+    max_gpu_memory_bytes: PositiveInt | None = Field(
+        None,
+        description="Maximum bytes of GPU memory for networks and batches; a batch that does not "
+        "fit is halved. Default: all",
     )
     max_run_seconds: PositiveInt = Field(
         60, description="Seconds after which a late batch counts as hanging"

@@ -12,8 +12,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from model.config import SRCIDConfig
-from model.errors import CheckpointError, reason_of
+from model.errors import CheckpointError, ConfigError, reason_of
 from model.files import atomic_folder
+from model.hub import ID, Snapshot, find_snapshot, is_hub_id, push_folder
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 SHIPPED = Path(__file__).parent / "pretrained"
@@ -34,19 +35,89 @@ def shipped_as(known: str) -> str | None:
     return next((name for name in shipped() if fingerprint(SHIPPED / name) == known), None)
 
 
-def locate(checkpoint: str | Path) -> Path:
-    """Return the folder of ``checkpoint``: a path, or the name of a shipped one.
+def locate(checkpoint: str | Path, *, download: bool = False) -> Path:
+    """Return the folder of ``checkpoint``.
+
+    Args:
+        checkpoint: A folder; the name of a shipped checkpoint; or one of the Hugging Face Hub,
+            ``OWNER/NAME`` or ``hf:OWNER/NAME@REVISION``. A folder comes first.
+        download: Fetch one of the Hub that is not cached.
 
     Raises:
-        CheckpointError: There is neither.
+        CheckpointError: There is none.
     """
-    for folder in (Path(checkpoint), SHIPPED / str(checkpoint)):
+    name = str(checkpoint)
+    for folder in (Path(checkpoint), SHIPPED / name):
         if (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file():
             return folder
-    raise CheckpointError(
-        f"no checkpoint {str(checkpoint)!r}: it is neither a folder with {CONFIG} and {WEIGHTS} "
-        f"nor one of the shipped {', '.join(shipped())}; train one with `srcid train`"
+    missing = (
+        f"no checkpoint {name!r}: it is neither a folder with {CONFIG} and {WEIGHTS} "
+        f"nor one of the shipped {', '.join(shipped())}"
     )
+    source = name if is_hub_id(name) else f"hf:{name}"
+    if not ID.fullmatch(source):
+        raise CheckpointError(f"{missing}; train one with `srcid train`")
+    try:
+        return find_snapshot(source, download=download).folder
+    except ConfigError as error:
+        raise CheckpointError(f"{missing}, and as a model of the Hub: {error}") from error
+
+
+def push_to_hub(checkpoint: str | Path, repo: str, *, private: bool = False) -> str:
+    """Upload a checkpoint to the Hugging Face Hub; return the commit.
+
+    ``Encoder.from_pretrained(repo)`` then loads it anywhere. Weights, configuration, calibration
+    and model card (``README.md``) are uploaded, backbones are not: they are downloaded from where
+    they come from.
+
+    Args:
+        checkpoint: A folder, or the name of a shipped one.
+        repo: OWNER/NAME; created if there is none.
+        private: Whether a new repository is visible to its owner alone.
+
+    Raises:
+        CheckpointError: The checkpoint is missing.
+        ConfigError: The Hub refuses it (set HF_TOKEN to a token that may write), or cannot be
+            reached.
+    """
+    return push_folder(locate(checkpoint), repo, private=private)
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Tell whether ``folder`` holds a checkpoint of ours rather than a model of transformers."""
+    try:
+        return "modalities" in json.loads((folder / CONFIG).read_bytes())
+    except (OSError, ValueError):
+        return False
+
+
+def read_config(folder: Path) -> SRCIDConfig:
+    """Return the configuration of a checkpoint.
+
+    Raises:
+        CheckpointError: The file is missing or damaged.
+    """
+    try:
+        return SRCIDConfig.model_validate_json((folder / CONFIG).read_bytes())
+    except OSError as error:
+        raise CheckpointError(f"{folder} is not a readable checkpoint: {error}") from error
+    except ValidationError as error:
+        raise CheckpointError(f"{folder / CONFIG}: {reason_of(error)}") from error
+
+
+def fetch_backbones(config: SRCIDConfig) -> list[Snapshot]:
+    """Download the models of the Hub that ``config`` names, at its commits; return their files.
+
+    What is cached needs no network.
+
+    Raises:
+        ConfigError: One cannot be had.
+    """
+    backbones = [own.backbone for own in config.modalities.values()]
+    pretrained = [own for own in backbones if not isinstance(own, str)]
+    towers = [tower for own in pretrained for tower in own.towers]
+    models = dict.fromkeys((tower.source, tower.commit) for tower in towers)
+    return [find_snapshot(source, commit=commit, download=True) for source, commit in models]
 
 
 def read_checkpoint(folder: Path) -> tuple[SRCIDConfig, dict[str, Tensor]]:
@@ -55,13 +126,11 @@ def read_checkpoint(folder: Path) -> tuple[SRCIDConfig, dict[str, Tensor]]:
     Raises:
         CheckpointError: A file is missing, is not what its name says, or holds non-finite numbers.
     """
+    config = read_config(folder)
     try:
-        config = SRCIDConfig.model_validate_json((folder / CONFIG).read_bytes())
         tensors = load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{folder} is not a readable checkpoint: {error}") from error
-    except ValidationError as error:
-        raise CheckpointError(f"{folder / CONFIG}: {reason_of(error)}") from error
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise CheckpointError(f"{folder / WEIGHTS}: {name} holds NaN or infinity; copy it anew")

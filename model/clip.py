@@ -1,7 +1,7 @@
 """What a decoded clip is, and how much of one is asked for."""
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from model.config import FrozenModel
 
-SAMPLE_RATE = 16_000  # Hz, what YAMNet and VGGish were trained with
+SAMPLE_RATE = 16_000  # Hz, what most networks for sound were trained with
 TOLERANCE_SECONDS = 0.05  # encoders pad sound to whole blocks: that much is no further second
 ADVICE = "send a whole mp4, webm, mov, mkv, avi, wav, mp3, flac, ogg, jpg, png, webp or gif file"
 
@@ -21,6 +21,9 @@ class DecodeConfig(FrozenModel):
     max_steps: PositiveInt = 10  # T: steps of one second that are kept
     frames_per_step: PositiveInt = 1  # 16 is what the paper's features average
     short_side: PositiveInt = 256  # frames are scaled so that this is their shorter side
+    is_squashed: bool = False  # and their longer side too: squares, whatever is lost of the aspect
+    resample: Literal["bilinear", "bicubic", "lanczos"] = "bicubic"  # what scales frames
+    sample_rate: PositiveInt = SAMPLE_RATE  # Hz, of the sound
     max_bytes: PositiveInt = 256 * 2**20
     max_seconds: PositiveInt = 3600  # of the media as it is, before max_steps cuts it
     max_pixels: PositiveInt = 50_000_000  # of one frame as it is coded
@@ -30,8 +33,9 @@ class Clip(NamedTuple):
     """Decoded media from ``start_second`` on, T steps, at most ``max_steps``."""
 
     frames: NDArray[np.uint8] | None  # [T, R, H, W, 3] RGB, R frames a step; None: no picture
-    waveform: NDArray[np.float32] | None  # [S] mono, 16 kHz, in [-1, 1]; None: no sound
+    waveform: NDArray[np.float32] | None  # [S] mono, in [-1, 1]; None: no sound
     duration_seconds: float | None  # of the whole media; None for a picture
+    sample_rate: int = SAMPLE_RATE  # Hz, of the waveform
 
 
 def num_steps(seconds: float) -> int:

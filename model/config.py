@@ -14,6 +14,7 @@ MAX_CODES = 2**15  # codes are kept as int16
 # What a network can have at all: a config that a stranger wrote asks for no more.
 Width = Annotated[int, Field(ge=1, le=2**20)]
 Depth = Annotated[int, Field(ge=1, le=64)]
+Side = Annotated[int, Field(ge=8, le=2048)]  # pixels
 
 
 class FrozenModel(BaseModel):
@@ -101,10 +102,91 @@ class MapConfig(FrozenModel):
     specific_channels: Width = 2048  # of the specific map; half in its first convolution
 
 
+class PictureInput(FrozenModel):
+    """What a network for pictures was trained to see."""
+
+    kind: Literal["picture"] = "picture"
+    short_side: Side  # pixels: the shorter side of a frame before it is cropped
+    side: Side  # of the square that the network sees
+    is_squashed: bool  # the whole frame, whatever becomes of its aspect; else its centre
+    resample: Literal["bilinear", "bicubic", "lanczos"]
+    mean: tuple[float, float, float]  # of red, green and blue, white being 1
+    std: tuple[float, float, float]
+
+
+class MelConfig(FrozenModel):
+    """The spectrogram that a network for sound takes; lengths in samples, frequencies in Hz."""
+
+    bands: Annotated[int, Field(ge=1, le=1024)]
+    fft: Annotated[int, Field(ge=16, le=2**16)]
+    hop: Annotated[int, Field(ge=1, le=2**16)]
+    lowest: float = Field(ge=0)
+    highest: float = Field(gt=0)
+    frames: Annotated[int, Field(ge=1, le=2**16)]  # that the network takes at once
+    mean: float = 0.0
+    std: float = Field(1.0, gt=0)
+
+
+class SoundInput(FrozenModel):
+    """What a network for sound was trained to hear."""
+
+    kind: Literal["sound"] = "sound"
+    sample_rate: Annotated[int, Field(ge=1000, le=192_000)]
+    window_seconds: Annotated[int, Field(ge=1, le=60)]  # heard together
+    mel: MelConfig | None  # None: it takes the samples
+
+
+class TextInput(FrozenModel):
+    """What a network for text was trained to read."""
+
+    kind: Literal["text"] = "text"
+    step: Literal["sentence", "word"]  # what a feature vector stands for
+    max_tokens: Annotated[int, Field(ge=3, le=2**16)]
+    tokenizer: str  # SHA-256 of its files
+
+
+class TowerConfig(FrozenModel):
+    """One part of a pretrained model, and everything that its features depend on."""
+
+    source: str  # hf:OWNER/NAME, or a folder
+    commit: str | None  # of the repository; None: a folder
+    sha256: str  # of the weights
+    model_type: str  # as its config.json has it
+    # Which of the model's vectors: those of the space that its towers share, those of the last
+    # layer, or of a sentence what the model pools them to.
+    output: Literal["shared", "last", "mean", "first"]
+    dim: Width  # of a vector
+    dtype: Literal["float32", "bfloat16"] = "float32"  # of the weights and of what is computed
+    attention: Literal["eager", "sdpa"]
+    input: Annotated[PictureInput | SoundInput | TextInput, Field(discriminator="kind")]
+
+    def __str__(self) -> str:
+        return f"{self.source}@{self.commit[:12]}" if self.commit else self.source
+
+
+class PretrainedBackbone(FrozenModel):
+    """A backbone of the Hugging Face Hub or of a folder, as exact as a checkpoint has to name it.
+
+    Several towers, of text, stand side by side: a feature is their vectors, one after the other.
+    """
+
+    towers: Annotated[tuple[TowerConfig, ...], Field(min_length=1, max_length=8)]
+
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """The shape ``(F,)`` of a step's feature."""
+        return (sum(tower.dim for tower in self.towers),)
+
+    def __str__(self) -> str:
+        return " + ".join(map(str, self.towers))
+
+
 class ModalityConfig(FrozenModel):
     """One modality: its features and the size of what is specific to it."""
 
-    backbone: str  # a name of model.backbones.BACKBONES
+    # A name of model.backbones.BACKBONES, or a pretrained model. A recipe may have its source
+    # instead (model.backbones.resolved), a checkpoint may not.
+    backbone: str | PretrainedBackbone
     feature_shape: tuple[Width, ...]  # of one step: (F,) or (H, W, F)
     specific_dim: Width  # S
     stem: StemConfig | None = None

@@ -27,3 +27,14 @@ def usable_device(name: str) -> str:
             "from 0): name another or auto, or see to the driver (nvidia-smi)"
         )
     return name
+
+
+def limit_memory(device: str, max_bytes: int) -> None:
+    """Let this process allocate at most ``max_bytes`` on a GPU; more is ``OutOfMemoryError``.
+
+    CUDA's own context, some 500 MB, comes on top. Does nothing for a CPU.
+    """
+    if device == "cpu":
+        return
+    total = torch.cuda.get_device_properties(device).total_memory
+    torch.cuda.set_per_process_memory_fraction(min(1.0, max_bytes / total), device)

@@ -18,8 +18,8 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from model.backbones import build_backbone
-from model.backbones.base import Backbone
-from model.checkpoint import fingerprint, locate
+from model.backbones.base import Backbone, decode_config
+from model.checkpoint import fetch_backbones, fingerprint, locate
 from model.coder import Coded, coders
 from model.config import SRCIDConfig
 from model.device import usable_device
@@ -91,15 +91,24 @@ class Encoder:
         self._coders = coders(model) if self.device.type == "cpu" else {}
 
     @classmethod
-    def from_pretrained(cls, checkpoint: str | Path, *, device: str = "cpu") -> Self:
-        """Load a checkpoint folder, or a shipped checkpoint by its name.
+    def from_pretrained(
+        cls, checkpoint: str | Path, *, device: str = "cpu", download: bool = True
+    ) -> Self:
+        """Load a checkpoint and its backbones.
+
+        Args:
+            checkpoint: A folder, the name of a shipped checkpoint, or ``OWNER/NAME`` of the Hub.
+            device: Where its networks run.
+            download: Fetch from the Hub what is not cached: the checkpoint, its backbones.
 
         Raises:
             CheckpointError: It is missing, damaged, or does not fit its configuration.
             ConfigError: A backbone that it needs gives features of another shape.
         """
-        folder = locate(checkpoint)
+        folder = locate(checkpoint, download=download)
         model = SRCID.from_pretrained(folder).to(device)
+        if download:
+            fetch_backbones(model.config)
         backbones = load_backbones(model.config, device)
         return cls(model, backbones, fingerprint=fingerprint(folder))
 
@@ -186,10 +195,9 @@ class Encoder:
         """The modalities that this checkpoint encodes."""
         return self.model.modalities
 
-    @property
-    def frames_per_step(self) -> int:
-        """How many frames of a second of video the backbones look at: what to decode."""
-        return max(backbone.frames_per_step for backbone in self.backbones.values())
+    def decode_config(self, **limits: int) -> DecodeConfig:
+        """Return how media is decoded for the backbones, within ``limits``, other fields of it."""
+        return decode_config(self.backbones, **limits)
 
     def prepare(self, item: Clip | str) -> dict[Modality, Tensor]:
         """Do one item's CPU work: a tensor for each modality that the item has.
@@ -246,7 +254,7 @@ class Encoder:
         return self.backbones[Modality.TEXT].words(text)
 
     def _encode_batch(self, sources: Sequence[Source]) -> list[Streams]:
-        config = DecodeConfig(frames_per_step=self.frames_per_step, max_steps=MAX_SECONDS)
+        config = self.decode_config(max_steps=MAX_SECONDS)
         items = [_opened(source, config) for source in sources]
         prepared = [(n, *own) for n, item in enumerate(items) for own in self.prepare(item).items()]
         features = self.features([(m, tensor) for _, m, tensor in prepared])
@@ -341,7 +349,7 @@ def load_backbone(config: SRCIDConfig, modality: Modality, device: str = "cpu") 
     backbone = build_backbone(own.backbone, device)
     if backbone.feature_shape != own.feature_shape:
         raise ConfigError(
-            f"{modality}: backbone {own.backbone!r} gives {backbone.feature_shape}, but the "
+            f"{modality}: backbone {str(own.backbone)!r} gives {backbone.feature_shape}, but the "
             f"network takes {own.feature_shape}; name the backbone, or the weights, that it was "
             "made for"
         )

@@ -17,6 +17,8 @@ from model.files import sha256
 
 PREFIX = "hf:"
 MAIN = "main"
+NAME = r"\w(?:[\w.-]{0,94}\w)?"
+ID = re.compile(rf"{PREFIX}(?P<repo>{NAME}/{NAME})(?:@(?P<revision>\S+))?", re.ASCII)
 # Configurations, vocabularies and the modules of sentence-transformers. Pickles are downloaded only
 # where there are no safetensors.
 DESCRIPTIONS = ("*.json", "*.txt", "*.model", "README.md")
@@ -49,14 +51,13 @@ def parse_id(source: str) -> tuple[str, str]:
     Raises:
         ConfigError: It is written otherwise.
     """
-    repo, _, revision = source.removeprefix(PREFIX).partition("@")
-    part = r"\w(?:[\w.-]{0,94}\w)?"
-    if not re.fullmatch(rf"{part}/{part}", repo, re.ASCII) or source.endswith("@"):
+    parts = ID.fullmatch(source)
+    if parts is None:
         raise ConfigError(
             f"{source!r} is no model of the Hub: write hf:OWNER/NAME, such as "
             "hf:openai/clip-vit-base-patch32, or hf:OWNER/NAME@REVISION for a branch, tag or commit"
         )
-    return repo, revision or MAIN
+    return parts["repo"], parts["revision"] or MAIN
 
 
 def find_snapshot(source: str, *, commit: str | None = None, download: bool = False) -> Snapshot:

@@ -1,4 +1,4 @@
-"""Bytes or a path in, frames and 16 kHz sound out.
+"""Bytes or a path in, frames and sound out.
 
 Never imports torch: decoding may run in worker processes that should start fast.
 """
@@ -62,8 +62,14 @@ def read_clip(source: bytes | Path | BinaryIO, config: DecodeConfig | None = Non
 
 def clip_of_picture(image: Image.Image, config: DecodeConfig) -> Clip:
     """Return a picture as a clip, turned as its EXIF says and scaled to ``config.short_side``."""
-    pixels = scaled(opaque(_turned(image)), config.short_side)
-    return Clip(np.repeat(pixels[None, None], config.frames_per_step, axis=1), None, None)
+    pixels = scaled(
+        opaque(_turned(image)),
+        config.short_side,
+        is_squashed=config.is_squashed,
+        resample=config.resample,
+    )
+    frames = np.repeat(pixels[None, None], config.frames_per_step, axis=1)
+    return Clip(frames, None, None, config.sample_rate)
 
 
 def clip_of_sound(waveform: NDArray[Any], rate: int, config: DecodeConfig) -> Clip:
@@ -90,10 +96,11 @@ def clip_of_sound(waveform: NDArray[Any], rate: int, config: DecodeConfig) -> Cl
         )
     if rate < 1:
         raise MediaError(f"the waveform has {rate} samples a second: give its sample rate, 16000")
-    sampler = SoundSampler(rate=SAMPLE_RATE, max_seconds=config.max_steps)
+    sampler = SoundSampler(rate=config.sample_rate, max_seconds=config.max_steps)
     sampler.add(sound_frame(waveform, rate), 0.0)
     sampler.finish()
-    return Clip(None, sampler.waveform(config.max_steps), len(waveform) / rate)
+    sound = sampler.waveform(config.max_steps)
+    return Clip(None, sound, len(waveform) / rate, config.sample_rate)
 
 
 def open_media(path: Path) -> BinaryIO:

@@ -66,12 +66,21 @@ def _eight_bits(values: NDArray[np.number[Any]]) -> NDArray[np.uint8]:
     return np.round(greys / white * 255).astype(np.uint8)
 
 
-def scaled(image: Image.Image, short_side: int, *, pixel_aspect: float = 1.0) -> NDArray[np.uint8]:
+def scaled(
+    image: Image.Image,
+    short_side: int,
+    *,
+    is_squashed: bool = False,
+    resample: str = "bicubic",
+    pixel_aspect: float = 1.0,
+) -> NDArray[np.uint8]:
     """Return ``[H, W, 3]`` whose shorter side is ``short_side``.
 
     Args:
         image: In RGB.
         short_side: In pixels.
+        is_squashed: Make the longer side as short, whatever the aspect was.
+        resample: The filter, as Pillow names it.
         pixel_aspect: Width of a pixel as a multiple of its height.
 
     Raises:
@@ -85,7 +94,9 @@ def scaled(image: Image.Image, short_side: int, *, pixel_aspect: float = 1.0) ->
         )
     scale = short_side / min(width, height)
     size = (round(width * scale), round(height * scale))
-    return np.asarray(image.resize(size, Image.Resampling.BICUBIC))
+    if is_squashed:
+        size = (short_side, short_side)
+    return np.asarray(image.resize(size, Image.Resampling[resample.upper()]))
 
 
 def jpeg(pixels: NDArray[np.uint8], *, quality: int = 80) -> bytes:
@@ -105,6 +116,8 @@ class FrameSampler:
         frames_per_step: R: parts of a second.
         max_steps: Seconds after which enough is kept.
         short_side: The kept frames' shorter side in pixels.
+        is_squashed: Whether their longer side is as short.
+        resample: The filter that scales them, as Pillow names it.
     """
 
     def __init__(
@@ -114,10 +127,14 @@ class FrameSampler:
         frames_per_step: int,
         max_steps: int,
         short_side: int,
+        is_squashed: bool = False,
+        resample: str = "bicubic",
     ) -> None:
         self.frames_per_step = frames_per_step
         self.max_frames = max_steps * frames_per_step
         self.short_side = short_side
+        self.is_squashed = is_squashed
+        self.resample = resample
         self.pixel_aspect = float((stream and stream.sample_aspect_ratio) or 1)
         rate = stream and (stream.average_rate or stream.guessed_rate)
         self.frame_seconds = 1 / float(rate) if rate else 0.0  # for frames that do not tell it
@@ -199,7 +216,13 @@ class FrameSampler:
 
     def _upright(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         image = Image.fromarray(frame.to_ndarray(format="rgb24", threads=1))
-        pixels = scaled(image, self.short_side, pixel_aspect=self.pixel_aspect)
+        pixels = scaled(
+            image,
+            self.short_side,
+            is_squashed=self.is_squashed,
+            resample=self.resample,
+            pixel_aspect=self.pixel_aspect,
+        )
         if self._matrix is None:  # once: PyAV keeps a frame that was asked until the next gc
             self._matrix = display_matrix(frame)
         return upright(pixels, self._matrix)

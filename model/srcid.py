@@ -112,13 +112,18 @@ class SRCID(nn.Module):
         return {m: torch.cat([out.codes[m] for out in layers], 1) for m in layers[0].codes}
 
     @classmethod
-    def from_pretrained(cls, checkpoint: str | Path) -> Self:
-        """Load a checkpoint folder, or a shipped checkpoint by its name, ready to encode.
+    def from_pretrained(cls, checkpoint: str | Path, *, download: bool = True) -> Self:
+        """Load a checkpoint, ready to encode.
+
+        Args:
+            checkpoint: A folder, or the name of a shipped one or of one of the Hub
+                (``model.checkpoint.locate``).
+            download: Fetch one of the Hub that is not cached.
 
         Raises:
             CheckpointError: It is missing, damaged, or its tensors do not fit its config.
         """
-        folder = locate(checkpoint)
+        folder = locate(checkpoint, download=download)
         config, tensors = read_checkpoint(folder)
         with torch.device("meta"):  # a config that asks for too much takes no memory
             wanted = cls(config).state_dict()

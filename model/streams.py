@@ -26,7 +26,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from model.clip import ADVICE, SAMPLE_RATE, TOLERANCE_SECONDS, Clip, DecodeConfig, num_steps
+from model.clip import ADVICE, TOLERANCE_SECONDS, Clip, DecodeConfig, num_steps
 from model.errors import MediaError, MediaTooLarge
 from model.sampling import FrameSampler, SoundSampler, check_pixels, in_seconds
 
@@ -122,8 +122,10 @@ class _Reader:
             frames_per_step=config.frames_per_step,
             max_steps=config.max_steps,
             short_side=config.short_side,
+            is_squashed=config.is_squashed,
+            resample=config.resample,
         )
-        self.sound = SoundSampler(rate=SAMPLE_RATE, max_seconds=config.max_steps)
+        self.sound = SoundSampler(rate=config.sample_rate, max_seconds=config.max_steps)
         self.tracks: dict[int, _Track] = {}
         start = config.start_second
         if self.video is not None:
@@ -239,7 +241,7 @@ class _Reader:
         if sound is None and picture is None:
             raise MediaError(f"no picture and no sound in it that decodes; {ADVICE}")
         if sound is None and self.pictures.is_single and self.container.duration is None:  # HEIC
-            return Clip(self.pictures.steps(1), None, None)
+            return Clip(self.pictures.steps(1), None, None, self.config.sample_rate)
         seconds = _longer(picture, sound)
         left = seconds - self.config.start_second
         if self.config.start_second and left <= TOLERANCE_SECONDS:
@@ -249,6 +251,7 @@ class _Reader:
             None if picture is None else self.pictures.steps(count),
             None if sound is None else self.sound.waveform(count),
             seconds,
+            self.config.sample_rate,
         )
 
 

@@ -31,6 +31,7 @@ def serving(checkpoint: Path, data_dir: Path, **settings: object) -> Iterator[Se
     command += ["--checkpoint", str(checkpoint), "--data-dir", str(data_dir)]
     environment = {f"SRCID_{name.upper()}": str(value) for name, value in settings.items()}
     environment |= {"PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+    environment |= {name: own for name, own in os.environ.items() if name.startswith("HF_")}
     # A file, not a pipe: a server that nobody reads from must not stop at a full one.
     with tempfile.NamedTemporaryFile(suffix=".log") as log:
         process = subprocess.Popen(

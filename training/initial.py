@@ -78,7 +78,7 @@ def load_initial(model: SRCID, checkpoint: str) -> None:
         CheckpointError: It is missing or damaged.
         ConfigError: It is of another architecture.
     """
-    initial = SRCID.from_pretrained(checkpoint)
+    initial = SRCID.from_pretrained(checkpoint, download=False)
     ours, theirs = (_fields(own.config.model_dump(mode="json")) for own in (model, initial))
     different = [
         field

@@ -101,3 +101,27 @@ def open_network() -> SRCIDConfig:
             "dropout": 0.0,
         }
     )
+
+
+def pretrained_network(*, video: str, audio: str, text: str, dim: int) -> SRCIDConfig:
+    """Return the network of ``shared`` on pretrained models that compare sentences.
+
+    Args:
+        video: hf:OWNER/NAME or a folder, as for the others.
+        audio: Of sound.
+        text: Of text; two models are joined by " + ".
+        dim: Of their vectors, as published; those of the models found replace it.
+    """
+    sizes = {Modality.AUDIO: dim, Modality.VIDEO: dim, Modality.TEXT: 2 * dim}
+    sources = {Modality.AUDIO: audio, Modality.VIDEO: video, Modality.TEXT: text}
+    modalities = {
+        m: ModalityConfig(backbone=source, feature_shape=(sizes[m],), specific_dim=64)
+        for m, source in sources.items()
+    }
+    return open_network().model_copy(update={"modalities": modalities})
+
+
+def aligned_on(model: SRCIDConfig, *, codebook_size: int = 400) -> SRCIDConfig:
+    """Return the aligned network that a recipe's network can start from: on its backbones."""
+    update = {"modalities": model.modalities, "dim": model.dim, "num_heads": model.num_heads}
+    return aligned_network(codebook_size=codebook_size).model_copy(update=update)

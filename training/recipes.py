@@ -8,7 +8,15 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from model.config import FSQConfig, PrototypesConfig, QuantizerConfig, RVQConfig, VQConfig
+from model.backbones import resolved
+from model.config import (
+    FSQConfig,
+    PrototypesConfig,
+    QuantizerConfig,
+    RVQConfig,
+    SRCIDConfig,
+    VQConfig,
+)
 from model.errors import ConfigError
 from training.config import (
     CLUBConfig,
@@ -21,7 +29,7 @@ from training.config import (
     TrainConfig,
     WarmStartConfig,
 )
-from training.networks import embedded_network, open_network, paper_network
+from training.networks import embedded_network, open_network, paper_network, pretrained_network
 
 
 def srcid() -> TrainConfig:
@@ -214,6 +222,26 @@ def shared() -> TrainConfig:
     )
 
 
+def clip_clap() -> TrainConfig:
+    """``shared`` on CLIP and CLAP of the Hugging Face Hub; starts from ``srcid align``."""
+    clip, clap = "hf:openai/clip-vit-base-patch32", "hf:laion/clap-htsat-unfused"
+    model = pretrained_network(video=clip, audio=clap, text=f"{clip} + {clap}", dim=512)
+    return _on_clips("clip_clap", model)
+
+
+def pe_av() -> TrainConfig:
+    """``shared`` on PE-AV of the Hugging Face Hub, for a GPU; starts from ``srcid align``."""
+    source = "hf:facebook/pe-av-small"
+    model = pretrained_network(video=source, audio=source, text=source, dim=1024)
+    return _on_clips("pe_av", model)
+
+
+def _on_clips(name: str, model: SRCIDConfig) -> TrainConfig:
+    """Return ``shared`` on media that was extracted, from a start that --init names."""
+    update = {"name": name, "model": model, "init": None, "data": DataConfig()}
+    return shared().model_copy(update=update)
+
+
 def compact() -> TrainConfig:
     """The shipped recipe: SRCID on the embedded backbones, with named extensions.
 
@@ -293,6 +321,8 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
         codis,
         turn,
         shared,
+        clip_clap,
+        pe_av,
         compact,
         compact_as_paper,
         smoke,
@@ -348,3 +378,18 @@ def override(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConfig:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{where}: {first['msg']} (given {first['input']!r})") from error
+
+
+def configured(name: str, settings: Mapping[str, Any], *, download: bool = False) -> TrainConfig:
+    """Return the recipe ``name`` with ``settings``, its pretrained models pinned to a commit.
+
+    Args:
+        name: Of the recipe.
+        settings: Fields to override, by path.
+        download: Fetch the models that are not on this machine.
+
+    Raises:
+        ConfigError: There is no such recipe or field, or a model is not on this machine.
+    """
+    config = override(recipe(name), settings)
+    return config.model_copy(update={"model": resolved(config.model, download=download)})

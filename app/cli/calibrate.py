@@ -47,7 +47,7 @@ def calibrate(
     from training.evaluation.calibration import calibrate as fit
 
     folder = locate(checkpoint)
-    model = SRCID.from_pretrained(folder)
+    model = SRCID.from_pretrained(folder, download=False)
     bank = open_bank(data, model.config, cache)
     for wanted in (split, held_out):
         bank.check_split(wanted, model.modalities)

@@ -143,7 +143,7 @@ def _load(checkpoint: str) -> "SRCID":
     from training.train import CHECKPOINT
 
     trained = Path(checkpoint) / CHECKPOINT
-    return SRCID.from_pretrained(trained if trained.is_dir() else checkpoint)
+    return SRCID.from_pretrained(trained if trained.is_dir() else checkpoint, download=False)
 
 
 def _recipe(checkpoint: str) -> str:

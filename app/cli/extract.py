@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from app.cli.options import (
+    DownloadOption,
     RecipeOption,
     SetOption,
     TrainingDeviceOption,
@@ -47,6 +48,7 @@ def extract(
         int | None, typer.Option(min=1, help="Decoding processes.", show_default="processors")
     ] = None,
     seconds: Annotated[int, typer.Option(min=1, help="Maximum seconds per file.")] = 60,
+    download: DownloadOption = False,
 ) -> None:
     """Extract the features of media for training.
 
@@ -61,7 +63,7 @@ def extract(
     names = {role: str(name) for role, name in parse_pairs(column or [], option="--column").items()}
     if unknown := names.keys() - set(ROLES):
         raise ConfigError(f"--column {min(unknown)}=...: a column is {', '.join(ROLES)}")
-    config = configured(recipe, setting)
+    config = configured(recipe, setting, download=download)
     report = run(
         source,
         out,

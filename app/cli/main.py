@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from app.cli.align import align
+from app.cli.backbone import backbone
 from app.cli.calibrate import calibrate
 from app.cli.codes import codes
 from app.cli.convert import convert
@@ -53,7 +54,7 @@ COMMANDS = (
     config,
     convert,
 )
-GROUPS = (items, codes, jobs, keys, store)  # commands of several words
+GROUPS = (items, codes, jobs, keys, store, backbone)  # commands of several words
 CALLS = {  # in messages of the service -> what a user of the command does instead
     r"\bGET /(items|jobs)\b": r"`srcid \1 list`",
     r"\bPUT /items/[^\s)]+": "--replace",

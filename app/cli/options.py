@@ -15,13 +15,20 @@ if TYPE_CHECKING:  # not loaded by `srcid --help`
 
 CheckpointOption = Annotated[
     str | None,
-    typer.Option("--checkpoint", help="A shipped checkpoint, or a folder.", show_default="default"),
+    typer.Option(
+        "--checkpoint",
+        help="A shipped checkpoint, a folder, or OWNER/NAME of the Hugging Face Hub.",
+        show_default="default",
+    ),
 ]
 DataDirOption = Annotated[
     Path | None, typer.Option("--data-dir", help="Folder of the index.", show_default="~/.srcid")
 ]
 DeviceOption = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, cuda:1 or auto.", show_default="auto")
+]
+DownloadOption = Annotated[
+    bool, typer.Option("--download", help="Fetch models of the Hub that are not on this machine.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 WhereOption = Annotated[
@@ -95,19 +102,26 @@ def parse_pairs(pairs: Iterable[str], *, option: str = "--set") -> dict[str, Any
     return settings
 
 
-def configured(recipe: str, settings: Iterable[str] | None, **options: str | None) -> "TrainConfig":
+def configured(
+    recipe: str,
+    settings: Iterable[str] | None,
+    *,
+    download: bool = False,
+    **options: str | None,
+) -> "TrainConfig":
     """Return the configuration of a recipe, with the fields that options override.
 
     Args:
         recipe: Its name.
         settings: The values of ``--set``.
+        download: Fetch pretrained models that are not on this machine.
         options: Fields that other options set; None: not given.
 
     Raises:
-        ConfigError: There is no such recipe or field, or a value is invalid.
+        ConfigError: There is no such recipe or field, a value is invalid, or a model is not on
+            this machine.
     """
-    from training.recipes import override
-    from training.recipes import recipe as named
+    from training import recipes
 
     given = {path: value for path, value in options.items() if value is not None}
-    return override(named(recipe), parse_pairs(settings or []) | given)
+    return recipes.configured(recipe, parse_pairs(settings or []) | given, download=download)

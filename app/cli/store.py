@@ -52,7 +52,7 @@ def export(
             from app.transfer.faiss_file import export_index
             from model.encoder import Encoder
 
-            encoder = Encoder.from_pretrained(settings.checkpoint)
+            encoder = Encoder.from_pretrained(settings.checkpoint, download=False)
             export_index(items, file, fingerprint=whole.fingerprint, encoder=encoder)
         else:
             export_items(items, file, fingerprint=whole.fingerprint)
@@ -75,7 +75,7 @@ def import_(
     from model.encoder import Encoder
 
     settings = local_settings(data_dir=data_dir, checkpoint=checkpoint)
-    encoder = Encoder.from_pretrained(settings.checkpoint)
+    encoder = Encoder.from_pretrained(settings.checkpoint, download=False)
 
     def items() -> "Iterator[Item]":
         vocabulary, fingerprint = encoder.vocabulary, encoder.fingerprint
@@ -216,6 +216,6 @@ def _whole_index(settings: Settings) -> "Iterator[Reading]":
     from app.main import open_store
     from model.encoder import Encoder
 
-    encoder = Encoder.from_pretrained(settings.checkpoint)
+    encoder = Encoder.from_pretrained(settings.checkpoint, download=False)
     with open_store(settings, encoder, read_only=True) as index:
         yield Reading(encoder.fingerprint, len(index), index.items())

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.options import SetOption, TrainingDeviceOption, configured
+from app.cli.options import DownloadOption, SetOption, TrainingDeviceOption, configured
 
 
 def train(
@@ -32,6 +32,7 @@ def train(
         bool, typer.Option("--tensorboard", help="Also log to OUT/tensorboard.")
     ] = False,
     save_minutes: Annotated[float, typer.Option(min=0, help="Minutes between saved states.")] = 5.0,
+    download: DownloadOption = False,
 ) -> None:
     """Train a recipe and write OUT/checkpoint."""
     from tqdm.contrib.logging import logging_redirect_tqdm
@@ -39,9 +40,8 @@ def train(
     from model.device import usable_device
     from training.train import train as run
 
-    config = configured(
-        recipe, setting, **{"data.folder": str(data) if data else None, "init": init}
-    )
+    fields = {"data.folder": str(data) if data else None, "init": init}
+    config = configured(recipe, setting, download=download, **fields)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         with logging_redirect_tqdm():

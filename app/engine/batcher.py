@@ -40,8 +40,8 @@ class MicroBatcher(Generic[Item, Result]):
     While all threads are busy, items queue up. The next free thread takes a batch of one lane;
     the lanes take turns, so that quick items never wait behind all slow ones. The results of a
     batch are delivered together, which wakes the waiting thread once. A batch that raises is run
-    again item by item: only the item at fault fails. A future that is cancelled while it is
-    queued is never run.
+    again in halves: only the item at fault fails, and what does not fit into a GPU's memory
+    together is computed in parts. A future that is cancelled while it is queued is never run.
 
     A thread that dies or hangs fails its batch with ``EngineFailed`` and is replaced.
 
@@ -266,7 +266,8 @@ class MicroBatcher(Generic[Item, Result]):
             except Exception as error:  # any: it goes to the item's submitter
                 if len(items) == 1:
                     return [error]
-        return [outcome for item in items for outcome in self._outcomes([item])]
+        middle = len(items) // 2  # after the `except`, whose traceback keeps tensors alive
+        return self._outcomes(items[:middle]) + self._outcomes(items[middle:])
 
     def _supervise(self) -> None:
         while True:

@@ -20,7 +20,7 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
 from app.engine.sandbox import Sandbox
 from model.config import FrozenModel
 from model.errors import MediaError, MediaTooLarge
-from model.media import SAMPLE_RATE, Clip, DecodeConfig, open_media
+from model.media import Clip, DecodeConfig, open_media
 from model.sampling import MAX_ASPECT
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class DecodeProcess:
         largest = config.short_side * (config.short_side * MAX_ASPECT + 1) * 3  # bytes of a frame
         frames = config.max_steps * config.frames_per_step * largest
         # Sparse: only written pages take memory.
-        self._capacity = sound_offset(frames) + 4 * config.max_steps * SAMPLE_RATE
+        self._capacity = sound_offset(frames) + 4 * config.max_steps * config.sample_rate
         self.sandbox: Sandbox | None = None  # what confines it; None until it is ready
         self._arena = os.memfd_create("srcid-media")
         self._shared = self._map(self._capacity)
@@ -150,7 +150,7 @@ class DecodeProcess:
             raise (WorkerKilled if ending in EXTERNAL_SIGNALS else WorkerDied)(
                 self._message(ending)
             )
-        return self._clip(answer)
+        return self._clip(answer, config.sample_rate)
 
     def trim(self) -> None:
         """Release shared memory after a large file."""
@@ -188,7 +188,7 @@ class DecodeProcess:
         except (OSError, ValidationError):  # an empty message: it has ended
             return None
 
-    def _clip(self, answer: DecodeAnswer) -> Clip:
+    def _clip(self, answer: DecodeAnswer, sample_rate: int) -> Clip:
         if answer.error == "memory":
             raise WorkerDied(
                 "decoding takes too much memory: send a smaller picture or clip, or raise "
@@ -209,7 +209,7 @@ class DecodeProcess:
                 sound = np.ndarray((answer.num_samples,), np.float32, self._shared, offset)
         except (TypeError, ValueError) as error:  # larger than the arena
             raise WorkerDied("the decoder gave an invalid answer for this file") from error
-        return Clip(frames, sound, answer.duration_seconds)
+        return Clip(frames, sound, answer.duration_seconds, sample_rate)
 
     def _message(self, ending: str) -> str:
         """Return why there is no answer, for the file's sender."""

@@ -33,7 +33,7 @@ from app.errors import EngineFailed, InvalidMedia, TooLarge
 from app.settings import Settings
 from app.telemetry.engine_observer import EngineObserver
 from model.encoder import Encoder
-from model.media import Clip
+from model.media import Clip, DecodeConfig
 from model.modality import Modality
 from model.sampling import jpeg
 
@@ -219,8 +219,9 @@ class Engine:
             InvalidMedia: Not decodable, or empty.
             TooLarge: Longer or heavier than the settings allow.
         """
-        limits = {"max_steps": 1, "frames_per_step": 1, "short_side": THUMBNAIL_PIXELS}
-        config = self._pool.config.model_copy(update=limits)
+        kept = {"max_bytes", "max_seconds", "max_pixels"}
+        limits = self._pool.config.model_dump(include=kept)
+        config = DecodeConfig(max_steps=1, short_side=THUMBNAIL_PIXELS, **limits)
         with as_service_errors(), self._pool.decoded(source, config) as clip:
             return None if clip.frames is None else jpeg(clip.frames[0, 0])
 

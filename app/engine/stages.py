@@ -21,11 +21,10 @@ from app.telemetry.engine_observer import EngineObserver
 from model.encoder import Codes, Encoder, Pooled
 from model.errors import MediaError, MediaTooLarge
 from model.feature_file import is_feature_file, read_features
-from model.media import SAMPLE_RATE, Clip, DecodeConfig
+from model.media import Clip
 from model.modality import Modality
 
 MAX_TURN_SECONDS = 0.1  # that a thread waits for another one's quantizing
-PROBE_SIDE = 256  # pixels of the probe's frame
 SETTINGS = {  # that set the limits which the model package's errors name
     "max_seconds": "SRCID_MAX_MEDIA_SECONDS",
     "max_bytes": "SRCID_MAX_MEDIA_BYTES",
@@ -143,15 +142,16 @@ class Network:
 
         Raises:
             InvalidMedia: An item has nothing to encode.
+            TooLarge: The batch does not fit into the GPU's memory.
         """
         # The number of OpenMP threads is set for each calling thread. With more than one, the
         # last bits of float32 sums depend on the load, and so may codes.
         torch.set_num_threads(1)
         with as_service_errors():
             streams = [self._preprocess(item) for item in batch]
-        features = self._core_batch(batch, streams)
-        with self._turn_to_quantize():
-            quantized = iter(self.encoder.quantize(features))
+            features = self._core_batch(batch, streams)
+            with self._turn_to_quantize():
+                quantized = iter(self.encoder.quantize(features))
         encoded = []
         for item, tensors in zip(batch, streams, strict=True):
             by_modality = {m: next(quantized) for m in tensors}
@@ -167,8 +167,10 @@ class Network:
 
     def probes(self) -> list[NetworkInput]:
         """Return an item of each modality, to test and warm up the network."""
-        frames = np.zeros((1, self.encoder.frames_per_step, PROBE_SIDE, PROBE_SIDE, 3), np.uint8)
-        clip = Clip(frames, np.zeros(SAMPLE_RATE, np.float32), 1.0)
+        config = self.encoder.decode_config()
+        side, rate = config.short_side, config.sample_rate
+        frames = np.zeros((1, config.frames_per_step, side, side, 3), np.uint8)
+        clip = Clip(frames, np.zeros(rate, np.float32), 1.0, rate)
         probes = []
         if Modality.TEXT in self.encoder.modalities:
             probes.append(NetworkInput("a word"))
@@ -223,9 +225,8 @@ def make_decode_pool(
     """
     return DecodePool(
         settings.max_decodes,
-        config=DecodeConfig(
+        config=encoder.decode_config(
             max_steps=settings.max_steps,
-            frames_per_step=encoder.frames_per_step,
             max_seconds=settings.max_media_seconds,
             max_bytes=settings.max_media_bytes,
         ),
@@ -239,7 +240,7 @@ def make_decode_pool(
 
 @contextmanager
 def as_service_errors() -> Iterator[None]:
-    """Turn the model package's media errors into service errors.
+    """Turn the model package's media errors, and a full GPU, into service errors.
 
     Raises:
         InvalidMedia: Not decodable, empty, or without the requested stream.
@@ -254,6 +255,11 @@ def as_service_errors() -> Iterator[None]:
         raise TooLarge(message) from error
     except MediaError as error:
         raise InvalidMedia(str(error)) from error
+    except torch.OutOfMemoryError as error:
+        raise TooLarge(
+            "this does not fit into the GPU's memory: send fewer seconds, or raise "
+            "SRCID_MAX_GPU_MEMORY_BYTES"
+        ) from error
 
 
 def _only(clip: Clip, modality: Modality) -> Clip:

@@ -173,7 +173,7 @@ class _Decoders:
     def __init__(self, pickled: bytes) -> None:
         self._settings: Settings = pickle.loads(pickled)
         torch.set_num_threads(1)  # as everywhere: codes must not depend on it
-        encoder = Encoder.from_pretrained(self._settings.checkpoint, device="cpu")
+        encoder = Encoder.from_pretrained(self._settings.checkpoint, download=False)
         pool = make_decode_pool(encoder, self._settings.model_copy(update={"max_decodes": 1}))
         weakref.finalize(self, pool.close)
         self._piece = encoder.config.max_steps
@@ -219,7 +219,9 @@ class _Encoders:
     def __init__(self, pickled: bytes, on_gpu: bool) -> None:
         settings: Settings = pickle.loads(pickled)
         device = "cuda" if on_gpu else "cpu"
-        self._network = Network(Encoder.from_pretrained(settings.checkpoint, device=device))
+        self._network = Network(
+            Encoder.from_pretrained(settings.checkpoint, device=device, download=False)
+        )
 
     def __call__(self, batch: Batch) -> Batch:
         stretches: list[_Stretch] = [pickle.loads(data) for data in batch["stretch"]]

@@ -29,7 +29,7 @@ from app.service.search import Searcher, query_of
 from app.store.cosine import unit
 from model.calibration import Calibration
 from model.encoder import Codes, Encoder
-from model.media import SAMPLE_RATE, Clip
+from model.media import Clip
 from model.modality import Modality
 
 MAX_CONCURRENT = 8  # subjects of one request that are encoded at once; others want their turn
@@ -235,7 +235,7 @@ class AsyncRetrievalService:
         encoder = self._engine.encoder
         return LiveStart(
             fingerprint=encoder.fingerprint,
-            sample_rate=SAMPLE_RATE,
+            sample_rate=encoder.decode_config().sample_rate,
             code_layers=encoder.vocabulary.layers.tolist(),
             piece_seconds=encoder.config.max_steps,
         )
@@ -249,13 +249,16 @@ class AsyncRetrievalService:
         if Modality.AUDIO not in self._engine.encoder.modalities:
             raise InvalidRequest("this checkpoint takes no sound: serve another one")
 
+        rate = self._engine.encoder.decode_config().sample_rate
+
         async def encode(waveform: Waveform) -> Codes:
-            clip = Clip(None, waveform, len(waveform) / SAMPLE_RATE)
+            clip = Clip(None, waveform, len(waveform) / rate, rate)
             return (await self._engine.encode_async(clip)).codes[Modality.AUDIO]
 
         return LiveAudio(
             encode,
             sample_format=sample_format,
+            sample_rate=rate,
             piece_seconds=self._engine.encoder.config.max_steps,
             max_seconds=self._engine.settings.max_media_seconds,
         )
@@ -268,7 +271,9 @@ class AsyncRetrievalService:
             checkpoint=settings.checkpoint,
             fingerprint=encoder.fingerprint,
             modalities={
-                m: ModalityInfo(backbone=config.backbone, feature_shape=list(config.feature_shape))
+                m: ModalityInfo(
+                    backbone=str(config.backbone), feature_shape=list(config.feature_shape)
+                )
                 for m, config in encoder.config.modalities.items()
             },
             code_layers=encoder.vocabulary.layers.tolist(),

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from app.errors import InvalidMedia, TooLarge
 from app.schemas.live import LivePiece, LiveSecond
 from model.encoder import Codes
-from model.media import SAMPLE_RATE, num_steps
+from model.media import num_steps
 
-Waveform = NDArray[np.float32]  # [S] in [-1, 1], 16 kHz
+Waveform = NDArray[np.float32]  # [S] in [-1, 1]
 
 
 class SampleFormat(StrEnum):
@@ -38,6 +38,7 @@ class LiveAudio:
     Args:
         encode: Returns the codes of at most ``piece_seconds`` of audio.
         sample_format: How samples are written.
+        sample_rate: Samples a second.
         piece_seconds: Seconds that the network encodes together.
         max_seconds: The most seconds that are accepted.
     """
@@ -47,11 +48,13 @@ class LiveAudio:
         encode: Callable[[Waveform], Awaitable[Codes]],
         *,
         sample_format: SampleFormat,
+        sample_rate: int,
         piece_seconds: int,
         max_seconds: int,
     ) -> None:
         self._encode = encode
         self._format = sample_format
+        self._rate = sample_rate
         self._piece_seconds = piece_seconds
         self._max_seconds = max_seconds
         self._remainder = b""  # the bytes of an incomplete sample
@@ -67,28 +70,28 @@ class LiveAudio:
             InvalidMedia: A sample is NaN or infinite.
         """
         self._piece = np.concatenate([self._piece, self._samples(data)])
-        seconds = self._start + len(self._piece) / SAMPLE_RATE
+        seconds = self._start + len(self._piece) / self._rate
         if seconds > self._max_seconds:
             raise TooLarge(
                 f"{seconds:.0f} seconds of sound, the limit is {self._max_seconds}: connect again, "
                 "or raise SRCID_MAX_MEDIA_SECONDS"
             )
         messages: list[LiveSecond | LivePiece] = []
-        whole = self._piece_seconds * SAMPLE_RATE
+        whole = self._piece_seconds * self._rate
         while len(self._piece) >= whole:
             messages += self._messages(await self._encode(self._piece[:whole]), is_piece=True)
             self._piece = self._piece[whole:]
             self._start += self._piece_seconds
-        complete = len(self._piece) // SAMPLE_RATE
+        complete = len(self._piece) // self._rate
         if self._start + complete > self._num_sent:
             messages += self._messages(
-                await self._encode(self._piece[: complete * SAMPLE_RATE]), is_piece=False
+                await self._encode(self._piece[: complete * self._rate]), is_piece=False
             )
         return messages
 
     async def end(self) -> list[LiveSecond | LivePiece]:
         """Return the codes of what is left; the last second may be incomplete."""
-        seconds = len(self._piece) / SAMPLE_RATE
+        seconds = len(self._piece) / self._rate
         is_padding = self._start > 0 and num_steps(1 + seconds) == 1  # as in a whole file
         if not len(self._piece) or is_padding:
             return []

@@ -111,7 +111,7 @@ def compact(settings: Settings) -> Compaction:
     folder = settings.data_dir
     existing_database(folder)
     checkpoint = locate(settings.checkpoint)
-    vocabulary = vocabulary_of(SRCID.from_pretrained(checkpoint))
+    vocabulary = vocabulary_of(SRCID.from_pretrained(checkpoint, download=False))
     with LocalStore(folder, vocabulary, fingerprint=fingerprint(checkpoint)) as store:
         before = _size(folder)
         store.compact()

@@ -1,28 +1,101 @@
-"""The backbones by name. Each is imported when it is first built."""
+"""The backbones: by name, or pretrained models. Each is imported when it is first built."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 from model.backbones.base import Backbone
+from model.config import PretrainedBackbone, SRCIDConfig
 from model.errors import ConfigError
+from model.modality import Modality
+
+BESIDE = " + "  # between the sources of models for text that stand side by side
 
 
-def build_backbone(name: str, device: str = "cpu") -> Backbone:
-    """Load the backbone of that name, frozen and in evaluation mode.
+def build_backbone(backbone: str | PretrainedBackbone, device: str = "cpu") -> Backbone:
+    """Load a backbone, frozen and in evaluation mode.
 
-    On a CPU, ONNX Runtime runs its network; anywhere else, torch.
+    On a CPU, ONNX Runtime runs the networks that have a name; torch runs pretrained models, and
+    all networks anywhere else. Nothing is downloaded.
+
+    Args:
+        backbone: A name of ``BACKBONES``, or what ``describe_backbone`` returned.
+        device: Where it runs.
 
     Raises:
         ConfigError: There is none of that name, or its weights are not there: the package is
-            missing, or the environment variable that names the file is not set.
-        CheckpointError: The file that the user named holds other weights.
+            missing, the environment variable that names the file is not set, or the model is not
+            on this machine.
+        CheckpointError: The files hold other weights, or are damaged.
     """
-    if name not in BACKBONES:
-        raise ConfigError(f"no backbone {name!r}; there are {', '.join(BACKBONES)}")
-    backbone = BACKBONES[name]().eval().requires_grad_(False)
+    if isinstance(backbone, PretrainedBackbone):
+        from model.backbones.pretrained import build
+
+        return build(backbone).eval().requires_grad_(False).to(device)
+    if is_source(backbone):
+        raise ConfigError(
+            f"{backbone} is not said exactly enough to build it: describe_backbone finds the "
+            "commit and the weights; a checkpoint that names only this was not written by srcid"
+        )
+    if backbone not in BACKBONES:
+        raise ConfigError(
+            f"no backbone {backbone!r}; there are {', '.join(BACKBONES)}, and models of the "
+            "Hugging Face Hub as hf:OWNER/NAME or as the path of a folder"
+        )
+    own = BACKBONES[backbone]().eval().requires_grad_(False)
     if device != "cpu":
-        return backbone.to(device)
-    backbone.compile_for_cpu()
-    return backbone
+        return own.to(device)
+    own.compile_for_cpu()
+    return own
+
+
+def is_source(backbone: str) -> bool:
+    """Tell whether a string names a pretrained model: hf:OWNER/NAME, or a path with a slash."""
+    return backbone.startswith("hf:") or "/" in backbone
+
+
+def describe_backbone(
+    modality: Modality,
+    source: str | Sequence[str],
+    *,
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    download: bool = False,
+) -> PretrainedBackbone:
+    """Return exactly which model ``source`` names: commit, weights, sizes, preprocessing.
+
+    Args:
+        modality: Of which the model has a part.
+        source: hf:OWNER/NAME[@REVISION] or a folder. Of text several, in a list or joined by
+            " + ": their vectors stand side by side.
+        dtype: What the model computes in.
+        download: Whether what is not on this machine may be fetched.
+
+    Raises:
+        ConfigError: It is not on this machine, or is of no family that is known; or several are
+            named that do not fit together.
+    """
+    from model.backbones.pretrained import describe
+
+    sources = source.split(BESIDE) if isinstance(source, str) else list(source)
+    return describe(modality, sources, dtype=dtype, download=download)
+
+
+def resolved(config: SRCIDConfig, *, download: bool = False) -> SRCIDConfig:
+    """Return ``config`` with the sources of pretrained models replaced by what they are now.
+
+    Args:
+        config: Of a recipe, whose backbones may be sources (``is_source``).
+        download: Whether what is not on this machine may be fetched.
+
+    Raises:
+        ConfigError: One is not on this machine, or is of no family that is known.
+    """
+    modalities = dict(config.modalities)
+    for m, own in config.modalities.items():
+        if isinstance(own.backbone, str) and is_source(own.backbone):
+            found = describe_backbone(m, own.backbone, download=download)
+            update = {"backbone": found, "feature_shape": found.feature_shape, "map": None}
+            modalities[m] = own.model_copy(update=update)
+    return config.model_copy(update={"modalities": modalities})
 
 
 def _efficientnet_lite() -> Backbone:

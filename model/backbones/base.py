@@ -1,12 +1,15 @@
 """What every backbone is: one item of raw media in, one frozen feature a step out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.media import Clip
+from model.errors import MediaError, ShapeError
+from model.media import SAMPLE_RATE, Clip, DecodeConfig, num_steps
 from model.modality import Modality
 
 
@@ -22,7 +25,14 @@ class Backbone(nn.Module, ABC):
 
     modality: Modality
     feature_shape: tuple[int, ...]  # of one step: (F,), or (7, 7, F) for maps, channels last
-    frames_per_step: int = 1  # of video, what a clip is to be decoded with (DecodeConfig)
+    # What a clip is to be decoded with (DecodeConfig): of a backbone for video
+    frames_per_step: int = 1
+    short_side: int = 256  # pixels
+    is_squashed: bool = False
+    resample: Literal["bilinear", "bicubic", "lanczos"] = "bicubic"
+    # and of one for sound.
+    sample_rate: int = SAMPLE_RATE  # Hz
+    window_seconds: int = 1  # that the network hears together; 1: each second by itself
 
     @abstractmethod
     def preprocess(self, item: Clip | str) -> Tensor:
@@ -54,3 +64,45 @@ class Backbone(nn.Module, ABC):
             return [self.forward(item) for item in items]
         features = self.forward(torch.cat(list(items)))
         return list(features.split([len(item) for item in items]))
+
+
+def decode_config(backbones: Mapping[Modality, Backbone], **limits: int) -> DecodeConfig:
+    """Return how a clip is decoded for ``backbones``: the frames and the sound that they take.
+
+    Args:
+        backbones: Those of a checkpoint.
+        limits: Further fields of ``DecodeConfig``.
+    """
+    needs: dict[str, object] = {}
+    if own := backbones.get(Modality.VIDEO):
+        needs = {
+            name: getattr(own, name)
+            for name in ("frames_per_step", "short_side", "is_squashed", "resample")
+        }
+    if own := backbones.get(Modality.AUDIO):
+        needs["sample_rate"] = own.sample_rate
+    return DecodeConfig.model_validate(needs | limits)
+
+
+def sound_by_second(item: Clip | str, *, rate: int, rest: float = 0.0) -> Tensor:
+    """Return the seconds ``[T, rate]`` of a clip's sound.
+
+    Args:
+        item: A clip with sound.
+        rate: Samples a second that the clip must have been decoded with.
+        rest: What the last second is filled up with.
+
+    Raises:
+        MediaError: There is no sound.
+        ShapeError: It has another sample rate.
+    """
+    if isinstance(item, str) or item.waveform is None or not len(item.waveform):
+        raise MediaError("no sound to hear; send a sound, or a video that has one")
+    if item.sample_rate != rate:
+        raise ShapeError(
+            f"sound of {item.sample_rate} Hz; decode with DecodeConfig(sample_rate={rate})"
+        )
+    seconds = np.full((num_steps(len(item.waveform) / rate), rate), rest, np.float32)
+    sound = item.waveform[: seconds.size]
+    seconds.reshape(-1)[: len(sound)] = sound
+    return torch.from_numpy(seconds)

@@ -5,12 +5,11 @@ Shape letters: T steps of one clip.
 
 from functools import cache
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from model.errors import MediaError
-from model.media import SAMPLE_RATE, Clip, num_steps
+from model.backbones.base import sound_by_second
+from model.media import SAMPLE_RATE, Clip
 
 WINDOW, HOP, FFT = 400, 160, 512  # samples: 25 ms, 10 ms
 PATCH = 96  # windows, of 10 ms each
@@ -27,14 +26,9 @@ def log_mel_patches(item: Clip | str, *, offset: float) -> Tensor:
 
     Raises:
         MediaError: There is no sound.
+        ShapeError: It was decoded to another rate.
     """
-    if isinstance(item, str) or item.waveform is None or not len(item.waveform):
-        raise MediaError("no sound to hear; send a sound, or a video that has one")
-    count = num_steps(len(item.waveform) / SAMPLE_RATE)
-    seconds = np.zeros((count, SAMPLE_RATE), np.float32)
-    sound = item.waveform[: seconds.size]
-    seconds.reshape(-1)[: len(sound)] = sound
-    groups = torch.from_numpy(seconds).split(MAX_SECONDS)
+    groups = sound_by_second(item, rate=SAMPLE_RATE).split(MAX_SECONDS)
     return torch.cat([torch.log(_magnitudes(group) @ mel_weights() + offset) for group in groups])
 
 

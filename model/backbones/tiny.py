@@ -6,14 +6,13 @@ Shape letters: N steps, T steps of one item, R frames a step.
 
 import zlib
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.backbones.base import Backbone
+from model.backbones.base import Backbone, sound_by_second
 from model.errors import MediaError
-from model.media import SAMPLE_RATE, Clip, num_steps
+from model.media import Clip
 from model.modality import Modality
 
 DIM = 8
@@ -42,12 +41,8 @@ class TinyAudio(Backbone):
 
     def preprocess(self, item: Clip | str) -> Tensor:
         """Return ``[T, PARTS]``, the mean of \\|wave\\| in each part."""
-        if isinstance(item, str) or item.waveform is None or not len(item.waveform):
-            raise MediaError("no sound to hear; send a sound, or a video that has one")
-        seconds = np.zeros((num_steps(len(item.waveform) / SAMPLE_RATE), SAMPLE_RATE), np.float32)
-        sound = item.waveform[: seconds.size]
-        seconds.reshape(-1)[: len(sound)] = sound
-        return torch.from_numpy(np.abs(seconds)).unflatten(1, (PARTS, -1)).mean(2)
+        seconds = sound_by_second(item, rate=self.sample_rate)
+        return seconds.abs().unflatten(1, (PARTS, -1)).mean(2)
 
     def forward(self, steps: Tensor) -> Tensor:
         """Return ``[N, DIM]``."""

@@ -1,16 +1,13 @@
 """The image: small promises of the container, and the big one, that nothing is lost."""
 
 import json
-import shutil
-import subprocess
 import time
-from pathlib import Path
 
 import httpx2
 import pytest
 
 from benchmarks.media import moving_clip
-from tests.docker.conftest import IMAGE, PROJECT, Runner, docker
+from tests.docker.conftest import IMAGE, Runner, docker
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
@@ -80,17 +77,6 @@ def test_a_container_killed_while_it_indexes_has_all_that_it_told(runner: Runner
         assert state["state"] == "finished", state
         assert state["unchanged"] >= len(acknowledged)
         assert len(_ids(again.url)) == NUM_CLIPS
-
-
-@pytest.mark.parametrize("profile", ["serve", "gpu", "index"])
-def test_the_compose_file_holds_each_profile(profile: str, tmp_path: Path) -> None:
-    compose = shutil.which("docker-compose")
-    if compose is None:
-        pytest.skip("docker-compose is not there")
-    command = [compose, "--file", PROJECT / "docker-compose.yml", "--profile", profile, "config"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    assert profile in ran.stdout
 
 
 def _ids(url: str) -> list[str]:

@@ -7,10 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from app.engine.batcher import MicroBatcher
 from app.engine.decode_pool import DecodePool
 from app.engine.engine import Engine
-from app.engine.stages import MediaRequest, Preprocessor
+from app.engine.stages import MediaRequest, Network, NetworkInput, Preprocessor
+from app.errors import TooLarge
 from app.settings import Settings
+from model.device import limit_memory
 from model.encoder import Encoder
 from model.media import Clip
 from model.modality import Modality
@@ -106,3 +109,26 @@ def test_what_is_decoded_for_a_gpu_lies_in_pinned_memory(on_gpu: Encoder, tmp_pa
     (work,) = Preprocessor(pool, on_gpu, max_steps=60).run([MediaRequest(clips()[0])])
     assert not isinstance(work.inputs, str)
     assert all(own.is_pinned() for own in work.inputs.values())
+
+
+def test_a_batch_that_does_not_fit_is_computed_in_parts(on_gpu: Encoder) -> None:
+    """With room for some clips at a time, all have the codes that they have alone."""
+    some = clips()[:16]
+    network = Network(on_gpu)
+    inputs = [NetworkInput(on_gpu.prepare(own), duration_seconds=SECONDS) for own in some]
+    torch.cuda.reset_peak_memory_stats()
+    alone = [network.run([own])[0].codes for own in inputs]
+    room = int(1.5 * torch.cuda.max_memory_allocated())
+    torch.cuda.empty_cache()
+    limit_memory("cuda", room)
+    try:
+        with pytest.raises(TooLarge, match="SRCID_MAX_GPU_MEMORY_BYTES"):
+            network.run(inputs)
+        halved = MicroBatcher(network.run, part="device", threads=1, max_run_seconds=60)
+        outcomes = halved._outcomes(inputs)
+    finally:
+        limit_memory("cuda", torch.cuda.get_device_properties("cuda").total_memory)
+    for found, expected in zip(outcomes, alone, strict=True):
+        assert not isinstance(found, Exception), found
+        for m, codes in expected.items():
+            assert np.mean(found.codes[m] == codes) >= EQUAL

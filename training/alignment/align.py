@@ -109,13 +109,34 @@ def align(
         if m is Modality.AUDIO:  # real sounds are few and of few kinds
             shown.append(general[m](invented.features))
     general[Modality.TEXT] = _from_words(about, meanings, text, space)
-    length = config.dim**0.5  # what LayerNorm makes of every vector
+    fill(model, general, torch.cat(shown), generator=draw)
+    return model
+
+
+def fill(
+    model: SRCID,
+    general: Mapping[Modality, LinearMap],
+    shown: Tensor,
+    *,
+    generator: torch.Generator,
+) -> None:
+    """Make the general encoders compute ``general``, and fit the codebooks.
+
+    Args:
+        model: Of one layer with a residual quantizer.
+        general: The map of each modality, ``[F, D]``.
+        shown: What the codes are to tell apart, ``[N, D]``: outputs of these maps.
+        generator: Draws the first centres.
+
+    Raises:
+        DataError: There are fewer vectors than codes.
+    """
+    length = shown.shape[1] ** 0.5  # what LayerNorm makes of every vector
     for m, own in general.items():
         _set(cast("GeneralEncoder", model.stages[0].general[m]), own.scaled(length))
-    vectors = F.normalize(torch.cat(shown), dim=-1) * length
+    vectors = F.normalize(shown, dim=-1) * length
     quantizer = cast("ResidualQuantizer", model.stages[0].quantizer)
-    fit_codebooks(quantizer, vectors, steps=TOGETHER, generator=draw)
-    return model
+    fit_codebooks(quantizer, vectors, steps=TOGETHER, generator=generator)
 
 
 def _invented(

@@ -19,13 +19,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from model.backbones import build_backbone
-from model.config import SRCIDConfig
+from model.backbones.base import decode_config
+from model.config import PretrainedBackbone, SRCIDConfig
 from model.errors import DataError, MediaError
 from model.files import atomic_path
-from model.media import SAMPLE_RATE, Clip, read_clip
+from model.media import Clip, DecodeConfig, read_clip
 from model.modality import Modality
 
 MODALITIES = {"image": Modality.VIDEO, "audio": Modality.AUDIO, "text": Modality.TEXT}
+Named = dict[Modality, str | PretrainedBackbone]  # as ModalityConfig names backbones
 COLUMNS = ("id", "modality", "class", "split", "text")
 # Of a bank that is for training only: `label` for the class, and all rows are to be trained on.
 TRAINING_COLUMNS = ("id", "modality", "label")
@@ -171,10 +173,13 @@ def load_bank(folder: Path, config: SRCIDConfig, *, views: int, cache: Path) -> 
 
 
 def _view_features(
-    folder: Path, entries: list[Entry], backbones: dict[Modality, str], view: int, cache: Path
+    folder: Path, entries: list[Entry], backbones: Named, view: int, cache: Path
 ) -> dict[str, Tensor]:
     """Return the features ``[T, *F]`` of one view of every item, from the cache where it can."""
-    key = json.dumps([[[*entry, _content(folder, entry)] for entry in entries], backbones, view])
+    key = json.dumps(
+        [[[*entry, _content(folder, entry)] for entry in entries], backbones, view],
+        default=PretrainedBackbone.model_dump,  # with commit and digest of the weights
+    )
     file = cache / f"view{view}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.safetensors"
     if not file.is_file():
         cache.mkdir(parents=True, exist_ok=True)
@@ -191,27 +196,31 @@ def _content(folder: Path, entry: Entry) -> str:
 
 
 def _extract(
-    folder: Path, entries: list[Entry], backbones: dict[Modality, str], view: int
+    folder: Path,
+    entries: list[Entry],
+    backbones: Named,
+    view: int,
 ) -> dict[str, Tensor]:
     features = {}
     networks = {m: build_backbone(name) for m, name in backbones.items()}
+    config = decode_config(networks)
     for entry in tqdm(entries, desc=f"extracting features, view {view}", unit="item"):
         if view > 0 and entry.modality is Modality.TEXT:
             continue  # a sentence has no crops
         backbone = networks[entry.modality]
         try:
-            prepared = backbone.preprocess(_view(folder, entry, view))
+            prepared = backbone.preprocess(_view(folder, entry, view, config))
         except MediaError as error:
             raise DataError(f"{folder / entry.id}: {error}") from error
         features[entry.id] = backbone.extract([prepared])[0]
     return features
 
 
-def _view(folder: Path, entry: Entry, view: int) -> Clip | str:
+def _view(folder: Path, entry: Entry, view: int, config: DecodeConfig) -> Clip | str:
     """Return the item as it is for view 0, else a variant drawn by its id and ``view``."""
     if entry.modality is Modality.TEXT:
         return entry.text
-    clip = read_clip(folder / entry.id)
+    clip = read_clip(folder / entry.id, config)
     if view == 0:
         return clip
     seed = int.from_bytes(hashlib.sha256(f"{entry.id}/{view}".encode()).digest()[:8])
@@ -237,7 +246,7 @@ def _crop(clip: Clip, draw: np.random.Generator) -> Clip:
 def _shift(clip: Clip, draw: np.random.Generator) -> Clip:
     """Return the sound begun elsewhere (its start follows its end), up to 6 dB softer or louder."""
     assert clip.waveform is not None
-    offset = int(draw.integers(len(clip.waveform) or SAMPLE_RATE))
+    offset = int(draw.integers(len(clip.waveform) or clip.sample_rate))
     gain = 10 ** (draw.uniform(-6, 6) / 20)
     waveform = np.clip(np.roll(clip.waveform, offset) * gain, -1, 1)
     return clip._replace(waveform=waveform.astype(np.float32))

@@ -17,12 +17,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from model.backbones.base import Backbone
+from model.backbones.base import Backbone, decode_config
 from model.config import SRCIDConfig
 from model.encoder import load_backbones
 from model.errors import ConfigError, MediaError
 from model.files import atomic_path, atomic_write_text
-from model.media import Clip, DecodeConfig
+from model.media import Clip
 from model.modality import Modality
 from training.data.extracted import (
     ABOUT,
@@ -79,8 +79,7 @@ def extract(
     backbones = load_backbones(model, device) if waiting else {}
     _claim(out, About.of(model, seconds=seconds))
     if waiting:
-        frames = max(backbone.frames_per_step for backbone in backbones.values())
-        decoding = partial(decode, config=DecodeConfig(max_steps=seconds, frames_per_step=frames))
+        decoding = partial(decode, config=decode_config(backbones, max_steps=seconds))
         decoded = in_processes(decoding, waiting, workers=workers)
         for clip, media in tqdm(decoded, "extracting", len(waiting), unit="clip"):
             try:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from model.config import FrozenModel, SRCIDConfig
+from model.config import FrozenModel, PretrainedBackbone, SRCIDConfig
 from model.errors import DataError, reason_of
 from model.modality import Modality
 
@@ -27,7 +27,7 @@ ABOUT, CLIPS, INDEX, FAILED = "extracted.json", "clips", "clips.csv", "failed.cs
 class Source(FrozenModel):
     """Which features of one modality a folder holds."""
 
-    backbone: str
+    backbone: str | PretrainedBackbone
     feature_shape: tuple[int, ...]
 
 

@@ -44,7 +44,10 @@ async def live(
     service: ServiceDep,
     sample_format: Annotated[SampleFormat, Query(alias="format")] = SampleFormat.S16LE,
 ) -> None:
-    """Take audio at 16 kHz, mono, as binary messages, until the text message "end"."""
+    """Take mono audio as binary messages, at the rate that the first answer names.
+
+    The text message "end" ends it.
+    """
     limit: LiveLimit = socket.app.state.live_limit
     await socket.accept()
     try:

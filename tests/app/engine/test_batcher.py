@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, wait
 
 import pytest
+import torch
 
 from app.engine import batcher
 from app.engine.batcher import MicroBatcher, Probe, Throughput
@@ -149,13 +150,41 @@ def test_lanes_take_turns_and_are_never_mixed(make: Maker, shouting: Shouting) -
     ]
 
 
+def test_a_batch_that_does_not_fit_is_halved_until_it_does(
+    make: Maker, shouting: Shouting, observer: Recording
+) -> None:
+    micro_batcher = make()
+    run, sizes = micro_batcher.run, []
+
+    def run_what_fits(batch: Sequence[str]) -> Sequence[str]:
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return run(batch)
+
+    micro_batcher.run = run_what_fits
+    futures = queued(micro_batcher, shouting, *"bcdefg")
+    shouting.may_run.set()
+    assert [own.result(WAIT) for own in futures] == ["FIRST", *"BCDEFG"]
+    assert sizes == [1, 6, 3, 1, 2, 3, 1, 2]
+    ended(micro_batcher)
+    assert observer.sizes == [1, 6]
+
+
 def test_only_the_item_at_fault_fails(make: Maker, shouting: Shouting, observer: Recording) -> None:
     futures = queued(make(), shouting, "b", "fail", "d")
     shouting.may_run.set()
     with pytest.raises(ValueError, match="failed"):
         futures[2].result(WAIT)
     assert [futures[n].result(WAIT) for n in (0, 1, 3)] == ["FIRST", "B", "D"]
-    assert shouting.batches == [["first"], ["b", "fail", "d"], ["b"], ["fail"], ["d"]]
+    assert shouting.batches == [
+        ["first"],
+        ["b", "fail", "d"],
+        ["b"],
+        ["fail", "d"],
+        ["fail"],
+        ["d"],
+    ]
     assert observer.num_waited == 4
 
 

@@ -39,9 +39,8 @@ class WatchedEncoder(Encoder):
         self.is_encoding = threading.Semaphore(0)
         self.shapes: list[list[int]] = []
 
-    @property
-    def frames_per_step(self) -> int:
-        return self.frames
+    def decode_config(self, **limits: int) -> DecodeConfig:
+        return super().decode_config(frames_per_step=self.frames, **limits)
 
     def features(self, prepared: Sequence[tuple[Modality, Tensor]]) -> list[Tensor]:
         self.shapes += [list(tensor.shape) for _, tensor in prepared]
@@ -352,7 +351,7 @@ def test_a_passage_of_a_file_has_the_codes_of_its_seconds(
     path = tmp_path / "clip.mp4"
     path.write_bytes(clip)
     encoded = make_engine().encode(Passage(path, 1, 1))
-    config = DecodeConfig(start_second=1, max_steps=1, frames_per_step=encoder.frames_per_step)
+    config = encoder.decode_config(start_second=1, max_steps=1)
     expected = encoder.encode(read_clip(clip, config))
     assert codes_of(encoded) == {m: codes.tobytes() for m, codes in expected.items()}
 

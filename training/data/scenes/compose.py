@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.media import SAMPLE_RATE, Clip
+from model.media import Clip
 from model.modality import Modality
-from training.data.scenes.material import SIDE, Material
+from training.data.scenes.material import Material
 from training.data.scenes.script import SECONDS, SETS, Pose, Scene, Shots, Sound
 
 EDGE = 0.4  # seconds in which a picture appears and goes
@@ -33,11 +33,11 @@ def compose(scene: Scene, material: Material) -> Clip:
         frames = np.stack(middles)[:, None]
     if Modality.AUDIO in SETS[scene.set]:
         waveform = sound_of(scene, material)
-    return Clip(frames, waveform, float(SECONDS))
+    return Clip(frames, waveform, float(SECONDS), material.rate)
 
 
 def frame_at(scene: Scene, second: float, material: Material) -> NDArray[np.uint8]:
-    """Return what is on screen at a moment, ``[SIDE, SIDE, 3]``."""
+    """Return what is on screen at a moment, ``[side, side, 3]``."""
     seen = [
         e.shots for e in scene.events if e.shots and e.shots.span[0] <= second < e.shots.span[1]
     ]
@@ -48,7 +48,7 @@ def frame_at(scene: Scene, second: float, material: Material) -> NDArray[np.uint
         rest = max(0.0, 1 - sum(weights))
         mixed = sum((w * p for w, p in zip(weights, shown, strict=True)), rest * canvas)
         return _pixels(mixed / (rest + sum(weights)))
-    columns = np.array_split(np.arange(SIDE), max(1, len(seen)))
+    columns = np.array_split(np.arange(material.side), max(1, len(seen)))
     for shots, own in zip(seen, columns, strict=False):
         under = canvas[:, own]
         weight = _weight(shots.span, second, edge=EDGE)
@@ -100,10 +100,10 @@ def _pixels(picture: Picture) -> NDArray[np.uint8]:
 
 
 def sound_of(scene: Scene, material: Material) -> NDArray[np.float32]:
-    """Return what is heard, ``[SECONDS * SAMPLE_RATE]``."""
-    mixed = _noise(scene.noise_seed, level=scene.noise_level)
+    """Return what is heard, ``[SECONDS * rate]``."""
+    mixed = _noise(scene.noise_seed, rate=material.rate, level=scene.noise_level)
     for sound in (*scene.murmur, *(e.sound for e in scene.events if e.sound)):
-        first, last = (second * SAMPLE_RATE for second in sound.span)
+        first, last = (second * material.rate for second in sound.span)
         mixed[first:last] += _heard(sound, material)
     return (mixed * min(1.0, PEAK / np.abs(mixed).max())).astype(np.float32)
 
@@ -111,18 +111,18 @@ def sound_of(scene: Scene, material: Material) -> NDArray[np.float32]:
 def _heard(sound: Sound, material: Material) -> NDArray[np.float64]:
     """Return one sound as loud and as long as it is to be."""
     recording = material.recording(sound.recording).astype(np.float64)
-    count = (sound.span[1] - sound.span[0]) * SAMPLE_RATE
+    count = (sound.span[1] - sound.span[0]) * material.rate
     heard = np.resize(np.roll(recording, -int(sound.begin * len(recording))), count)
     heard *= _amplitude(sound.level) / np.sqrt((heard**2).mean())
-    edge = np.linspace(0, 1, int(SOUND_EDGE * SAMPLE_RATE))
+    edge = np.linspace(0, 1, int(SOUND_EDGE * material.rate))
     heard[: len(edge)] *= edge
     heard[-len(edge) :] *= edge[::-1]
     return heard
 
 
-def _noise(seed: int, *, level: float) -> NDArray[np.float64]:
+def _noise(seed: int, *, rate: int, level: float) -> NDArray[np.float64]:
     """Return pink noise: what an empty room and a cheap microphone sound like."""
-    count = SECONDS * SAMPLE_RATE
+    count = SECONDS * rate
     spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(count))
     spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), LOWEST * SECONDS))  # 0.1 Hz a bin
     noise = np.fft.irfft(spectrum, count)

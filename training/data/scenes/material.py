@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from model.errors import DataError, MediaError
-from model.media import SAMPLE_RATE, Clip, read_clip
+from model.media import Clip, DecodeConfig, read_clip
 from model.modality import Modality
 from training.data.bank import Bank, Entry
 from training.data.scenes.script import SPLITS
 
-SIDE = 256  # pixels: what clips are decoded to
 BLUR = 48  # pixels, of the backdrop
-BLOCK = SAMPLE_RATE // 20  # samples: 50 ms, whose loudness counts as one
+BLOCKS = 20  # of a second: 50 ms, whose loudness counts as one
 SILENCE = 0.01  # of the loudest block: -40 dB
 PAUSE = 5  # blocks of silence that are left between sounds
 KEPT_IN_MEMORY = 256  # photos and recordings, each
@@ -74,10 +73,18 @@ def _said(entry: Entry) -> str:
 
 
 class Material:
-    """Reads a bank's photos and recordings, and keeps what was read last."""
+    """Reads a bank's photos and recordings, and keeps what was read last.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: The bank.
+        config: How clips are decoded; scenes are composed in that size and at that rate.
+    """
+
+    def __init__(self, folder: Path, config: DecodeConfig | None = None) -> None:
+        config = config or DecodeConfig()
         self.folder = folder
+        self.side, self.rate = config.short_side, config.sample_rate  # pixels, Hz
+        self._config = config.model_copy(update={"is_squashed": False})  # scenes are square anyway
         self.photo = lru_cache(KEPT_IN_MEMORY)(self._photo)
         self.backdrop = lru_cache(KEPT_IN_MEMORY)(self._backdrop)
         self.recording = lru_cache(KEPT_IN_MEMORY)(self._recording)
@@ -90,8 +97,8 @@ class Material:
         return frames[0, 0]
 
     def _backdrop(self, item: str) -> NDArray[np.uint8]:
-        """Return a photo's colours, ``[SIDE, SIDE, 3]``, with nothing in them to recognise."""
-        image = Image.fromarray(self.photo(item)).resize((SIDE, SIDE))
+        """Return a photo's colours, ``[side, side, 3]``, with nothing in them to recognise."""
+        image = Image.fromarray(self.photo(item)).resize((self.side, self.side))
         return np.asarray(image.filter(ImageFilter.GaussianBlur(BLUR)))
 
     def _recording(self, item: str) -> NDArray[np.float32]:
@@ -99,22 +106,23 @@ class Material:
         waveform = self._read(item).waveform
         if waveform is None or not waveform.any():
             raise DataError(f"{self.folder / item}: it is silent; leave it out")
-        return without_silence(waveform)
+        return without_silence(waveform, rate=self.rate)
 
     def _read(self, item: str) -> Clip:
         try:
-            return read_clip(self.folder / item)
+            return read_clip(self.folder / item, self._config)
         except MediaError as error:
             raise DataError(f"{self.folder / item}: {error}") from error
 
 
-def without_silence(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+def without_silence(waveform: NDArray[np.float32], *, rate: int) -> NDArray[np.float32]:
     """Return ``waveform`` with pauses cut to a quarter of a second.
 
     So something is heard in each second of a sound that is repeated; a bark is often one bark and
     four seconds of nothing.
     """
-    blocks = np.pad(waveform, (0, -len(waveform) % BLOCK)).reshape(-1, BLOCK)
+    block = rate // BLOCKS
+    blocks = np.pad(waveform, (0, -len(waveform) % block)).reshape(-1, block)
     loudness = np.sqrt((blocks.astype(np.float64) ** 2).mean(1))
     is_loud = loudness >= SILENCE * loudness.max()
     since = np.zeros(len(blocks), np.int64)  # blocks since the last one that is loud

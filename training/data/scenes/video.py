@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from model.files import atomic_path
-from model.media import SAMPLE_RATE
 from model.modality import Modality
 from model.video_file import write_video
 from training.data.scenes.compose import frame_at, sound_of
@@ -27,6 +26,6 @@ def write_scene(path: Path, scene: Scene, material: Material) -> None:
             frames=(frame_at(scene, time, material) for time in times),
             fps=FPS,
             sound=sound_of(scene, material) if Modality.AUDIO in modalities else None,
-            rate=SAMPLE_RATE,
+            rate=material.rate,
             x264={"crf": "20"},
         )

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from model.backbones.base import Backbone
+from model.backbones.base import Backbone, decode_config
 from model.config import SRCIDConfig
 from model.encoder import load_backbones
 from model.errors import ConfigError
@@ -65,7 +65,7 @@ def write_scenes(
     _claim(out, about)
     scenes = draw_scenes(supply, config)
     write_manifest(out, scenes)
-    _write_features(out, scenes, Material(bank), model, device)
+    _write_features(out, scenes, bank, model, device)
     return scenes
 
 
@@ -104,7 +104,7 @@ def _claim(out: Path, about: ScenesAbout) -> None:
 
 
 def _write_features(
-    out: Path, scenes: Sequence[Scene], material: Material, model: SRCIDConfig, device: str
+    out: Path, scenes: Sequence[Scene], bank: Path, model: SRCIDConfig, device: str
 ) -> None:
     """Save the features of each set and split, and of the captions, that are not there yet."""
     parts = {key: list(own) for key, own in groupby(scenes, lambda s: (s.set, s.split))}
@@ -119,6 +119,7 @@ def _write_features(
     if not waiting and not unread:
         return
     backbones = load_backbones(model, device)
+    material = Material(bank, decode_config(backbones))
     total = sum(map(len, waiting.values())) + sum(map(len, unread.values()))
     with tqdm(total=total, desc="composing", unit="scene") as progress:
         for key, own in waiting.items():
@@ -158,8 +159,11 @@ def _set_features(
 def _steps(backbone: Backbone, prepared: Tensor, known: dict[bytes, Tensor], device: str) -> Tensor:
     """Return the features of ``prepared`` steps; of those that were seen before, the same ones.
 
-    A second in which nothing is seen looks like the next, and scenes of a group share most.
+    A second in which nothing is seen looks like the next, and scenes of a group share most. What
+    hears several seconds together has no features of one.
     """
+    if backbone.window_seconds > 1:
+        return backbone.extract([prepared.to(device)])[0].half().cpu()
     keys = [hashlib.sha256(step.numpy().tobytes()).digest() for step in prepared]
     new = {key: n for n, key in enumerate(keys) if key not in known}
     if new:

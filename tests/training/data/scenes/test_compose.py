@@ -10,7 +10,7 @@ from model.media import SAMPLE_RATE
 from model.modality import Modality
 from tests.media_maker import make_picture, make_sound, tone
 from training.data.scenes.compose import compose, frame_at, sound_of
-from training.data.scenes.material import SIDE, Material
+from training.data.scenes.material import Material
 from training.data.scenes.script import (
     SECONDS,
     SETS,
@@ -26,6 +26,8 @@ from training.data.scenes.script import (
 COLOURS = {"red": (200, 0, 0), "green": (0, 200, 0), "blue": (0, 0, 200)}
 WHOLE = Pose(zoom=1, x=0.5, y=0.5)
 NO_NOISE = -200.0
+
+SIDE = 256  # pixels: what clips are decoded to where nothing else is said
 
 
 @pytest.fixture

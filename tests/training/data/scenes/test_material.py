@@ -8,7 +8,7 @@ import pytest
 from model.errors import DataError
 from model.media import SAMPLE_RATE
 from tests.media_maker import make_sound, tone
-from training.data.scenes.material import BLOCK, PAUSE, Material, without_silence
+from training.data.scenes.material import BLOCKS, PAUSE, Material, without_silence
 
 SECOND = SAMPLE_RATE
 
@@ -16,14 +16,14 @@ SECOND = SAMPLE_RATE
 def test_silence_at_the_ends_and_long_pauses_go() -> None:
     bark = tone(0.5, rate=SECOND)
     quiet = np.zeros(2 * SECOND, np.float32)
-    found = without_silence(np.concatenate((quiet, bark, quiet, bark, quiet)))
-    pause = np.zeros(PAUSE * BLOCK, np.float32)
+    found = without_silence(np.concatenate((quiet, bark, quiet, bark, quiet)), rate=SAMPLE_RATE)
+    pause = np.zeros(PAUSE * SAMPLE_RATE // BLOCKS, np.float32)
     np.testing.assert_array_equal(found, np.concatenate((bark, pause, bark, pause)))
 
 
 def test_a_sound_without_pauses_stays_as_it_is() -> None:
     hum = tone(2, rate=SECOND)
-    np.testing.assert_array_equal(without_silence(hum), hum)
+    np.testing.assert_array_equal(without_silence(hum, rate=SAMPLE_RATE), hum)
 
 
 def test_a_recording_of_nothing_is_told(tmp_path: Path) -> None:

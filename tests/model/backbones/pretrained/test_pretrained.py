@@ -260,7 +260,7 @@ def test_a_checkpoint_on_clip_and_clap_encodes_a_clip(checkpoint: Path, media: P
     decoding = encoder.decode_config(max_steps=10)
     assert (decoding.sample_rate, decoding.short_side) == (48_000, 32)
     clip = read_clip(media / "clip.mp4", decoding)
-    codes = encoder.encode_clip(clip)
+    codes = encoder.encode(clip)
     assert {m: own.shape for m, own in codes.items()} == {VIDEO: (2, 3), AUDIO: (2, 3)}
     (text,) = encoder.encode(list(encoder.prepare("A dog barks. Rain falls.").items()))
     assert text.shape == (2, 2)

@@ -8,7 +8,8 @@ import json
 import pickle
 import sys
 import warnings
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,6 @@ TOKENIZER_FILES = (  # every file that a tokenizer may be made of
     *("tokenizer.model", "sentence_bert_config.json"),
 )
 DAMAGED = (OSError, ValueError, RuntimeError, SafetensorError, EOFError, KeyError, TypeError)
-transformers.logging.set_verbosity_error()  # it says of each joint file which half is not read
-transformers.logging.disable_progress_bar()
 
 
 def read_json(path: Path, kind: type[dict[str, Any] | list[Any]] = dict) -> Any:
@@ -102,8 +101,7 @@ def load_model(
     network: Any = getattr(transformers, kind) if isinstance(kind, str) else kind
     is_safe = any(folder.glob("*.safetensors"))
     try:
-        # Commands print JSON on stdout; and what libraries warn of each other helps no user.
-        with redirect_stdout(sys.stderr), warnings.catch_warnings(action="ignore"):
+        with _quietly():
             model, report = network.from_pretrained(
                 folder,
                 local_files_only=True,
@@ -168,6 +166,23 @@ def tokenizer_digest(folder: Path) -> str:
             digest.update(f"{name}\n".encode())
             digest.update((folder / name).read_bytes())
     return digest.hexdigest()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep to errors: of a joint file transformers says which half is not read, and so on."""
+    logging = transformers.logging
+    level, has_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        # Commands print JSON on stdout, where timm's wrapper says things.
+        with redirect_stdout(sys.stderr), warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.set_verbosity(level)
+        if has_bar:
+            logging.enable_progress_bar()
 
 
 def _first_line(error: Exception) -> str:

@@ -20,6 +20,7 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from model.config import TowerConfig
 from model.errors import CheckpointError, ConfigError
+from model.hub import weight_files
 
 NAMED = 3  # tensors that an error names
 TOKENIZER_FILES = (  # every file that a tokenizer may be made of
@@ -99,7 +100,7 @@ def load_model(
         CheckpointError: The weights are missing, damaged, or those of another network.
     """
     network: Any = getattr(transformers, kind) if isinstance(kind, str) else kind
-    is_safe = any(folder.glob("*.safetensors"))
+    is_safe = all(path.suffix == ".safetensors" for path in weight_files(folder))
     try:
         with _quietly():
             model, report = network.from_pretrained(
@@ -129,9 +130,9 @@ def load_model(
     if missing or report["mismatched_keys"]:
         names = missing or sorted(str(own[0]) for own in report["mismatched_keys"])
         raise CheckpointError(
-            f"{tower}: the weights in {folder} lack {len(names)} tensors of the network "
-            f"({', '.join(names[:NAMED])}{', ...' * (len(names) > NAMED)}), which would be random "
-            "numbers: fetch them again, or name the model that they belong to"
+            f"{tower}: the weights in {folder} lack {', '.join(names[:NAMED])}"
+            f"{', ...' * (len(names) > NAMED)}, which would be random numbers: fetch them again, "
+            "or name the model that they belong to"
         )
     return model.eval().requires_grad_(False)
 

@@ -125,9 +125,8 @@ class Reading(NamedTuple):
 
     tokens: list[int]
     words: list[str]
-    spans: list[
-        tuple[int, int]
-    ]  # of each token: the first of its words, and the one after the last
+    # Of each token: its first word, and the one after its last.
+    spans: list[tuple[int, int]]
 
 
 class WordTower(TextTower):

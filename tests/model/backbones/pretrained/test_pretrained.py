@@ -106,7 +106,7 @@ def test_another_tokenizer_is_refused(copied: Callable[[str], Path]) -> None:
 def test_missing_weights_are_refused_not_random(copied: Callable[[str], Path]) -> None:
     folder = copied("clip")
     change_weights(folder, lambda weights: weights.pop("visual_projection.weight"))
-    with pytest.raises(CheckpointError, match=r"lack 1 tensors .*visual_projection.weight.*fetch"):
+    with pytest.raises(CheckpointError, match=r"lack visual_projection.weight, .*fetch"):
         build_backbone(described(VIDEO, folder))
     assert build_backbone(described(TEXT, folder))  # it needs none of them
 

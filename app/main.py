@@ -129,6 +129,8 @@ def create_app(settings: Settings, *, writer_url: str | None = None) -> FastAPI:
         title="SRCID",
         summary="Video, sound and text as one shared vocabulary of discrete codes, and search",
         version=version("srcid"),
+        docs_url=None,  # see `page`
+        redoc_url=None,
         lifespan=partial(_serving, settings=settings, is_writer=writer_url is None),
         # FastAPI's own telemetry looks for an exporter at each request; ours is `trace`.
         telemetry={"tracing": False, "metrics": False, "logs": False},

@@ -7,7 +7,7 @@ K layers, D hidden dim.
 from operator import not_
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, Tag
 
 from app.schemas.fields import MAX_BATCH, MAX_INPUTS, Body
 from app.schemas.service import Problem
@@ -104,13 +104,26 @@ class BatchResponse(BaseModel):
     results: list[BatchResult]
 
 
+def _no_token_ids(value: object) -> object:
+    """Refuse token ids, in one sentence; OpenAI's clients may send them in place of texts."""
+    if isinstance(value, list) and value and isinstance(value[0], int | list):
+        raise ValueError(
+            "token ids of OpenAI's tokenizers mean nothing to this model: send texts (LangChain: "
+            "OpenAIEmbeddings(check_embedding_ctx_length=False))"
+        )
+    return value
+
+
 class EmbeddingsRequest(BaseModel):
     """A request of OpenAI's clients. A ``data:`` URI is media; other fields are ignored."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"model": "srcid", "input": ["a dog barks"]}]}
     )
-    input: str | Annotated[list[str], Field(min_length=1, max_length=MAX_INPUTS)] = Field(
+    input: Annotated[
+        str | Annotated[list[str], Field(min_length=1, max_length=MAX_INPUTS)],
+        BeforeValidator(_no_token_ids),
+    ] = Field(
         description="Sentences, or media as data:<type>;base64,<data>. URLs are never fetched"
     )
     model: str = Field(
@@ -144,3 +157,19 @@ class EmbeddingsResponse(BaseModel):
     data: list[Embedding]
     model: str = Field(description="The checkpoint and its fingerprint")
     usage: Usage
+
+
+class OpenAIModel(BaseModel):
+    """A model as OpenAI's clients expect it."""
+
+    id: str = Field(description="The checkpoint and its fingerprint")
+    object: Literal["model"] = "model"
+    created: int = Field(0, description="Always 0: a checkpoint does not say when it was made")
+    owned_by: str = "srcid"
+
+
+class OpenAIModels(BaseModel):
+    """The served model, in a list as OpenAI's clients expect it."""
+
+    object: Literal["list"] = "list"
+    data: list[OpenAIModel]

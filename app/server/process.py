@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
+from importlib.metadata import version
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.problems import problem
 from app.errors import Starting
-from app.schemas.service import Health
+from app.schemas.service import Health, ModelInfo
 from app.settings import Settings
 from app.telemetry import logs
 from model.errors import ConfigError
@@ -227,10 +228,10 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def announce(listener: socket.socket) -> None:
-    """Print the service's address."""
+def announce(listener: socket.socket, model: ModelInfo) -> None:
+    """Log the service's address and what runs there."""
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    print(
-        f"srcid: running on {address}. Open it in a browser. API docs: {address}/docs", flush=True
-    )
+    about = model.model_dump(include={"checkpoint", "fingerprint", "device"})
+    fields = {"version": version("srcid"), **about, "items": model.num_items}
+    logger.info("running on %s", address, extra={"fields": fields})

@@ -278,8 +278,10 @@ class AsyncRetrievalService:
             },
             code_layers=encoder.vocabulary.layers.tolist(),
             codebook_sizes=[tables.shape[1]] * len(tables),
+            device=str(encoder.device),
             is_calibrated=self._is_calibrated,
             keeps_media=settings.keep_media,
+            takes_jobs=settings.media_root is not None,
             num_items=await self._run(self._items.store.__len__),
             limits={name: value for name, value in settings if name.startswith("max_")},
         )

@@ -17,6 +17,7 @@ class RequestContext:
     """Filled by the middleware, read when the request is logged."""
 
     id: str
+    path: str = ""  # as routes see it
     key_name: str | None = None  # of the API key
     problem: str | None = None  # kind of the problem answered, such as "not-found"
     is_over: bool = False  # timers set by a request still run in its context later
@@ -59,7 +60,7 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; an error with a traceback takes several."""
         values = " ".join(f"{name}={value}" for name, value in _fields(record).items())
-        words = [f"{_time(record):%H:%M:%S}", record.levelname.lower(), record.getMessage(), values]
+        words = [f"{_time(record):%F %T}", record.levelname.lower(), record.getMessage(), values]
         line = " ".join(word for word in words if word)
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)

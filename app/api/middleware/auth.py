@@ -18,8 +18,9 @@ from app.settings import Settings
 from app.telemetry.logs import current_request
 from model.errors import ConfigError
 
-OPEN = {"/", "/livez", "/readyz"}  # served without a key, and so is everything in OPEN_FOLDER
-OPEN_FOLDER = "/web/"  # the web page itself, which asks for the key
+# Served without a key: the web page and the API's pages, which ask for it, and the probes.
+OPEN = {"/", "/docs", "/redoc", "/openapi.json", "/livez", "/readyz"}
+OPEN_FOLDERS = ("/web/", "/docs/files/")
 READING_METHODS = {"GET", "HEAD", "OPTIONS"}
 READING_POSTS = {  # these change nothing; they are POST because they have a body
     "/encode",
@@ -78,7 +79,7 @@ def hosts_of(settings: Settings) -> Collection[str]:
 
 def is_open(path: str) -> bool:
     """Return whether ``path`` is served without a key wherever keys are needed."""
-    return path in OPEN or path.startswith(OPEN_FOLDER)
+    return path in OPEN or path.startswith(OPEN_FOLDERS)
 
 
 def scope_of(method: str, path: str) -> KeyScope:

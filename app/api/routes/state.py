@@ -10,19 +10,24 @@ from app.api.problems import may_answer
 from app.errors import EngineFailed, Starting, Stopping, StoreUnavailable
 from app.schemas.service import Health, ModelInfo
 
-probes = APIRouter(tags=["service"])  # without a key
+probes = APIRouter(tags=["service"])
+OPEN: dict[str, list[str]] = {"security": []}  # without a key
 router = APIRouter(tags=["service"])
 
 CHECK_SECONDS = 1.0  # for the index to answer
 
 
-@probes.get("/livez")
+@probes.get("/livez", openapi_extra=OPEN)
 async def livez() -> Health:
     """Tell that the process answers. Waits for no work in progress."""
     return Health(status="alive")
 
 
-@probes.get("/readyz", responses=may_answer(EngineFailed, Starting, Stopping, StoreUnavailable))
+@probes.get(
+    "/readyz",
+    openapi_extra=OPEN,
+    responses=may_answer(EngineFailed, Starting, Stopping, StoreUnavailable),
+)
 async def readyz(service: ServiceDep) -> Health:
     """Tell that requests can be served: network and decoders work, the index is readable.
 

@@ -61,6 +61,7 @@ def test_a_line_says_what_was_asked_and_answered(
     client.get("/items/a%0Ab")
     found, missing = lines(log)
     assert {k: found[k] for k in found if k != "ms"} == {
+        "client": "testclient",
         "method": "POST",
         "route": "/search",
         "path": "/search",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.options import DownloadOption
+from app.cli.options import DownloadOption, DtypeOption, parse_pairs, read_recipe
 
 if TYPE_CHECKING:  # imports torch, which would slow down `srcid --help`
     from training.config import TrainConfig
@@ -52,6 +52,7 @@ def align(
         "runs/features"
     ),
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.")] = "auto",
+    dtype: DtypeOption = "float32",
     download: DownloadOption = False,
 ) -> None:
     """Make an open-vocabulary checkpoint in minutes, without gradient descent.
@@ -76,17 +77,16 @@ def align(
         )
     if (video or audio) and not text:
         raise typer.BadParameter("name with --text the models that read sentences for these")
-    from app.cli.options import parse_pairs
-    from training.recipes import configured
 
     named = {"video": video, "audio": audio, "text": text}
     backbones = {f"model.modalities.{m}.backbone": own for m, own in named.items() if own}
     settings = backbones | parse_pairs(setting or [])
-    config = configured(recipe, settings, download=download)
+    config = read_recipe(recipe, settings, dtype=dtype, download=download)
     data = _by_sentences(
         config, sentences, media, out, codes=codes, seed=seed, cache=cache, device=device
     )
     pairs = "".join(f" --set {shlex.quote(f'{path}={own}')}" for path, own in settings.items())
+    pairs += f" --dtype {dtype}" if dtype != "float32" else ""
     print(f"to train: srcid train {recipe} --init {out} --data {data} --out runs/{recipe}{pairs}")
 
 

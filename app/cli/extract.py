@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.options import DownloadOption
+from app.cli.options import DownloadOption, DtypeOption, parse_pairs, read_recipe
 from model.errors import ConfigError
 
 ROLES = ("file", "caption", "label", "split")
@@ -46,6 +46,7 @@ def extract(
         int | None, typer.Option(min=1, help="Decoding processes.", show_default="processors")
     ] = None,
     seconds: Annotated[int, typer.Option(min=1, help="Maximum seconds per file.")] = 60,
+    dtype: DtypeOption = "float32",
     download: DownloadOption = False,
 ) -> None:
     """Extract the features of media for training.
@@ -53,17 +54,15 @@ def extract(
     Run it again to continue an interrupted run or to add new files. Unusable files are listed in
     OUT/failed.csv, and the exit code is then 1.
     """
-    from app.cli.options import parse_pairs
     from model.device import usable_device
     from training.data.extract import extract as run
     from training.data.extracted import FAILED
     from training.data.raw import Columns
-    from training.recipes import configured
 
     names = {role: str(name) for role, name in parse_pairs(column or [], option="--column").items()}
     if unknown := names.keys() - set(ROLES):
         raise ConfigError(f"--column {min(unknown)}=...: a column is {', '.join(ROLES)}")
-    config = configured(recipe, parse_pairs(setting or []), download=download)
+    config = read_recipe(recipe, parse_pairs(setting or []), dtype=dtype, download=download)
     report = run(
         source,
         out,

@@ -1,14 +1,17 @@
 """Options that several commands share, and how their values are read."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from app.schemas.sources import names_file
 from model.errors import ConfigError
+
+if TYPE_CHECKING:  # imports torch, which would slow down `srcid --help`
+    from training.config import TrainConfig
 
 CheckpointOption = Annotated[
     str | None,
@@ -26,6 +29,15 @@ DeviceOption = Annotated[
 ]
 DownloadOption = Annotated[
     bool, typer.Option("--download", help="Fetch models of the Hub that are not on this machine.")
+]
+Dtype = Literal["float32", "bfloat16"]
+DtypeOption = Annotated[
+    Dtype,
+    typer.Option(
+        "--dtype",
+        help="What models of the Hub compute in. bfloat16 is for GPUs, changes codes, and is "
+        "recorded: use the same in extract, align and train.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 TextOption = Annotated[str | None, typer.Option("--text", help="A sentence.")]
@@ -76,3 +88,20 @@ def parse_pairs(pairs: Iterable[str], *, option: str = "--set") -> dict[str, Any
         except json.JSONDecodeError:
             settings[path] = value
     return settings
+
+
+def read_recipe(
+    name: str, settings: Mapping[str, Any], *, dtype: Dtype, download: bool
+) -> "TrainConfig":
+    """Return the recipe ``name`` with ``settings``, its pretrained models pinned to a commit.
+
+    Raises:
+        ConfigError: There is no such recipe or field, or a model is not on this machine and may
+            not or cannot be downloaded.
+    """
+    from model.backbones import resolved
+    from training.recipes import override, recipe
+
+    config = override(recipe(name), settings)
+    model = resolved(config.model, dtype=dtype, download=download)
+    return config.model_copy(update={"model": model})

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.options import DownloadOption
+from app.cli.options import DownloadOption, DtypeOption, parse_pairs, read_recipe
 
 
 def scenes(
@@ -33,18 +33,17 @@ def scenes(
     videos: Annotated[
         int, typer.Option(min=0, help="Test scenes per set to also write as mp4.")
     ] = 0,
+    dtype: DtypeOption = "float32",
     download: DownloadOption = False,
 ) -> None:
     """Compose scenes of several events for training and evaluation.
 
     Run it again to continue an interrupted run.
     """
-    from app.cli.options import parse_pairs
     from training.data.scenes.script import ScenesConfig
     from training.data.scenes.write import write_scenes, write_videos
-    from training.recipes import configured
 
-    config = configured(recipe, parse_pairs(setting or []), download=download)
+    config = read_recipe(recipe, parse_pairs(setting or []), dtype=dtype, download=download)
     made = write_scenes(bank, out, config.model, ScenesConfig(seed=seed).scaled(share))
     shown = write_videos(bank, out, made, count=videos)
     print(f"{len(made)} scenes, {len(shown)} of them as videos, in {out}")

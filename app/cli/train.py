@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.options import DownloadOption
+from app.cli.options import DownloadOption, DtypeOption, parse_pairs, read_recipe
 
 
 def train(
@@ -35,14 +35,13 @@ def train(
         bool, typer.Option("--tensorboard", help="Also log to OUT/tensorboard.")
     ] = False,
     save_minutes: Annotated[float, typer.Option(min=0, help="Minutes between saved states.")] = 5.0,
+    dtype: DtypeOption = "float32",
     download: DownloadOption = False,
 ) -> None:
     """Train a recipe and write OUT/checkpoint."""
     from tqdm.contrib.logging import logging_redirect_tqdm
 
-    from app.cli.options import parse_pairs
     from model.device import usable_device
-    from training.recipes import configured
     from training.train import train as run
 
     settings = parse_pairs(setting or [])
@@ -50,7 +49,7 @@ def train(
         settings["data.folder"] = str(data)
     if init is not None:
         settings["init"] = init
-    config = configured(recipe, settings, download=download)
+    config = read_recipe(recipe, settings, dtype=dtype, download=download)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         with logging_redirect_tqdm():

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from model.config import SRCIDConfig
+from model.config import SRCIDConfig, TowerConfig
 from model.errors import CheckpointError, ConfigError, reason_of
 from model.files import atomic_folder
 from model.hub import ID, Snapshot, find_snapshot, is_hub_id, push_folder
@@ -77,10 +77,17 @@ def push_to_hub(checkpoint: str | Path, repo: str, *, private: bool = False) -> 
 
     Raises:
         CheckpointError: The checkpoint is missing.
-        ConfigError: The Hub refuses it (set HF_TOKEN to a token that may write), or cannot be
-            reached.
+        ConfigError: The Hub refuses it (set HF_TOKEN to a token that may write) or cannot be
+            reached, or a backbone is a folder of this machine.
     """
-    return push_folder(locate(checkpoint), repo, private=private)
+    folder = locate(checkpoint)
+    here = [tower.source for tower in _towers(read_config(folder)) if tower.commit is None]
+    if here:
+        raise ConfigError(
+            f"{checkpoint} is built on the folder {here[0]}, which nobody else has: push that "
+            "model to the Hub too, and align and train with its name there"
+        )
+    return push_folder(folder, repo, private=private)
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -113,11 +120,14 @@ def fetch_backbones(config: SRCIDConfig) -> list[Snapshot]:
     Raises:
         ConfigError: One cannot be had.
     """
+    models = dict.fromkeys((tower.source, tower.commit) for tower in _towers(config))
+    return [find_snapshot(source, commit=commit, download=True) for source, commit in models]
+
+
+def _towers(config: SRCIDConfig) -> list[TowerConfig]:
     backbones = [own.backbone for own in config.modalities.values()]
     pretrained = [own for own in backbones if not isinstance(own, str)]
-    towers = [tower for own in pretrained for tower in own.towers]
-    models = dict.fromkeys((tower.source, tower.commit) for tower in towers)
-    return [find_snapshot(source, commit=commit, download=True) for source, commit in models]
+    return [tower for own in pretrained for tower in own.towers]
 
 
 def read_checkpoint(folder: Path) -> tuple[SRCIDConfig, dict[str, Tensor]]:

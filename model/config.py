@@ -149,7 +149,7 @@ class TowerConfig(FrozenModel):
     """One part of a pretrained model, and everything that its features depend on."""
 
     source: str  # hf:OWNER/NAME, or a folder
-    commit: str | None  # of the repository; None: a folder
+    commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None  # None: of a folder
     sha256: str  # of the weights
     model_type: str  # as its config.json has it
     # Which of the model's vectors: those of the space that its towers share, those of the last

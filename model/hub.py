@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from model.errors import ConfigError
@@ -101,8 +102,12 @@ def push_folder(folder: Path, repo: str, *, private: bool = False) -> str:
     with _in_plain_words(repo, revision):
         api = HfApi()
         api.create_repo(repo, private=private, exist_ok=True)
-        patterns = ["*.json", "*.safetensors", "*.md"]
-        done = api.upload_folder(repo_id=repo, folder_path=folder, allow_patterns=patterns)
+        done = api.upload_folder(
+            repo_id=repo,
+            folder_path=folder,
+            allow_patterns=["*.json", "*.safetensors", "*.md"],
+            ignore_patterns=["*/*"],
+        )
     return str(done.oid)
 
 
@@ -135,11 +140,23 @@ def _digest(folder: Path, name: str) -> str:
             f"{name} holds no weights that can be read: neither model.safetensors (or its shards) "
             "nor pytorch_model.bin; name a model in the format of transformers"
         )
-    digests = {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+    digests = {path.relative_to(folder).as_posix(): _digest_of_file(path) for path in files}
     if len(digests) == 1:
         return next(iter(digests.values()))
     lines = "".join(f"{digest}  {path}\n" for path, digest in digests.items())
     return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _digest_of_file(path: Path) -> str:
+    about = path.stat()
+    return _digest_of(path.resolve(), about.st_size, about.st_mtime_ns)
+
+
+@cache
+def _digest_of(path: Path, size: int, modified: int) -> str:
+    """Return the digest of a file as it is now; a model's parts are often one file of gigabytes."""
+    del size, modified  # part of the key
+    return sha256(path)
 
 
 def _snapshot(repo: str, revision: str, weights: tuple[str, ...], *, download: bool) -> Path:

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from model.backbones import resolved
 from model.config import (
     FSQConfig,
     PrototypesConfig,
@@ -378,18 +377,3 @@ def override(config: TrainConfig, settings: Mapping[str, Any]) -> TrainConfig:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{where}: {first['msg']} (given {first['input']!r})") from error
-
-
-def configured(name: str, settings: Mapping[str, Any], *, download: bool = False) -> TrainConfig:
-    """Return the recipe ``name`` with ``settings``, its pretrained models pinned to a commit.
-
-    Args:
-        name: Of the recipe.
-        settings: Fields to override, by path.
-        download: Fetch the models that are not on this machine.
-
-    Raises:
-        ConfigError: There is no such recipe or field, or a model is not on this machine.
-    """
-    config = override(recipe(name), settings)
-    return config.model_copy(update={"model": resolved(config.model, download=download)})

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.options import CACHE, CacheOption, DownloadOption, SetOption, TrainingDeviceOption
+from app.cli.options import (
+    CACHE,
+    CacheOption,
+    DownloadOption,
+    DtypeOption,
+    SetOption,
+    TrainingDeviceOption,
+    configured,
+    pinned,
+)
 
 if TYPE_CHECKING:  # imports torch, which would slow down `srcid --help`
     from training.config import TrainConfig
@@ -47,6 +56,7 @@ def align(
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     cache: CacheOption = CACHE,
     device: TrainingDeviceOption = "auto",
+    dtype: DtypeOption = "float32",
     download: DownloadOption = False,
 ) -> None:
     """Make an open-vocabulary checkpoint in minutes, without gradient descent.
@@ -71,17 +81,16 @@ def align(
         )
     if (video or audio) and not text:
         raise typer.BadParameter("name with --text the models that read sentences for these")
-    from app.cli.options import parse_pairs
-    from training.recipes import configured
 
     named = {"video": video, "audio": audio, "text": text}
     backbones = {f"model.modalities.{m}.backbone": own for m, own in named.items() if own}
-    settings = backbones | parse_pairs(setting or [])
-    config = configured(recipe, settings, download=download)
+    config = pinned(configured(recipe, setting, **backbones), dtype=dtype, download=download)
     data = _by_sentences(
         config, sentences, media, out, codes=codes, seed=seed, cache=cache, device=device
     )
-    pairs = "".join(f" --set {shlex.quote(f'{path}={own}')}" for path, own in settings.items())
+    settings = [*(setting or []), *(f"{path}={own}" for path, own in backbones.items())]
+    pairs = "".join(f" --set {shlex.quote(pair)}" for pair in settings)
+    pairs += f" --dtype {dtype}" if dtype != "float32" else ""
     print(f"to train: srcid train {recipe} --init {out} --data {data} --out runs/{recipe}{pairs}")
 
 

@@ -8,11 +8,13 @@ import typer
 
 from app.cli.options import (
     DownloadOption,
+    DtypeOption,
     RecipeOption,
     SetOption,
     TrainingDeviceOption,
     configured,
     parse_pairs,
+    pinned,
 )
 from model.errors import ConfigError
 
@@ -48,6 +50,7 @@ def extract(
         int | None, typer.Option(min=1, help="Decoding processes.", show_default="processors")
     ] = None,
     seconds: Annotated[int, typer.Option(min=1, help="Maximum seconds per file.")] = 60,
+    dtype: DtypeOption = "float32",
     download: DownloadOption = False,
 ) -> None:
     """Extract the features of media for training.
@@ -63,7 +66,7 @@ def extract(
     names = {role: str(name) for role, name in parse_pairs(column or [], option="--column").items()}
     if unknown := names.keys() - set(ROLES):
         raise ConfigError(f"--column {min(unknown)}=...: a column is {', '.join(ROLES)}")
-    config = configured(recipe, setting, download=download)
+    config = pinned(configured(recipe, setting), dtype=dtype, download=download)
     report = run(
         source,
         out,

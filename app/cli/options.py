@@ -30,6 +30,15 @@ DeviceOption = Annotated[
 DownloadOption = Annotated[
     bool, typer.Option("--download", help="Fetch models of the Hub that are not on this machine.")
 ]
+Dtype = Literal["float32", "bfloat16"]
+DtypeOption = Annotated[
+    Dtype,
+    typer.Option(
+        "--dtype",
+        help="What models of the Hub compute in. bfloat16 is for GPUs, changes codes, and is "
+        "recorded: use the same in extract, align and train.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 WhereOption = Annotated[
     list[str] | None,
@@ -102,26 +111,31 @@ def parse_pairs(pairs: Iterable[str], *, option: str = "--set") -> dict[str, Any
     return settings
 
 
-def configured(
-    recipe: str,
-    settings: Iterable[str] | None,
-    *,
-    download: bool = False,
-    **options: str | None,
-) -> "TrainConfig":
+def configured(recipe: str, settings: Iterable[str] | None, **options: str | None) -> "TrainConfig":
     """Return the configuration of a recipe, with the fields that options override.
 
     Args:
         recipe: Its name.
         settings: The values of ``--set``.
-        download: Fetch pretrained models that are not on this machine.
         options: Fields that other options set; None: not given.
 
     Raises:
-        ConfigError: There is no such recipe or field, a value is invalid, or a model is not on
-            this machine.
+        ConfigError: There is no such recipe or field, or a value is invalid.
     """
-    from training import recipes
+    from training.recipes import override
+    from training.recipes import recipe as named
 
     given = {path: value for path, value in options.items() if value is not None}
-    return recipes.configured(recipe, parse_pairs(settings or []) | given, download=download)
+    return override(named(recipe), parse_pairs(settings or []) | given)
+
+
+def pinned(config: "TrainConfig", *, dtype: Dtype, download: bool) -> "TrainConfig":
+    """Return ``config`` with its pretrained models pinned to a commit and its weights.
+
+    Raises:
+        ConfigError: A model is not on this machine and may not or cannot be downloaded.
+    """
+    from model.backbones import resolved
+
+    model = resolved(config.model, dtype=dtype, download=download)
+    return config.model_copy(update={"model": model})

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.options import DownloadOption, RecipeOption, SetOption, configured
+from app.cli.options import DownloadOption, DtypeOption, RecipeOption, SetOption, configured, pinned
 
 
 def scenes(
@@ -28,6 +28,7 @@ def scenes(
     videos: Annotated[
         int, typer.Option(min=0, help="Test scenes per set to also write as mp4.")
     ] = 0,
+    dtype: DtypeOption = "float32",
     download: DownloadOption = False,
 ) -> None:
     """Compose scenes of several events for training and evaluation.
@@ -37,7 +38,7 @@ def scenes(
     from training.data.scenes.script import ScenesConfig
     from training.data.scenes.write import write_scenes, write_videos
 
-    config = configured(recipe, setting, download=download)
+    config = pinned(configured(recipe, setting), dtype=dtype, download=download)
     made = write_scenes(bank, out, config.model, ScenesConfig(seed=seed).scaled(share))
     shown = write_videos(bank, out, made, count=videos)
     print(f"{len(made)} scenes, {len(shown)} of them as videos, in {out}")

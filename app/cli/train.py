@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from app.cli.options import DownloadOption, SetOption, TrainingDeviceOption, configured
+from app.cli.options import (
+    DownloadOption,
+    DtypeOption,
+    SetOption,
+    TrainingDeviceOption,
+    configured,
+    pinned,
+)
 
 
 def train(
@@ -32,6 +39,7 @@ def train(
         bool, typer.Option("--tensorboard", help="Also log to OUT/tensorboard.")
     ] = False,
     save_minutes: Annotated[float, typer.Option(min=0, help="Minutes between saved states.")] = 5.0,
+    dtype: DtypeOption = "float32",
     download: DownloadOption = False,
 ) -> None:
     """Train a recipe and write OUT/checkpoint."""
@@ -41,7 +49,8 @@ def train(
     from training.train import train as run
 
     fields = {"data.folder": str(data) if data else None, "init": init}
-    config = configured(recipe, setting, download=download, **fields)
+    config = configured(recipe, setting, **fields)
+    config = pinned(config, dtype=dtype, download=download)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         with logging_redirect_tqdm():

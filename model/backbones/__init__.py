@@ -79,11 +79,17 @@ def describe_backbone(
     return describe(modality, sources, dtype=dtype, download=download)
 
 
-def resolved(config: SRCIDConfig, *, download: bool = False) -> SRCIDConfig:
+def resolved(
+    config: SRCIDConfig,
+    *,
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    download: bool = False,
+) -> SRCIDConfig:
     """Return ``config`` with the sources of pretrained models replaced by what they are now.
 
     Args:
         config: Of a recipe, whose backbones may be sources (``is_source``).
+        dtype: What these models compute in.
         download: Whether what is not on this machine may be fetched.
 
     Raises:
@@ -92,7 +98,7 @@ def resolved(config: SRCIDConfig, *, download: bool = False) -> SRCIDConfig:
     modalities = dict(config.modalities)
     for m, own in config.modalities.items():
         if isinstance(own.backbone, str) and is_source(own.backbone):
-            found = describe_backbone(m, own.backbone, download=download)
+            found = describe_backbone(m, own.backbone, dtype=dtype, download=download)
             update = {"backbone": found, "feature_shape": found.feature_shape, "map": None}
             modalities[m] = own.model_copy(update=update)
     return config.model_copy(update={"modalities": modalities})

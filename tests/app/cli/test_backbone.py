@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 import app
-from model.checkpoint import push_to_hub
+from model.checkpoint import push_to_hub, write_checkpoint
 from model.encoder import Encoder
+from model.errors import ConfigError
 from model.srcid import SRCID
 from tests.app.cli.running import Run
 from tests.loopback_hub import LoopbackHub, files_of
+from tests.pretrained_configs import AUDIO, VIDEO, config_of, tower
 
 NAME = "me/tiny"
 
@@ -46,6 +48,38 @@ def test_a_checkpoint_is_pushed_and_loaded_by_its_name(
     assert (there.encode("a dog")["text"] == here.encode("a dog")["text"]).all()
     pinned = SRCID.from_pretrained(f"hf:{NAME}@{commit}", download=False)
     assert pinned.config == here.config
+
+
+def test_a_checkpoint_on_a_folder_of_this_machine_is_not_pushed(
+    hub: LoopbackHub, tmp_path: Path
+) -> None:
+    here = tower("clip", VIDEO).model_copy(update={"source": "/my/clip", "commit": None})
+    write_checkpoint(tmp_path, config_of({VIDEO: [here]}), {})
+    with pytest.raises(ConfigError, match="built on the folder /my/clip, which nobody else has"):
+        push_to_hub(tmp_path, NAME)
+    assert hub.requests == []
+
+
+def test_the_models_of_a_checkpoint_are_fetched_at_its_commits(
+    run: Run, hub: LoopbackHub, tmp_path: Path
+) -> None:
+    files = {"config.json": b"{}", "model.safetensors": b"weights"}
+    commits = {name: hub.commit(f"acme/{name}", files) for name in ("clip", "clap")}
+    hub.commit("acme/clip", files | {"model.safetensors": b"newer"})
+    towers = {
+        m: [tower(name, m).model_copy(update={"commit": commits[name]})]
+        for m, name in ((VIDEO, "clip"), (AUDIO, "clap"))
+    }
+    write_checkpoint(tmp_path, config_of(towers), {})
+    ran = run("backbone", "fetch", tmp_path)
+    assert ran.code == 0, ran.err
+    assert [line for line in ran.out.splitlines() if line.startswith("hf:")] == [
+        f"hf:acme/{name}@{commits[name]}" for name in ("clip", "clap")
+    ]
+    commit = push_to_hub(tmp_path, NAME)
+    hub.requests.clear()
+    assert run("backbone", "fetch", f"hf:{NAME}@{commit}").out.count("hf:") == 3
+    assert [request for request in hub.requests if "acme" in request] == []  # they are cached
 
 
 def test_a_folder_comes_before_a_name_of_the_hub(

@@ -283,7 +283,11 @@ class AsyncRetrievalService:
             keeps_media=settings.keep_media,
             takes_jobs=settings.media_root is not None,
             num_items=await self._run(self._items.store.__len__),
-            limits={name: value for name, value in settings if name.startswith("max_")},
+            limits={
+                name: value
+                for name, value in settings
+                if name.startswith("max_") and value is not None
+            },
         )
 
     def check_room(self) -> None:

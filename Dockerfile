@@ -19,6 +19,7 @@ RUN mkdir app model training \
     && /opt/srcid/bin/pip uninstall --yes srcid
 COPY app app
 COPY model model
+COPY srcid srcid
 COPY training training
 RUN /opt/srcid/bin/pip install --no-deps .
 

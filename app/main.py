@@ -13,19 +13,7 @@ from fastapi import FastAPI
 from app.api import problems
 from app.api.middleware import stack
 from app.api.problems import may_answer
-from app.api.routes import (
-    codes,
-    embeddings,
-    encode,
-    health,
-    items,
-    jobs,
-    live,
-    metrics,
-    model,
-    page,
-    search,
-)
+from app.api.routes import codes, embeddings, encode, items, jobs, live, page, search, state
 from app.engine.engine import Engine
 from app.errors import Forbidden, RateLimited, Unauthorized
 from app.indexing.bulk import BulkIndex
@@ -33,7 +21,7 @@ from app.indexing.jobs import IndexJobs
 from app.indexing.media_root import MediaRoot
 from app.service.async_service import AsyncRetrievalService
 from app.service.items import Items
-from app.service.media_folder import MediaFolder
+from app.service.media import MediaFolder
 from app.service.service import RetrievalService
 from app.settings import Settings
 from app.store.base import Store
@@ -141,6 +129,8 @@ def create_app(settings: Settings, *, writer_url: str | None = None) -> FastAPI:
         title="SRCID",
         summary="Video, sound and text as one shared vocabulary of discrete codes, and search",
         version=version("srcid"),
+        docs_url=None,  # see `page`
+        redoc_url=None,
         lifespan=partial(_serving, settings=settings, is_writer=writer_url is None),
         # FastAPI's own telemetry looks for an exporter at each request; ours is `trace`.
         telemetry={"tracing": False, "metrics": False, "logs": False},
@@ -152,9 +142,9 @@ def create_app(settings: Settings, *, writer_url: str | None = None) -> FastAPI:
     app.state.tracer = trace(app) if settings.tracing else None
     problems.install(app)
     # Matched in this order: the most frequent first.
-    for part in (encode, search, items, codes, jobs, embeddings, live, model, metrics):
+    for part in (encode, search, items, codes, jobs, embeddings, live, state):
         app.include_router(part.router, responses=may_answer(Unauthorized, Forbidden, RateLimited))
-    app.include_router(health.router)
+    app.include_router(state.probes)
     page.install(app)
     return app
 

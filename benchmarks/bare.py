@@ -5,7 +5,7 @@ import time
 import torch
 
 from model.encoder import Encoder
-from model.media import DecodeConfig, read_clip
+from model.media import Clip, DecodeConfig, read_clip
 
 
 class Bare:
@@ -24,9 +24,10 @@ class Bare:
     def codes(self) -> dict[str, list[list[int]]]:
         """Encode once."""
         if isinstance(self.source, str):
-            return {"text": self.encoder.encode_text(self.source).tolist()}
-        own = self.encoder.encode_clip(read_clip(self.source, self.config))
-        return {str(m): codes.tolist() for m, codes in own.items()}
+            source: Clip | str = self.source
+        else:
+            source = read_clip(self.source, self.config)
+        return {str(m): codes.tolist() for m, codes in self.encoder.encode(source).items()}
 
     def run(self, seconds: float) -> tuple[list[float], float]:
         """Encode for so long; return what each took, and a request's processor time."""

@@ -89,7 +89,7 @@ def encoded(encoder: Encoder, folders: list[Path]) -> dict[str, NDArray[np.int16
     codes = {}
     for path in (path for folder in folders for path in sorted(folder.rglob("*.*"))):
         if path.suffix in (".ogg", ".wav", ".mp3", ".mp4"):
-            streams = encoder.encode_clip(read_clip(path))
+            streams = encoder.encode(read_clip(path))
             if Modality.AUDIO in streams:
                 codes[f"{path.parent.name}|{path.stem}"] = streams[Modality.AUDIO]
     return codes

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 import typer
 from numpy.typing import NDArray
-from training.alignment.sentences import TextVectors
 
 from app.demo.corpus import Corpus
 from benchmarks.label_bridge import Way, ways
 from model.encoder import Encoder
 from model.media import read_clip
 from model.modality import Modality
+from training.data.sentences import TextVectors
 from training.evaluation.ranks import rank_figures
 from training.evaluation.retrieval import cosines
 

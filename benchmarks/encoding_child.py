@@ -25,14 +25,16 @@ def main() -> None:
 
         keep_freed_memory()
     encoder = Encoder.from_pretrained(sys.argv[1])
+    is_new = not hasattr(encoder, "encode_clip")  # which older checkouts have
+    encode = encoder.encode if is_new else encoder.encode_clip
     config = DecodeConfig(max_steps=60)
     for line in sys.stdin:
         task = json.loads(line)
         began = time.process_time()
         if "text" in task:
-            codes = {"text": encoder.encode_text(task["text"])}
+            codes = encode(task["text"]) if is_new else {"text": encoder.encode_text(task["text"])}
         else:
-            codes = encoder.encode_clip(read_clip(Path(task["path"]), config))
+            codes = encode(read_clip(Path(task["path"]), config))
         seconds = time.process_time() - began
         answer = {"seconds": seconds, "codes": {str(m): own.tolist() for m, own in codes.items()}}
         print(json.dumps(answer), flush=True)

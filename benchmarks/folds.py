@@ -5,7 +5,7 @@
 Five folds of classes, each unseen once (``benchmarks.unseen_classes``), with all real clips whose
 label names none of them; and two halves of the real clips, each trained on once, tested on the
 other. A fold's start is aligned without its classes too, that of the halves is the shipped
-`default`, which knows no clip. What is done is not repeated.
+`aligned`, which knows no clip. What is done is not repeated.
 """
 
 import json
@@ -18,8 +18,8 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import torch
 import typer
-from app.cli.settings_pairs import parse_pairs
 
+from app.cli.options import parse_pairs
 from benchmarks.open_vocabulary import (
     Asked,
     mean_precision,
@@ -133,7 +133,7 @@ def figures(
 
     Both stay in ``out``, as ``starts/RUN-DRAW`` and ``checkpoints/RUN-SEED``.
     """
-    start = out / "starts" / f"{run.name}-{world.draw}" if run.without else locate("default")
+    start = out / "starts" / f"{run.name}-{world.draw}" if run.without else locate("aligned")
     if not start.is_dir():
         model = align(
             run.training,
@@ -158,16 +158,36 @@ def figures(
         kept = shutil.copytree(
             trained, out / "checkpoints" / f"{run.name}-{seed}", dirs_exist_ok=True
         )
-    models = {"aligned": SRCID.from_pretrained(start), "trained": SRCID.from_pretrained(kept)}
-    found: dict[str, Figures] = {}
-    known = {clip.label for clip in run.clips}
-    for name, model in models.items():
-        for kind, entries in run.tested.items():
-            found[f"{name}, {kind}"] = measured(of_bank(model, world.bank, entries, world.text))
-        if run.tested_clips:
-            found[f"{name}, clips"] = measured(of_clips(model, run.tested_clips, world.text))
-            new = [clip for clip in run.tested_clips if clip.label not in known]
-            found[f"{name}, new labels"] = measured(of_clips(model, new, world.text))
+    by_model = {
+        "aligned": _of_start(world, run, start, out),
+        "trained": _of_model(world, run, SRCID.from_pretrained(kept)),
+    }
+    return {
+        f"{name}, {kind}": own for name, found in by_model.items() for kind, own in found.items()
+    }
+
+
+def _of_start(world: World, run: Run, start: Path, out: Path) -> dict[str, Figures]:
+    """Return the figures of what is trained from, the same for all seeds."""
+    file = out / "starts" / f"{run.name}-{world.draw}.json"
+    if not file.is_file():
+        file.parent.mkdir(exist_ok=True)
+        found = _of_model(world, run, SRCID.from_pretrained(start))
+        file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _of_model(world: World, run: Run, model: SRCID) -> dict[str, Figures]:
+    """Return the figures of a network by kind of test items."""
+    found = {
+        kind: measured(of_bank(model, world.bank, entries, world.text))
+        for kind, entries in run.tested.items()
+    }
+    if run.tested_clips:
+        known = {clip.label for clip in run.clips}
+        new = [clip for clip in run.tested_clips if clip.label not in known]
+        found["clips"] = measured(of_clips(model, run.tested_clips, world.text))
+        found["new labels"] = measured(of_clips(model, new, world.text))
     return found
 
 

@@ -197,7 +197,9 @@ def encode(encoder: Encoder, file: FileToIndex, config: DecodeConfig) -> tuple[I
     clip = read_clip(file.path, config)
     prepared = encoder.prepare(clip)
     started = time.monotonic()
-    codes = dict(zip(prepared, encoder.encode(list(prepared.items())), strict=True))
+    features = zip(prepared, encoder.features(list(prepared.items())), strict=True)
+    quantized = zip(prepared, encoder.quantize(list(features)), strict=True)
+    codes = {m: own.codes for m, own in quantized}
     seconds = time.monotonic() - started
     streams = {m: Stream(own, clip.duration_seconds) for m, own in codes.items()}
     return Item(file.item_id, streams, file.metadata, None, digest), seconds

@@ -33,12 +33,12 @@ def create_app(checkpoint: str) -> FastAPI:
         with TemporaryDirectory() as folder:
             path = Path(folder, "upload")
             path.write_bytes(file.file.read())
-            codes = encoder.encode_clip(read_clip(path, config))
+            codes = encoder.encode(read_clip(path, config))
         return {modality: own.tolist() for modality, own in codes.items()}
 
     @app.post("/sentence")
     def sentence(text: Annotated[str, Body(embed=True)]) -> list[list[int]]:
-        return encoder.encode_text(text).tolist()
+        return encoder.encode(text)["text"].tolist()
 
     return app
 

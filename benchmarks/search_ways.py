@@ -16,15 +16,13 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from app.store.index.code_index import CodeIndex
-from app.store.index.kernels.vectors import best_cosines
-from app.store.index.listed_index import ListedIndex
-from app.store.index.pq import pq_index
+from app.store.index.code_index import CodeIndex, ListedIndex, ReadWriteLock
+from app.store.index.kernels import best_cosines
 from app.store.index.scan import IndexSearch
 from app.store.index.shortlist import Candidates
 from app.store.index.snapshots import Snapshot, Snapshots, snapshot_blocks
-from app.store.read_write_lock import ReadWriteLock
 from app.store.sqlite.views import Position
+from app.transfer.faiss_file import pq_index
 from benchmarks.corpora import STEPS, Corpus
 from model.modality import Modality
 

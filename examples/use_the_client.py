@@ -10,14 +10,13 @@ import os
 import sys
 from pathlib import Path
 
-from app.client import SRCIDClient
 from app.errors import ItemExists
-from app.schemas.sources import ItemReference
+from srcid import Client, ItemReference
 
 
 def main(path: str, url: str = "http://127.0.0.1:8000") -> None:
     clip = Path(path)
-    with SRCIDClient(url, key=os.environ.get("SRCID_API_KEY")) as client:
+    with Client(url, key=os.environ.get("SRCID_API_KEY")) as client:
         print("checkpoint", client.model().fingerprint)
         try:
             client.add(clip.stem, clip, metadata={"name": clip.name})  # streamed from disk

@@ -30,6 +30,11 @@ def shipped() -> list[str]:
     return sorted(folder.name for folder in SHIPPED.iterdir() if (folder / CONFIG).is_file())
 
 
+def shipped_as(known: str) -> str | None:
+    """Return the name of the shipped checkpoint whose fingerprint is ``known``; None: none's is."""
+    return next((name for name in shipped() if fingerprint(SHIPPED / name) == known), None)
+
+
 def locate(checkpoint: str | Path, *, download: bool = False) -> Path:
     """Return the folder of ``checkpoint``.
 

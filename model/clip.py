@@ -21,7 +21,7 @@ class DecodeConfig(FrozenModel):
     max_steps: PositiveInt = 10  # T: steps of one second that are kept
     frames_per_step: PositiveInt = 1  # 16 is what the paper's features average
     short_side: PositiveInt = 256  # frames are scaled so that this is their shorter side
-    is_squashed: bool = False  # and their longer side too: squares, whatever is lost of the aspect
+    is_squashed: bool = False  # the longer side is made as short: squares of whole frames
     resample: Literal["bilinear", "bicubic", "lanczos"] = "bicubic"  # what scales frames
     sample_rate: PositiveInt = SAMPLE_RATE  # Hz, of the sound
     max_bytes: PositiveInt = 256 * 2**20

@@ -9,7 +9,7 @@ C = K * Q code rows.
 
 from collections.abc import Callable
 from functools import singledispatch
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from model.compiled import session
-from model.graph import Graph, NoGraph, emit
+from model.graph import Graph, NoGraph, emit, emit_normed_sum
 from model.modality import Modality
-from model.network.general import GeneralEncoder
+from model.network.conditional_mean import ConditionalMean
+from model.network.general import GeneralEncoder, StepBlock, Unchanged
+from model.network.layer import DisentanglingLayer
 from model.network.specific import VectorSpecificEncoder
 from model.network.standardize import EPS, Standardize
 from model.quantizers.base import Quantizer
@@ -36,7 +38,7 @@ class Coded(NamedTuple):
     """What is made of a piece of media or a sentence."""
 
     codes: NDArray[np.int64]  # [C, T]
-    general: Floats  # [T, K, D] not yet quantized
+    general: Floats  # [T, K, D] what a query is compared by (SRCIDConfig.compared)
     errors: Floats  # [T] from layer 1's general vector to what its codes stand for
 
 
@@ -55,15 +57,15 @@ class Coder:
         x, outputs = graph.x, []
         self._choosers: list[Chooser] = []
         for depth, layer in enumerate(model.stages, start=1):
-            _check_parts(layer, "general", "specific", "decoder", "quantizer")
+            parts = ("general", "specific", "decoder", "quantizer", "conditional_mean")
+            _check_parts(layer, *parts)
             general = emit(layer.general[modality], graph, x)
             chosen, choose = emit_codes(layer.quantizer, graph, general)
             outputs += [general, chosen]
             self._choosers.append(choose)
             if depth < len(model.stages):
-                if modality not in layer.specific:
-                    raise NoGraph("no graph of a layer that leaves general vectors")
-                x = emit(layer.specific[modality], graph, x)
+                x = _emit_residual(layer, modality, graph, x, general, chosen)
+        self._compared = model.config.compared
         self._tables: Floats = model.stages[0].quantizer.tables().cpu().numpy()  # [Q, L, D]
         self._session = session(graph.serialized(*outputs))
 
@@ -76,7 +78,26 @@ class Coder:
         ]
         decoded = sum(table[row] for table, row in zip(self._tables, codes[0], strict=True))
         errors = np.sqrt(np.square(generals[0] - decoded).sum(1))
-        return Coded(np.concatenate(codes), np.stack(generals, 1), errors)
+        compared = np.stack([generals[depth] for depth in self._compared], 1)
+        return Coded(np.concatenate(codes), compared, errors)
+
+
+def _emit_residual(
+    layer: DisentanglingLayer, modality: Modality, graph: Graph, x: str, general: str, codes: str
+) -> str:
+    """Write what ``layer.residual`` does, for the layer's input ``x`` and what was made of it."""
+    vectors = general if layer.leaves_general else emit(layer.specific[modality], graph, x)
+    if layer.conditional_mean is not None:
+        mean = cast("ConditionalMean", layer.conditional_mean[modality])
+        _check_parts(mean, "sums", "counts")
+        said = mean.means()
+    elif layer.leaves_general:
+        said = layer.quantizer.tables()[0]
+    else:
+        return vectors
+    if not isinstance(layer.quantizer, VectorQuantizer):
+        raise NoGraph(f"no graph of what a {type(layer.quantizer).__name__} leaves")
+    return graph.node("Sub", vectors, graph.node("Gather", graph.weight(said), codes))
 
 
 @singledispatch
@@ -143,6 +164,19 @@ def _(module: GeneralEncoder, graph: Graph, x: str) -> str:
     _check_parts(module, "attention", "project", "blocks")
     for part in (module.attention, module.project, *module.blocks):
         x = emit(part, graph, x)
+    return x
+
+
+@emit.register
+def _(module: StepBlock, graph: Graph, x: str) -> str:
+    _check_parts(module, "norm1", "norm2", "linear1", "linear2", "dropout")
+    x = emit(module.norm1, graph, x)
+    own = graph.node("Relu", emit(module.linear1, graph, x))
+    return emit_normed_sum(graph, own, x, module.linear2, module.norm2)
+
+
+@emit.register
+def _(module: Unchanged, graph: Graph, x: str) -> str:
     return x
 
 

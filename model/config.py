@@ -258,6 +258,15 @@ class SRCIDConfig(FrozenModel):
         return self.dim if self.leaves_general else own.specific_dim
 
     @property
+    def compared(self) -> tuple[int, ...]:
+        """By which layer's general vectors, from 0, a query is compared with each layer's codes.
+
+        Where codes of a later layer stand for what is left of the general vector, all lie in one
+        space: a whole query is compared with each, and so with their sum.
+        """
+        return tuple(0 if self.leaves_general else depth for depth in range(self.num_layers))
+
+    @property
     def leaves_general(self) -> bool:
         """Whether a layer leaves what its codes do not say of the general vectors."""
         return self.residual.startswith("general")

@@ -4,29 +4,34 @@ Feature extraction, the commands and the server all come through here.
 Shape letters: B batch, C code rows, T steps, L codebook size, K layers, D hidden dim.
 """
 
+import reprlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from tqdm import tqdm
 
 from model.backbones import build_backbone
 from model.backbones.base import Backbone, decode_config
 from model.checkpoint import fetch_backbones, fingerprint, locate
 from model.coder import Coded, coders
 from model.config import SRCIDConfig
+from model.device import usable_device
 from model.errors import ConfigError, MediaError
 from model.media import Clip, DecodeConfig
 from model.modality import Modality
-from model.network.layer import LayerOutput
+from model.source import MAX_SECONDS, Source, opened
 from model.srcid import SRCID
 
 Codes = NDArray[np.int16]  # [C, T]
+Streams = dict[str, Codes]  # by modality: the codes of each stream of an item
+Comparable = Source | Streams
 Pooled = NDArray[np.float32]  # [K, D] the mean over steps of each layer's vectors
 
 
@@ -107,6 +112,79 @@ class Encoder:
         backbones = load_backbones(model.config, device)
         return cls(model, backbones, fingerprint=fingerprint(folder))
 
+    def to(self, device: str) -> Self:
+        """Move network and backbones to a device ("cpu", "cuda", "cuda:1"); return the encoder.
+
+        Raises:
+            ConfigError: There is no such device.
+        """
+        self.device = torch.device(usable_device(device))
+        self.model.to(self.device)
+        self.backbones = {m: load_backbone(self.config, m, device) for m in self.backbones}
+        self._coders = coders(self.model) if self.device.type == "cpu" else {}
+        return self
+
+    @overload
+    def encode(
+        self, source: list[Source], *, batch_size: int = ..., progress: bool = ...
+    ) -> list[Streams]: ...
+
+    @overload
+    def encode(self, source: Source, *, batch_size: int = ..., progress: bool = ...) -> Streams: ...
+
+    def encode(
+        self, source: Source | list[Source], *, batch_size: int = 16, progress: bool = False
+    ) -> Streams | list[Streams]:
+        """Return the codes ``[C, T]`` of each stream of a source; of a list, a list of these.
+
+        ``encode("a dog barks")["text"]`` has a column a word, ``encode(Path("clip.mp4"))["video"]``
+        a column a second. A file is encoded whole, up to an hour.
+
+        Args:
+            source: A sentence (str), media (``Path`` or bytes), a PIL image, a sound as
+                ``(waveform [S], samples a second)``, a decoded ``Clip``, or a list of any of these.
+            batch_size: Items of a list that are decoded, and encoded together.
+            progress: Whether to show a progress bar for a list.
+
+        Raises:
+            TypeError: It is none of these, or a path given as a str.
+            MediaError: It does not decode, or has no stream that this checkpoint encodes.
+        """
+        if not isinstance(source, list):
+            return self._encode_batch([source])[0]
+        encoded: list[Streams] = []
+        with tqdm(total=len(source), unit="item", disable=not progress) as bar:
+            for first in range(0, len(source), batch_size):
+                batch = source[first : first + batch_size]
+                encoded += self._encode_batch(batch)
+                bar.update(len(batch))
+        return encoded
+
+    @overload
+    def similarity(self, a: Comparable, b: Comparable) -> float: ...
+
+    @overload
+    def similarity(
+        self, a: list[Comparable], b: Comparable | list[Comparable]
+    ) -> NDArray[np.float32]: ...
+
+    @overload
+    def similarity(self, a: Comparable, b: list[Comparable]) -> NDArray[np.float32]: ...
+
+    def similarity(self, a: Any, b: Any) -> float | NDArray[np.float32]:
+        """Return the cosine of what the codes of two sources stand for, in [-1, 1].
+
+        A list of N in place of ``a``, or of M in place of ``b``, gives an array ``[N]``, ``[M]`` or
+        ``[N, M]``. Of several streams, the two most similar ones count. Pass what ``encode``
+        returned in place of a source to encode it only once.
+        """
+        lists = [own if isinstance(own, list) else [own] for own in (a, b)]
+        left, right = ([self._unit(own) for own in self._encoded(each)] for each in lists)
+        cosines = np.array([[(x @ y.T).max() for y in right] for x in left], np.float32)
+        if isinstance(a, list):
+            return cosines if isinstance(b, list) else cosines[:, 0]
+        return cosines[0] if isinstance(b, list) else float(cosines[0, 0])
+
     @property
     def config(self) -> SRCIDConfig:
         """The architecture."""
@@ -157,16 +235,6 @@ class Encoder:
         return features.repeat_interleave(self.config.picture_steps, 0) if is_picture else features
 
     @torch.inference_mode()
-    def encode(self, prepared: Sequence[tuple[Modality, Tensor]]) -> list[Codes]:
-        """Return the codes ``[C, T]`` of each prepared item, in order."""
-        modalities = [m for m, _ in prepared]
-        return self.encode_features(list(zip(modalities, self.features(prepared), strict=True)))
-
-    def encode_features(self, items: Sequence[tuple[Modality, Tensor]]) -> list[Codes]:
-        """Return the codes ``[C, T]`` of backbone features ``[T, *feature_shape]``."""
-        return [own.codes for own in self.quantize(items)]
-
-    @torch.inference_mode()
     def quantize(self, items: Sequence[tuple[Modality, Tensor]]) -> list[Quantized]:
         """Return backbone features ``[T, *feature_shape]`` as codes, and how well these fit.
 
@@ -181,21 +249,35 @@ class Encoder:
             quantized.update(zip(members, map(self._quantized, of_items), strict=True))
         return [quantized[index] for index in range(len(items))]
 
-    def encode_clip(self, clip: Clip) -> dict[Modality, Codes]:
-        """Return the codes of each stream of ``clip``."""
-        prepared = self.prepare(clip)
-        features = dict(zip(prepared, self.features(list(prepared.items())), strict=True))
-        if clip.duration_seconds is None:
-            features = {m: self.held(m, own) for m, own in features.items()}
-        return dict(zip(features, self.encode_features(list(features.items())), strict=True))
-
-    def encode_text(self, text: str) -> Codes:
-        """Return the codes of a sentence, a step a word."""
-        return self.encode(list(self.prepare(text).items()))[0]
-
     def words(self, text: str) -> list[str]:
         """Return the word that each step of a sentence's codes stands for."""
         return self.backbones[Modality.TEXT].words(text)
+
+    def _encode_batch(self, sources: Sequence[Source]) -> list[Streams]:
+        config = self.decode_config(max_steps=MAX_SECONDS)
+        items = [_opened(source, config) for source in sources]
+        prepared = [(n, *own) for n, item in enumerate(items) for own in self.prepare(item).items()]
+        features = self.features([(m, tensor) for _, m, tensor in prepared])
+        for position, (n, m, _) in enumerate(prepared):
+            item = items[n]
+            if isinstance(item, Clip) and item.duration_seconds is None:
+                features[position] = self.held(m, features[position])
+        modalities = [m for _, m, _ in prepared]
+        encoded: list[Streams] = [{} for _ in sources]
+        quantized = self.quantize(list(zip(modalities, features, strict=True)))
+        for (n, m, _), own in zip(prepared, quantized, strict=True):
+            encoded[n][m] = own.codes
+        return encoded
+
+    def _encoded(self, sources: Sequence[Comparable]) -> list[Streams]:
+        """Return the codes of sources, some of which may be codes already."""
+        new = iter(self.encode([own for own in sources if not isinstance(own, dict)]))
+        return [own if isinstance(own, dict) else next(new) for own in sources]
+
+    def _unit(self, streams: Streams) -> NDArray[np.float32]:
+        """Return ``[number of streams, K * D]``: the pooled vector of each, of length 1."""
+        pooled = np.stack([self.vocabulary.by_layer(own).ravel() for own in streams.values()])
+        return pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
 
     def _coded(self, modality: Modality, items: Sequence[Tensor]) -> Iterator[Coded]:
         """Yield what each item is on a CPU, piece by piece."""
@@ -218,23 +300,14 @@ class Encoder:
         codes = torch.cat([out.codes[modality] for out in layers], 1).transpose(1, 2)[
             mask
         ]  # [N, C]
-        general = torch.stack(self._compared(layers, modality), 2)[mask]  # [N, K, D]
+        compared = [layers[depth].general[modality] for depth in self.config.compared]
+        general = torch.stack(compared, 2)[mask]  # [N, K, D]
         first = layers[0]
         errors = (first.general[modality] - first.quantized[modality]).norm(dim=-1)[mask]  # [N]
         steps = [len(item) for item in items]
         for own in zip(*(own.cpu().split(steps) for own in (codes, general, errors)), strict=True):
             codes_of_item, general_of_item, errors_of_item = (part.numpy() for part in own)
             yield Coded(codes_of_item.T, general_of_item, errors_of_item)
-
-    def _compared(self, layers: Sequence[LayerOutput], modality: Modality) -> list[Tensor]:
-        """Return by layer the vectors ``[B, T, D]`` that a query by general vectors is compared by.
-
-        Where codes of a later layer stand for what is left of the general vector, all lie in one
-        space: a whole query is compared with each, and so with their sum.
-        """
-        if self.config.leaves_general:
-            return [layers[0].general[modality] for _ in layers]
-        return [out.general[modality] for out in layers]
 
     def _quantized(self, coded: Coded) -> Quantized:
         rows = np.ascontiguousarray(coded.codes, np.int16)
@@ -245,6 +318,14 @@ class Encoder:
     def _pieces(self, modality: Modality, features: Tensor) -> tuple[Tensor, ...]:
         whole = modality is Modality.TEXT
         return (features,) if whole else features.split(self.config.max_steps)
+
+
+def _opened(source: Source, config: DecodeConfig) -> Clip | str:
+    try:
+        return opened(source, config)
+    except (MediaError, TypeError) as error:
+        error.add_note(f"the source: {reprlib.repr(source)}")
+        raise
 
 
 def load_backbones(config: SRCIDConfig, device: str) -> dict[Modality, Backbone]:

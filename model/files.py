@@ -1,7 +1,8 @@
-"""Files: atomic, durable writes, and digests of what files hold."""
+"""Files: atomic, durable writes, digests of what files hold, and texts that name one."""
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +11,9 @@ from typing import BinaryIO
 
 PRIVATE = 0o600  # mode of files that only their owner may read
 PRIVATE_FOLDER = 0o700
+MEDIA_FILE = re.compile(  # no sentence ends like this, with no space in it
+    r"(?i)[^\s\0]{1,250}\.(mp4|webm|mov|mkv|avi|wav|mp3|flac|ogg|m4a|jpg|jpeg|png|webp|gif)"
+)
 TEMPORARY = ".partial-"  # how the names of files and folders begin that are being written
 
 
@@ -111,3 +115,31 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def names_file(text: str) -> bool:
+    """Return whether a text is the path of a file, by mistake given as a sentence.
+
+    It is if such a file exists, or if it has the suffix of media and no space. A bare word is
+    always a sentence, whatever files the current folder has.
+    """
+    if MEDIA_FILE.fullmatch(text):
+        return True
+    path = Path(text)
+    try:
+        return (path.suffix != "" or len(path.parts) > 1) and path.is_file()
+    except OSError:  # too long for a path
+        return False
+
+
+def check_sentence(source: object) -> None:
+    """Check that a source, if it is a sentence, is not the path of a file.
+
+    Raises:
+        TypeError: It is one.
+    """
+    if isinstance(source, str) and names_file(source):
+        raise TypeError(
+            f"{source!r} names a file, but a str is taken as a sentence: give it as a path, "
+            f"pathlib.Path({source!r})"
+        )

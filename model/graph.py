@@ -143,7 +143,7 @@ def _(module: nn.TransformerEncoderLayer, graph: Graph, x: str) -> str:
     weight, bias = graph.weight(attention.in_proj_weight.T), graph.weight(attention.in_proj_bias)
     heads = attention.num_heads
     own = graph.node("Attention", x, weight, bias, domain=FUSED, num_heads=heads)
-    x = _normed_sum(graph, own, x, attention.out_proj, module.norm1)
+    x = emit_normed_sum(graph, own, x, attention.out_proj, module.norm1)
     own = graph.node("MatMul", x, graph.weight(module.linear1.weight.T))
     bias = graph.weight(module.linear1.bias)
     if module.activation_relu_or_gelu == 1:
@@ -152,10 +152,10 @@ def _(module: nn.TransformerEncoderLayer, graph: Graph, x: str) -> str:
         own = graph.node("BiasGelu", own, bias, domain=FUSED)
     else:
         raise NoGraph("no graph of a transformer of that kind")
-    return _normed_sum(graph, own, x, module.linear2, module.norm2)
+    return emit_normed_sum(graph, own, x, module.linear2, module.norm2)
 
 
-def _normed_sum(graph: Graph, own: str, x: str, linear: nn.Linear, norm: nn.LayerNorm) -> str:
+def emit_normed_sum(graph: Graph, own: str, x: str, linear: nn.Linear, norm: nn.LayerNorm) -> str:
     """Write ``norm(linear(own) + x)``."""
     own = graph.node("MatMul", own, graph.weight(linear.weight.T))
     weights = [graph.weight(values) for values in (norm.weight, norm.bias, linear.bias)]

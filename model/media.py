@@ -10,9 +10,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from model.clip import ADVICE
@@ -21,7 +22,7 @@ from model.clip import Clip as Clip
 from model.clip import DecodeConfig as DecodeConfig
 from model.clip import num_steps as num_steps
 from model.errors import MediaError, MediaTooLarge
-from model.sampling import check_pixels, opaque, scaled
+from model.sampling import SoundSampler, check_pixels, opaque, scaled, sound_frame
 from model.streams import read_streams
 
 PICTURES = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO", "JPEG2000")
@@ -57,6 +58,49 @@ def read_clip(source: bytes | Path | BinaryIO, config: DecodeConfig | None = Non
     config = config or DecodeConfig()
     with _opened(source, config.max_bytes) as file:
         return _read_picture(file, config) or read_streams(file, config)
+
+
+def clip_of_picture(image: Image.Image, config: DecodeConfig) -> Clip:
+    """Return a picture as a clip, turned as its EXIF says and scaled to ``config.short_side``."""
+    pixels = scaled(
+        opaque(_turned(image)),
+        config.short_side,
+        is_squashed=config.is_squashed,
+        resample=config.resample,
+    )
+    frames = np.repeat(pixels[None, None], config.frames_per_step, axis=1)
+    return Clip(frames, None, None, config.sample_rate)
+
+
+def clip_of_sound(waveform: NDArray[Any], rate: int, config: DecodeConfig) -> Clip:
+    """Return a mono waveform ``[S]`` as a clip, resampled as the sound of a file is.
+
+    Args:
+        waveform: Floats in [-1, 1], or integers of 16 bits.
+        rate: Its samples a second.
+        config: Says how many seconds are kept.
+
+    Raises:
+        MediaError: It is empty, has several channels, or numbers of another type.
+    """
+    if waveform.ndim != 1 or not waveform.size:
+        raise MediaError(
+            f"the waveform has shape {waveform.shape}: give one channel [S], such as the mean of "
+            "all channels"
+        )
+    if waveform.dtype == np.int16:
+        waveform = waveform / 2**15
+    if not np.issubdtype(waveform.dtype, np.floating) or not np.isfinite(waveform).all():
+        raise MediaError(
+            f"the waveform is {waveform.dtype}: give finite floats in [-1, 1], or int16"
+        )
+    if rate < 1:
+        raise MediaError(f"the waveform has {rate} samples a second: give its sample rate, 16000")
+    sampler = SoundSampler(rate=config.sample_rate, max_seconds=config.max_steps)
+    sampler.add(sound_frame(waveform, rate), 0.0)
+    sampler.finish()
+    sound = sampler.waveform(config.max_steps)
+    return Clip(None, sound, len(waveform) / rate, config.sample_rate)
 
 
 def open_media(path: Path) -> BinaryIO:
@@ -107,12 +151,7 @@ def _read_picture(file: BinaryIO, config: DecodeConfig) -> Clip | None:
             check_pixels(image.width, image.height, max_pixels=config.max_pixels)
             # Before EXIF is read: where that loads a PNG, it would hide that the PNG is damaged.
             image.load()
-            pixels = scaled(
-                opaque(_turned(image)),
-                config.short_side,
-                is_squashed=config.is_squashed,
-                resample=config.resample,
-            )
+            return clip_of_picture(image, config)
     except UnidentifiedImageError:
         file.seek(0)
         return None
@@ -120,8 +159,6 @@ def _read_picture(file: BinaryIO, config: DecodeConfig) -> Clip | None:
         raise MediaTooLarge(f"{error}; scale the picture down") from error
     except DAMAGED as error:
         raise MediaError(f"a picture that does not decode ({error}); {ADVICE}") from error
-    frames = np.repeat(pixels[None, None], config.frames_per_step, axis=1)
-    return Clip(frames, None, None, config.sample_rate)
 
 
 def _turned(image: Image.Image) -> Image.Image:

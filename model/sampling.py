@@ -271,6 +271,13 @@ def upright(pixels: NDArray[np.uint8], matrix: NDArray[np.int32]) -> NDArray[np.
     return pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
 
 
+def sound_frame(waveform: NDArray[Any], rate: int) -> av.AudioFrame:
+    """Return a mono waveform ``[S]`` of ``rate`` samples a second as a decoded block."""
+    frame = av.AudioFrame.from_ndarray(waveform[None].astype(np.float32), "flt", "mono")
+    frame.sample_rate = rate
+    return frame
+
+
 class SoundSampler:
     """Makes mono sound of one rate from decoded blocks of any, silent where blocks are missing.
 

@@ -112,6 +112,9 @@ class OptimConfig(FrozenModel):
     milestones: tuple[PositiveInt, ...] = (10, 20, 30)
     gamma: float = Field(0.5, gt=0, le=1)
     clip_norm: PositiveFloat = 0.5  # of each module's gradient: stem, encoders, decoders, CPC, CLUB
+    # How much of the weights that training began with is in the general encoders of a checkpoint.
+    # What no example shows is then forgotten less (WiSE-FT). It needs ``init``.
+    start_share: float = Field(0.0, ge=0, lt=1)
     # Of the network; losses and codebook distances are always float32. "auto": bf16 on a GPU.
     precision: Literal["auto", "float32", "bf16"] = "auto"
 
@@ -173,8 +176,8 @@ class TrainConfig(FrozenModel):
         if self.data.steps != self.model.max_steps:
             raise ValueError(
                 f"data.steps is {self.data.steps} but model.max_steps is {self.model.max_steps}: "
-                "later, media is cut into pieces of max_steps, which are to be as long as the "
-                "clips of training; set both to the same number"
+                "encoding cuts media into pieces of max_steps, which must be as long as the clips "
+                "of training; set both to the same number"
             )
         return self
 
@@ -183,8 +186,17 @@ class TrainConfig(FrozenModel):
         weighed = [own for own in self.objective.layers if own.reconstruction or own.mi]
         if self.model.leaves_general and weighed:
             raise ValueError(
-                f"with model.residual {self.model.residual} nothing specific is set apart: set "
+                f"model.residual={self.model.residual} has no specific part: set "
                 "objective.layers.N.reconstruction and mi to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_share_needs_a_start(self) -> Self:
+        if self.optim.start_share and self.init is None:
+            raise ValueError(
+                f"optim.start_share is {self.optim.start_share}, but training begins with random "
+                "weights: name a checkpoint to start from (init, or --init), or set it to 0"
             )
         return self
 

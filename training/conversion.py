@@ -71,13 +71,13 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"there is no file {path}")
     if not zipfile.is_zipfile(path):  # what torch.save writes since torch 1.6
-        raise CheckpointError(f"{path} is not a file of torch.save; nothing in it was run")
+        raise CheckpointError(f"{path} was not written by torch.save; none of its code was run")
     try:
         found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (pickle.UnpicklingError, RuntimeError) as error:
         raise CheckpointError(
             f"{path} is damaged, or holds more than tensors and plain values "
-            f"({str(error).splitlines()[0]}); nothing in it was run; {EXPECTED}"
+            f"({str(error).splitlines()[0]}); none of its code was run; {EXPECTED}"
         ) from error
     parts = found if isinstance(found, dict) else {}
     for key in (ENCODER, STEM):
@@ -175,13 +175,13 @@ def _load(model: SRCID, weights: Mapping[str, Tensor], path: Path, *, has_decode
     misshapen = [n for n in wanted.keys() & weights.keys() if wanted[n].shape != weights[n].shape]
     if missing or unknown or misshapen:
         raise CheckpointError(
-            f"{path} does not fit the network that its shapes tell. By our names: missing "
-            f"{_some(missing)}; unknown {_some(unknown)}; of another shape {_some(misshapen)}; "
+            f"{path} does not fit the network inferred from its shapes. By SRCID's names: missing "
+            f"{_some(missing)}; unknown {_some(unknown)}; with another shape {_some(misshapen)}; "
             f"{EXPECTED}"
         )
     broken = [n for n, t in weights.items() if t.is_floating_point() and not t.isfinite().all()]
     if broken:
-        raise CheckpointError(f"{path}: NaN or infinity in {_some(broken)}; fetch it anew")
+        raise CheckpointError(f"{path}: NaN or infinity in {_some(broken)}; download it again")
     model.load_state_dict({**wanted, **weights})
 
 

@@ -1,11 +1,15 @@
 """Weights to start from: those of a checkpoint instead of random ones."""
 
+import copy
 import logging
 from typing import Any, cast
+
+import torch
 
 from model.errors import ConfigError
 from model.network.general import GeneralEncoder
 from model.srcid import SRCID
+from training.config import TrainConfig
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +41,29 @@ ALIGNED_FREE = {
 ALIGNED_PARTS = ("quantizer", "residual_quantizer")  # and every specific_dim
 
 
+def initial_model(config: TrainConfig) -> SRCID:
+    """Return the network that a run begins with, the same at every call."""
+    torch.manual_seed(config.seed)
+    model = SRCID(config.model)
+    if config.init is not None:
+        load_initial(model, config.init)
+    return model
+
+
+@torch.no_grad()
+def with_share_of(start: SRCID, model: SRCID, share: float) -> SRCID:
+    """Return a copy of ``model`` whose general encoders have a share of the weights of ``start``.
+
+    The codebooks are those of ``model``.
+    Source: WiSE-FT, Wortsman et al., CVPR 2022.
+    """
+    mixed = copy.deepcopy(model)
+    for own, began in zip(mixed.stages, start.stages, strict=True):
+        for one, other in zip(own.general.parameters(), began.general.parameters(), strict=True):
+            one.lerp_(other.to(one.device), share)
+    return mixed
+
+
 def load_initial(model: SRCID, checkpoint: str) -> None:
     """Give ``model`` the weights and codebooks of ``checkpoint``.
 
@@ -60,7 +87,9 @@ def load_initial(model: SRCID, checkpoint: str) -> None:
     ]
     if different and _is_aligned(initial) and all(map(_is_free_of_aligned, different)):
         _take_projections(model, initial)
-        logger.info("layer 1 begins with the projections of %s, all else anew", checkpoint)
+        logger.info(
+            "layer 1 starts from the projections of %s; all else is initialised", checkpoint
+        )
         return
     if different:
         differences = [
@@ -68,9 +97,9 @@ def load_initial(model: SRCID, checkpoint: str) -> None:
             for field in different
         ]
         raise ConfigError(
-            f"the checkpoint {checkpoint} is of another architecture: {'; '.join(differences[:3])}"
+            f"checkpoint {checkpoint} has another architecture: {'; '.join(differences[:3])}"
             f"{' ...' if len(differences) > 3 else ''}. Train the recipe that made it, or set "
-            "these fields of `model` to what they are there"
+            "these fields of `model` to its values"
         )
     model.load_state_dict(initial.state_dict())
 

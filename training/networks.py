@@ -88,7 +88,7 @@ def open_network() -> SRCIDConfig:
     # It carries what it loses along time; nothing of layer 1 is carried, so that its codes say what
     # is in a second, wherever this stands.
     left = RVQConfig(
-        stages=2, carry=True, carry_all=True, decay=0.97, multimodal=False, revive_after=50
+        stages=3, carry=True, carry_all=True, decay=0.97, multimodal=False, revive_after=50
     )
     return aligned_network().model_copy(
         update={

@@ -180,16 +180,16 @@ def _dcid(name: str, quantizer: QuantizerConfig, **weights: float) -> TrainConfi
 
 
 def shared() -> TrainConfig:
-    """Things of any name, with codes that the modalities share; starts from ``default``.
+    """Things of any name, with codes that the modalities share: what ``default`` is made by.
 
     From an aligned start the general encoders are trained to foretell the code that a clip's vote
-    chooses; an anchor keeps what no example shows. Layer 2 has what layer 1's codes leave unsaid.
-    docs/decisions/0030 has the reasons.
+    chooses. An anchor, and a share of the start's weights, keep what no example shows. Layer 2 has
+    what layer 1's codes leave unsaid. docs/decisions/0030 and 0047 have the reasons.
     """
     return TrainConfig(
         name="shared",
         model=open_network(),
-        init="default",
+        init="aligned",
         data=DataConfig(imagined=0.7, clips_per_epoch=11_200),
         objective=ObjectiveConfig(
             layers=(
@@ -211,7 +211,9 @@ def shared() -> TrainConfig:
             infonce_target_temperature=0.1,
         ),
         codebooks=CodebookConfig(start="k-means", refit=True),
-        optim=OptimConfig(lr=3e-4, warmup_steps=20, schedule="cosine", clip_norm=5.0),
+        optim=OptimConfig(
+            lr=3e-4, warmup_steps=20, schedule="cosine", clip_norm=5.0, start_share=0.4
+        ),
         warm_start=WarmStartConfig(epoch=3),
         batch_size=224,
         epochs=4,
@@ -327,6 +329,12 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
 }
 
 
+MADE_BY = {  # shipped checkpoints that are not called as their recipe is
+    "default": "`srcid train shared --data DIR --set data.clips=CLIPS --out OUT`",
+    "aligned": "`srcid align --data DIR --out OUT`",
+}
+
+
 def recipe(name: str) -> TrainConfig:
     """Return the configuration of the recipe ``name``; dashes serve as underscores.
 
@@ -334,12 +342,10 @@ def recipe(name: str) -> TrainConfig:
         ConfigError: There is no such recipe.
     """
     known = name.replace("-", "_")
-    if known == "default":
-        raise ConfigError(
-            "default is aligned, not trained: `srcid align --data DIR --out OUT` makes it"
-        )
+    if known in MADE_BY:
+        raise ConfigError(f"no recipe is called {name!r}: {MADE_BY[known]} makes that checkpoint")
     if known not in RECIPES:
-        raise ConfigError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
+        raise ConfigError(f"unknown recipe {name!r}: choose one of {', '.join(RECIPES)}")
     return RECIPES[known]()
 
 

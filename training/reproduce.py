@@ -105,7 +105,7 @@ def read_figures(folder: Path) -> RunFigures | None:
     except FileNotFoundError:
         return None
     except ValidationError as error:
-        raise DataError(f"{path} is damaged: delete it, and its run is evaluated anew") from error
+        raise DataError(f"{path} is damaged: delete it to evaluate its run again") from error
 
 
 def ceiling(data: EvaluationData, out: Path) -> dict[str, float]:

@@ -63,7 +63,7 @@ def restore_state(folder: Path, step: TrainingStep, stopping: Stopping) -> None:
         reason = str(error).partition(":\n")[0]  # torch goes on to name every parameter
         raise CheckpointError(
             f"{path} is damaged, or of another version or configuration ({reason}); "
-            "delete it to begin this run anew"
+            "delete it to start this run again"
         ) from error
 
 

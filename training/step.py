@@ -146,7 +146,7 @@ class TrainingStep:
             if not math.isfinite(value):
                 raise NonFiniteLoss(
                     f"step {self.steps}: {name} is {value}; look at its curve in log.jsonl, then "
-                    "train anew, with a smaller optim.lr or a smaller weight of that term"
+                    "train again with a smaller optim.lr or a smaller weight of that term"
                 )
         return numbers
 

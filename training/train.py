@@ -11,7 +11,7 @@ from training.data.bank import Bank
 from training.data.batches import Batches
 from training.data.open import TrainingData, open_dataset
 from training.distributed import agree, is_main, main_first, ranks
-from training.initial import load_initial
+from training.initial import initial_model, with_share_of
 from training.losses.objective import Objective
 from training.plots import write_plots
 from training.run_folder import check_run_folder, write_config
@@ -73,8 +73,9 @@ def train(
                     break
                 _run_epoch(step, batches, log, save, epoch=epoch)
                 if is_main():
-                    if _is_best(step, stopping, bank, log, epoch=epoch):
-                        step.model.save_pretrained(out / CHECKPOINT, dtype=torch.float16)
+                    model = _to_keep(step)
+                    if _is_best(step, model, stopping, bank, log, epoch=epoch):
+                        model.save_pretrained(out / CHECKPOINT, dtype=torch.float16)
                     save()
         if is_main():
             step.warm_start.finish()
@@ -118,23 +119,32 @@ def _refit(checkpoint: Path, batches: Batches) -> None:
     model.save_pretrained(checkpoint, dtype=torch.float16)
 
 
+def _to_keep(step: TrainingStep) -> SRCID:
+    """Return the network as a checkpoint has it after this step."""
+    share = step.config.optim.start_share
+    return with_share_of(initial_model(step.config), step.model, share) if share else step.model
+
+
 def _is_best(
-    step: TrainingStep, stopping: Stopping, bank: Bank, log: RunLog, *, epoch: int
+    step: TrainingStep,
+    model: SRCID,
+    stopping: Stopping,
+    bank: Bank,
+    log: RunLog,
+    *,
+    epoch: int,
 ) -> bool:
     """Tell whether the network is now the best so far; without validation, the last one is."""
     if not step.config.data.validation:
         return True
     layers = step.warm_start.active_layers
-    figures = validate(step.model, bank, num_layers=layers)
+    figures = validate(model, bank, num_layers=layers)
     log.validation(epoch, figures, steps=step.steps)
     return stopping.observe(figures["mean"], epoch=epoch, layers=layers)
 
 
 def _build_step(config: TrainConfig, device: str, *, total_steps: int) -> TrainingStep:
-    torch.manual_seed(config.seed)  # the same weights on every rank
-    model = SRCID(config.model)
-    if config.init is not None:
-        load_initial(model, config.init)
+    model = initial_model(config)  # the same weights on every rank
     objective = Objective(config.model, config.objective)
     objective.anchor_to(model)
     model.to(device)

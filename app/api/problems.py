@@ -16,11 +16,14 @@ from starlette.routing import Match
 
 from app.errors import InvalidRequest, NotFound, Overloaded, ServiceError
 from app.schemas.service import Problem
-from app.telemetry.request_context import current_request
+from app.telemetry.logs import current_request
 
 MEDIA_TYPE = "application/problem+json"
 KIND = "urn:srcid:"
 PROBLEM: dict[str, Any] = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
+OPENAI = "/v1/"  # below it, problems are also errors as OpenAI's clients read them
+INVALID = "invalid_request_error"
+OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 # By the method that routes know it by; see ``HttpRules``.
 METHODS = {"GET": "GET", "HEAD": "GET", "POST": "POST", "PUT": "PUT", "DELETE": "DELETE"}
 # The phrases of RFC 9110, as in Python 3.13: a problem's type must not depend on the Python.
@@ -136,6 +139,10 @@ def _answer(
     if (request := current_request.get()) is not None:
         body.request_id, request.problem = request.id, body.type.removeprefix(KIND)
         headers["X-Request-ID"] = request.id  # no middleware adds it to a 500
+        if request.path.startswith(OPENAI):
+            kind = OPENAI_TYPES.get(status, "server_error" if status >= 500 else INVALID)
+            code = request.problem
+            body.error = {"message": detail, "type": kind, "param": None, "code": code}
     return JSONResponse(body.model_dump(), status, headers, media_type=MEDIA_TYPE)
 
 

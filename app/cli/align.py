@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.options import DownloadOption, DtypeOption, parse_pairs, read_recipe
+from app.cli.options import (
+    CACHE,
+    CacheOption,
+    DownloadOption,
+    DtypeOption,
+    SetOption,
+    TrainingDeviceOption,
+    configured,
+    pinned,
+)
 
 if TYPE_CHECKING:  # imports torch, which would slow down `srcid --help`
     from training.config import TrainConfig
@@ -42,16 +51,11 @@ def align(
         str | None,
         typer.Option(help=FROM_MODELS + "others of text; several are joined by ` + `."),
     ] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a field of the recipe, as in train; repeatable."),
-    ] = None,
+    setting: SetOption = None,
     codes: Annotated[int, typer.Option(min=2, help="Codes per codebook.")] = 400,
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
-    cache: Annotated[Path, typer.Option(help="Cache folder of extracted features.")] = Path(
-        "runs/features"
-    ),
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.")] = "auto",
+    cache: CacheOption = CACHE,
+    device: TrainingDeviceOption = "auto",
     dtype: DtypeOption = "float32",
     download: DownloadOption = False,
 ) -> None:
@@ -80,12 +84,12 @@ def align(
 
     named = {"video": video, "audio": audio, "text": text}
     backbones = {f"model.modalities.{m}.backbone": own for m, own in named.items() if own}
-    settings = backbones | parse_pairs(setting or [])
-    config = read_recipe(recipe, settings, dtype=dtype, download=download)
+    config = pinned(configured(recipe, setting, **backbones), dtype=dtype, download=download)
     data = _by_sentences(
         config, sentences, media, out, codes=codes, seed=seed, cache=cache, device=device
     )
-    pairs = "".join(f" --set {shlex.quote(f'{path}={own}')}" for path, own in settings.items())
+    settings = [*(setting or []), *(f"{path}={own}" for path, own in backbones.items())]
+    pairs = "".join(f" --set {shlex.quote(pair)}" for pair in settings)
     pairs += f" --dtype {dtype}" if dtype != "float32" else ""
     print(f"to train: srcid train {recipe} --init {out} --data {data} --out runs/{recipe}{pairs}")
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli.options import CACHE, CacheOption
 from app.demo import stamps
 from model.errors import DataError
 
@@ -32,9 +33,7 @@ def calibrate(
             metavar="FOLDER|stamps",
         ),
     ] = None,
-    cache: Annotated[Path, typer.Option(help="Cache folder of extracted features.")] = Path(
-        "runs/features"
-    ),
+    cache: CacheOption = CACHE,
 ) -> None:
     """Fit the curves that turn scores into probabilities, and write them beside the checkpoint.
 

@@ -17,11 +17,11 @@ def encode(
     text: TextOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the codes of a file or a sentence: one row per layer, one column per second or word."""
+    """Print the codes of a file or a sentence: one column per second or word."""
     source = one_source(file, text)
     if target.url is not None:
         with target.server() as client:
-            encoded, layers = client.encode(source), client.model().code_layers
+            encoded = client.encode(source)
     else:  # no index is opened: there may be none
         from contextlib import closing
 
@@ -30,7 +30,6 @@ def encode(
 
         with closing(open_engine(target.settings())) as engine:
             encoded = encode_response(engine.encoder, engine.encode(source))
-            layers = engine.encoder.vocabulary.layers.tolist()
     if as_json:
         print_json(encoded)
         return
@@ -39,7 +38,7 @@ def encode(
         [
             [modality, layer, " ".join(f"{code:>3}" for code in codes)]
             for modality, stream in encoded.streams.items()
-            for layer, codes in zip(layers, stream.codes, strict=True)
+            for layer, codes in zip(encoded.code_layers, stream.codes, strict=True)
         ],
     )
     if encoded.duration_seconds is not None:

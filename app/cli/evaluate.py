@@ -2,9 +2,11 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from app.cli.options import CACHE, CacheOption, FormatOption, TableFormat
 
 if TYPE_CHECKING:
     from model.srcid import SRCID
@@ -27,9 +29,7 @@ def evaluate(
         int | None,
         typer.Option(min=1, max=3, help="Show only this table of the paper; not for banks."),
     ] = None,
-    form: Annotated[
-        Literal["text", "markdown", "csv"], typer.Option("--format", help="Format of the tables.")
-    ] = "text",
+    form: FormatOption = "text",
     codes: Annotated[
         Path | None,
         typer.Option(
@@ -40,9 +40,7 @@ def evaluate(
     split: Annotated[
         str, typer.Option(help="Split of a bank, or of extracted media, to evaluate.")
     ] = "test",
-    cache: Annotated[
-        Path, typer.Option(help="Cache folder of features extracted from a bank.")
-    ] = Path("runs/features"),
+    cache: CacheOption = CACHE,
 ) -> None:
     """Evaluate checkpoints on the paper's tasks or on a bank.
 
@@ -76,7 +74,7 @@ def _evaluate_benchmark(
     data: Path,
     *,
     table: int | None,
-    form: Literal["text", "markdown", "csv"],
+    form: TableFormat,
 ) -> None:
     from training.evaluation.benchmarks import open_benchmark
     from training.evaluation.figures import all_figures, ceiling_figures, retrieval_figures

@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from app.cli.options import DownloadOption, DtypeOption, parse_pairs, read_recipe
+from app.cli.options import (
+    DownloadOption,
+    DtypeOption,
+    RecipeOption,
+    SetOption,
+    TrainingDeviceOption,
+    configured,
+    parse_pairs,
+    pinned,
+)
 from model.errors import ConfigError
 
 ROLES = ("file", "caption", "label", "split")
@@ -34,14 +43,9 @@ def extract(
     separator: Annotated[
         str, typer.Option(help="Separates several captions in one cell of the CSV.")
     ] = "",
-    recipe: Annotated[
-        str, typer.Option(help="Recipe to train with; determines the backbones.")
-    ] = "compact",
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a field of the recipe, as in train; repeatable."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.")] = "auto",
+    recipe: RecipeOption = "compact",
+    setting: SetOption = None,
+    device: TrainingDeviceOption = "auto",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Decoding processes.", show_default="processors")
     ] = None,
@@ -62,7 +66,7 @@ def extract(
     names = {role: str(name) for role, name in parse_pairs(column or [], option="--column").items()}
     if unknown := names.keys() - set(ROLES):
         raise ConfigError(f"--column {min(unknown)}=...: a column is {', '.join(ROLES)}")
-    config = read_recipe(recipe, parse_pairs(setting or []), dtype=dtype, download=download)
+    config = pinned(configured(recipe, setting), dtype=dtype, download=download)
     report = run(
         source,
         out,

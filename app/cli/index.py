@@ -15,7 +15,7 @@ from app.cli.target import Target, on_target
 from model.errors import ConfigError
 
 if TYPE_CHECKING:  # `srcid --help` answers without them
-    from app.client import SRCIDClient
+    from app.client import Client
     from app.indexing.progress import Progress
     from app.indexing.run import FileToIndex, Outcome, StoredFile
     from app.service.items import Items
@@ -127,7 +127,7 @@ def _files(source: Path) -> "Iterator[FileToIndex]":
 
 def _print_gone(target: Target, source: Path, *, as_json: bool) -> None:
     """Print the items that ``--prune`` would delete."""
-    from app.indexing.prune import IndexedIds, without_file
+    from app.indexing.earlier_runs import IndexedIds, without_file
 
     ids = without_file(IndexedIds(target.settings().data_dir, source).all(), _files(source))
     if as_json:
@@ -145,7 +145,7 @@ def _prune(
 ) -> None:
     """Delete the items whose files are gone, if wanted; note which items are there now."""
     from app.errors import NotFound
-    from app.indexing.prune import IndexedIds, without_file
+    from app.indexing.earlier_runs import IndexedIds, without_file
 
     indexed = IndexedIds(target.settings().data_dir, source)
     ids = indexed.all()
@@ -178,7 +178,7 @@ def _opened(
             yield partial(index_files, server, workers=UPLOADS, stop=threading.Event()), None
         return
     from app.indexing.bulk import BulkIndex
-    from app.indexing.failures import KnownFailures
+    from app.indexing.earlier_runs import KnownFailures
     from app.main import open_engine, open_items
 
     settings = target.settings()
@@ -207,7 +207,7 @@ class _SentFile(NamedTuple):
 class _Server:
     """Indexes files by sending them to a server."""
 
-    def __init__(self, client: "SRCIDClient") -> None:
+    def __init__(self, client: "Client") -> None:
         self._client = client
 
     def stored(self, item_id: str) -> "StoredFile | None":

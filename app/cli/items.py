@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.options import JsonOption, TextOption, one_source, parse_pairs
+from app.cli.options import (
+    JsonOption,
+    TextOption,
+    WhereOption,
+    one_source,
+    parse_pairs,
+    parse_where,
+)
 from app.cli.output import print_json, print_table
 from app.cli.target import Target, on_target
 
@@ -14,7 +21,9 @@ if TYPE_CHECKING:  # not loaded by `srcid --help`
     from app.schemas.items import ItemResponse
 
 items = typer.Typer(
-    name="items", help="List, show, add and delete the items of an index.", no_args_is_help=True
+    name="items",
+    help="List, show, add, change and delete the items of an index.",
+    no_args_is_help=True,
 )
 IdArgument = Annotated[str, typer.Argument(help="Id of an item.")]
 
@@ -23,12 +32,13 @@ IdArgument = Annotated[str, typer.Argument(help="Id of an item.")]
 @on_target
 def list_items(
     target: Target,
+    where: WhereOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Max items.", show_default="all")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the items by id. With --json, one object per line."""
     with target.open() as index:
-        listed = islice(index.items(), limit)
+        listed = islice(index.items(where=parse_where(where)), limit)
         if as_json:
             for item in listed:
                 print_json(item)
@@ -41,7 +51,7 @@ def list_items(
 def show(target: Target, item_id: IdArgument, as_json: JsonOption = False) -> None:
     """Show an item with its codes."""
     with target.open() as index:
-        item, layers = index.get(item_id), index.model().code_layers
+        item = index.get(item_id)
     if as_json:
         print_json(item)
         return
@@ -50,7 +60,7 @@ def show(target: Target, item_id: IdArgument, as_json: JsonOption = False) -> No
     rows = [
         [modality, layer, " ".join(f"{code:>3}" for code in codes)]
         for modality, stream in item.streams.items()
-        for layer, codes in zip(layers, stream.codes, strict=True)
+        for layer, codes in zip(item.code_layers, stream.codes, strict=True)
     ]
     print_table(["stream", "layer", "codes"], rows)
 
@@ -82,12 +92,36 @@ def add(
 
 @items.command()
 @on_target
-def delete(
-    target: Target, item_ids: Annotated[list[str], typer.Argument(help="Ids of items.")]
+def update(
+    target: Target,
+    item_id: IdArgument,
+    metadata: Annotated[
+        list[str],
+        typer.Option("--metadata", help="name=value; name=null removes it; repeatable."),
+    ],
+    as_json: JsonOption = False,
 ) -> None:
-    """Delete items and their stored media."""
+    """Change the metadata of an item; its codes and media stay."""
     with target.open(writes=True) as index:
-        for item_id in item_ids:
+        item = index.update(item_id, parse_pairs(metadata, option="--metadata"))
+    if as_json:
+        print_json(item)
+
+
+@items.command()
+@on_target
+def delete(
+    target: Target,
+    item_ids: Annotated[list[str] | None, typer.Argument(help="Ids of items.")] = None,
+    where: WhereOption = None,
+) -> None:
+    """Delete items by id, or all that match a filter, and their stored media."""
+    if bool(item_ids) == bool(where):
+        raise typer.BadParameter("give either ids of items, or --where")
+    with target.open(writes=True) as index:
+        if chosen := parse_where(where):
+            print(f"deleted {index.delete_where(chosen).deleted} items")
+        for item_id in item_ids or []:
             index.delete(item_id)
 
 

@@ -11,7 +11,7 @@ from app.cli.output import print_json, print_table
 from app.cli.target import Target, on_target
 
 if TYPE_CHECKING:  # not loaded by `srcid --help`
-    from app.client import SRCIDClient
+    from app.client import Client
     from app.schemas.jobs import Job
 
 jobs = typer.Typer(
@@ -86,7 +86,7 @@ def cancel(target: Target, job_id: IdArgument) -> None:
         client.cancel_job(job_id)
 
 
-def _watch(client: "SRCIDClient", job_id: str, *, as_json: bool) -> None:
+def _watch(client: "Client", job_id: str, *, as_json: bool) -> None:
     from tqdm import tqdm
 
     try:

@@ -7,7 +7,7 @@ import typer
 from app.auth.keys import KeyFile, Scope
 from app.cli.options import DataDirOption, JsonOption
 from app.cli.output import print_table
-from app.settings import load_settings
+from app.cli.target import local_settings
 
 keys = typer.Typer(
     name="keys",
@@ -49,4 +49,4 @@ def revoke(name: NameArgument, data_dir: DataDirOption = None) -> None:
 
 
 def _file(data_dir: DataDirOption) -> KeyFile:
-    return KeyFile(load_settings(data_dir=data_dir).data_dir)
+    return KeyFile(local_settings(data_dir=data_dir).data_dir)

@@ -1,16 +1,16 @@
 """Options that several commands share, and how their values are read."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from app.schemas.sources import names_file
 from model.errors import ConfigError
+from model.files import names_file
 
-if TYPE_CHECKING:  # imports torch, which would slow down `srcid --help`
+if TYPE_CHECKING:  # not loaded by `srcid --help`
     from training.config import TrainConfig
 
 CheckpointOption = Annotated[
@@ -40,7 +40,23 @@ DtypeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(help='Metadata filter: album=farm or year={"gte":1990}; repeatable.'),
+]
 TextOption = Annotated[str | None, typer.Option("--text", help="A sentence.")]
+CacheOption = Annotated[Path, typer.Option("--cache", help="Cache folder of extracted features.")]
+CACHE = Path("runs/features")
+TableFormat = Literal["text", "markdown", "csv"]
+FormatOption = Annotated[TableFormat, typer.Option("--format", help="Format of the tables.")]
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", help="Recipe to train with; determines the backbones.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a field of the recipe: optim.lr=1e-4; repeatable."),
+]
+TrainingDeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1 or auto.")]
 
 
 def one_source(file: Path | None, text: str | None) -> Path | str:
@@ -59,8 +75,13 @@ def one_source(file: Path | None, text: str | None) -> Path | str:
     if isinstance(source, str) and not is_utf8(source):
         raise typer.BadParameter(f"{source!r} is not UTF-8: set the terminal to it")
     if isinstance(source, str) and names_file(source):
-        raise typer.BadParameter(f"{source} is a file: give it as FILE, not as --text")
+        raise typer.BadParameter(f"{source} names a file: give it as FILE, not as --text")
     return source
+
+
+def parse_where(pairs: Iterable[str] | None) -> dict[str, Any] | None:
+    """Return the filter of ``WhereOption``; None: it was not given."""
+    return parse_pairs(pairs, option="--where") if pairs else None
 
 
 def is_utf8(argument: str) -> bool:
@@ -90,18 +111,31 @@ def parse_pairs(pairs: Iterable[str], *, option: str = "--set") -> dict[str, Any
     return settings
 
 
-def read_recipe(
-    name: str, settings: Mapping[str, Any], *, dtype: Dtype, download: bool
-) -> "TrainConfig":
-    """Return the recipe ``name`` with ``settings``, its pretrained models pinned to a commit.
+def configured(recipe: str, settings: Iterable[str] | None, **options: str | None) -> "TrainConfig":
+    """Return the configuration of a recipe, with the fields that options override.
+
+    Args:
+        recipe: Its name.
+        settings: The values of ``--set``.
+        options: Fields that other options set; None: not given.
 
     Raises:
-        ConfigError: There is no such recipe or field, or a model is not on this machine and may
-            not or cannot be downloaded.
+        ConfigError: There is no such recipe or field, or a value is invalid.
+    """
+    from training.recipes import override
+    from training.recipes import recipe as named
+
+    given = {path: value for path, value in options.items() if value is not None}
+    return override(named(recipe), parse_pairs(settings or []) | given)
+
+
+def pinned(config: "TrainConfig", *, dtype: Dtype, download: bool) -> "TrainConfig":
+    """Return ``config`` with its pretrained models pinned to a commit and its weights.
+
+    Raises:
+        ConfigError: A model is not on this machine and may not or cannot be downloaded.
     """
     from model.backbones import resolved
-    from training.recipes import override, recipe
 
-    config = override(recipe(name), settings)
     model = resolved(config.model, dtype=dtype, download=download)
     return config.model_copy(update={"model": model})

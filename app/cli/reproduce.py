@@ -2,9 +2,11 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from app.cli.options import FormatOption, SetOption, parse_pairs
 
 if TYPE_CHECKING:
     from training.config import TrainConfig
@@ -22,13 +24,8 @@ def reproduce(
         str | None, typer.Option(help="Recipes to use instead, such as srcid,dcid.")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Parallel runs, one process each.")] = 1,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a field of every recipe, such as epochs=3."),
-    ] = None,
-    form: Annotated[
-        Literal["text", "markdown", "csv"], typer.Option("--format", help="Format of the tables.")
-    ] = "text",
+    setting: SetOption = None,
+    form: FormatOption = "text",
 ) -> None:
     """Train and evaluate all rows of a table. Run it again to continue an interrupted run."""
     from training.evaluation.benchmarks import open_benchmark
@@ -67,7 +64,6 @@ def recipe_names(rows: str) -> list[str]:
 
 
 def _configs(names: list[str], data: Path, settings: list[str]) -> "list[TrainConfig]":
-    from app.cli.options import parse_pairs
     from training.data.scenes.folder import is_scenes
     from training.recipes import on_scenes, override, recipe
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.options import DownloadOption, DtypeOption, parse_pairs, read_recipe
+from app.cli.options import DownloadOption, DtypeOption, RecipeOption, SetOption, configured, pinned
 
 
 def scenes(
@@ -23,13 +23,8 @@ def scenes(
         float,
         typer.Option(min=0, max=1, help="Fraction of the scenes to make, for a quick look."),
     ] = 1.0,
-    recipe: Annotated[
-        str, typer.Option(help="Recipe to train with; determines the backbones.")
-    ] = "compact",
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a field of the recipe, as in train; repeatable."),
-    ] = None,
+    recipe: RecipeOption = "compact",
+    setting: SetOption = None,
     videos: Annotated[
         int, typer.Option(min=0, help="Test scenes per set to also write as mp4.")
     ] = 0,
@@ -43,7 +38,7 @@ def scenes(
     from training.data.scenes.script import ScenesConfig
     from training.data.scenes.write import write_scenes, write_videos
 
-    config = read_recipe(recipe, parse_pairs(setting or []), dtype=dtype, download=download)
+    config = pinned(configured(recipe, setting), dtype=dtype, download=download)
     made = write_scenes(bank, out, config.model, ScenesConfig(seed=seed).scaled(share))
     shown = write_videos(bank, out, made, count=videos)
     print(f"{len(made)} scenes, {len(shown)} of them as videos, in {out}")

@@ -5,12 +5,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from app.cli.options import JsonOption, one_source, parse_pairs
+from app.cli.options import JsonOption, WhereOption, one_source, parse_where
 from app.cli.output import print_json, print_table
 from app.cli.target import Target, on_target
 from app.schemas.fields import MAX_HITS
 from app.schemas.search import SearchHit, SearchResponse
-from app.schemas.sources import ItemReference, names_file
+from app.schemas.sources import ItemReference
+from model.files import names_file
 from model.modality import Modality
 
 Sentences = list[str] | None
@@ -40,10 +41,7 @@ def search(
         ),
     ] = "mean",
     window: Annotated[int, typer.Option(min=1, max=60, help="Seconds of a window.")] = 3,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(help='Metadata filter: album=farm or year={"gte":1990}; repeatable.'),
-    ] = None,
+    where: WhereOption = None,
     threshold: Annotated[
         float | None, typer.Option(min=-1, max=1, help="Minimum score of a hit.")
     ] = None,
@@ -75,7 +73,7 @@ def search(
             layers=layers,
             score=score,
             window=window,
-            where=parse_pairs(where, option="--where") if where else None,
+            where=parse_where(where),
             threshold=threshold,
             plus=plus or [],
             minus=minus or [],

@@ -1,11 +1,13 @@
 """``srcid serve``: the HTTP service."""
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.cli.options import CheckpointOption, DataDirOption, DeviceOption
 from app.settings import load_settings
+from app.telemetry import logs
 
 if TYPE_CHECKING:  # imports torch, which would slow down `srcid --help`
     from app.service.async_service import AsyncRetrievalService
@@ -29,6 +31,8 @@ def serve(
     from app.server.process import announce, listen, run
     from app.server.workers import serve_together
 
+    # Before settings are read, since a misspelt one is a line of the log.
+    logs.configure("json" if os.environ.get("SRCID_LOG_FORMAT") == "json" else "text")
     settings = load_settings(
         host=host,
         port=port,
@@ -44,6 +48,6 @@ def serve(
     with listen(settings.host, settings.port) as listener:
 
         async def announce_address(service: "AsyncRetrievalService") -> None:
-            announce(listener)
+            announce(listener, await service.model())
 
         run(settings, listener, on_ready=announce_address)

@@ -10,7 +10,8 @@ import typer
 
 from app.cli.options import CheckpointOption, DataDirOption, DeviceOption, JsonOption
 from app.cli.output import print_json
-from app.settings import Settings, load_settings
+from app.cli.target import local_settings
+from app.settings import Settings
 
 if TYPE_CHECKING:  # not loaded by `srcid --help`
     from collections.abc import Iterator
@@ -22,7 +23,9 @@ MAX_COMMIT = 10_000  # items that an import commits together
 DAMAGED = 1  # exit code
 FileArgument = Annotated[Path, typer.Argument(help="Ends with .parquet or .jsonl.")]
 store = typer.Typer(
-    name="store", help="Export, back up, verify and rebuild the index.", no_args_is_help=True
+    name="store",
+    help="Export, back up, verify and rebuild an index on this machine.",
+    no_args_is_help=True,
 )
 
 
@@ -42,7 +45,7 @@ def export(
 
     from app.transfer.transfer import export_items
 
-    settings = load_settings(data_dir=data_dir)
+    settings = local_settings(data_dir=data_dir)
     with _whole_index(settings) as whole:
         items = tqdm(whole.items, total=whole.num_items, unit="item")
         if file.suffix == ".faiss":
@@ -71,7 +74,7 @@ def import_(
     from app.transfer.transfer import read_items
     from model.encoder import Encoder
 
-    settings = load_settings(data_dir=data_dir, checkpoint=checkpoint)
+    settings = local_settings(data_dir=data_dir, checkpoint=checkpoint)
     encoder = Encoder.from_pretrained(settings.checkpoint, download=False)
 
     def items() -> "Iterator[Item]":
@@ -98,7 +101,7 @@ def backup(
     """
     from app.upkeep.backup import back_up
 
-    made = back_up(load_settings(data_dir=data_dir).data_dir, to)
+    made = back_up(local_settings(data_dir=data_dir).data_dir, to)
     if as_json:
         print_json(made)
     else:
@@ -118,7 +121,7 @@ def restore(
     """
     from app.upkeep.backup import restore as put_back
 
-    folder = load_settings(data_dir=data_dir).data_dir
+    folder = local_settings(data_dir=data_dir).data_dir
     made = put_back(backup, folder, replace=replace)
     if as_json:
         print_json(made)
@@ -134,7 +137,7 @@ def verify(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
     """
     from app.upkeep.verify import verify as read_all
 
-    result = read_all(load_settings(data_dir=data_dir).data_dir)
+    result = read_all(local_settings(data_dir=data_dir).data_dir)
     if as_json:
         print_json(result)
     else:
@@ -169,7 +172,7 @@ def rebuild(
 
     from app.upkeep.rebuild import rebuild as encode_anew
 
-    settings = load_settings(data_dir=data_dir, checkpoint=checkpoint, device=device)
+    settings = local_settings(data_dir=data_dir, checkpoint=checkpoint, device=device)
     with ExitStack() as bars:  # none if the index is rejected
 
         def begin(total: int) -> Callable[[], object]:
@@ -194,7 +197,7 @@ def compact(
     """Rewrite the database without gaps, and write a snapshot that opens quickly."""
     from app.upkeep.rebuild import compact as rewrite
 
-    made = rewrite(load_settings(data_dir=data_dir, checkpoint=checkpoint))
+    made = rewrite(local_settings(data_dir=data_dir, checkpoint=checkpoint))
     if as_json:
         print_json(made)
     else:

@@ -15,10 +15,10 @@ from app.settings import Settings, load_settings
 from model.errors import ConfigError
 
 if TYPE_CHECKING:  # `srcid --help` answers without them
-    from app.client import SRCIDClient
+    from app.client import Client
     from app.service.service import RetrievalService
 
-    Index = RetrievalService | SRCIDClient  # with the same calls
+    Index = RetrievalService | Client  # with the same calls
 
 URL, KEY = "SRCID_URL", "SRCID_API_KEY"
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -69,13 +69,13 @@ class Target(NamedTuple):
         with open_service(self.settings(), read_only=not writes) as service:
             yield service
 
-    def server(self) -> "SRCIDClient":
+    def server(self) -> "Client":
         """Return a client of the server; by default of the one on this machine.
 
         Raises:
             ConfigError: Options of a local index were given, or the URL is invalid.
         """
-        from app.client import SRCIDClient
+        from app.client import Client
 
         if local := [n for n in ("data_dir", "checkpoint", "device") if getattr(self, n)]:
             names = ", ".join(f"--{name.replace('_', '-')}" for name in local)
@@ -83,7 +83,22 @@ class Target(NamedTuple):
                 f"{names} cannot be set for a server: leave it out, or leave out --url "
                 f"({URL}={os.environ.get(URL, '')!r}) to use a local index"
             )
-        return SRCIDClient(self.url or DEFAULT_URL, key=self.key)
+        return Client(self.url or DEFAULT_URL, key=self.key)
+
+
+def local_settings(*, data_dir: Path | None, **options: str | None) -> Settings:
+    """Return the settings of a command that works on a folder of this machine only.
+
+    Raises:
+        ConfigError: ``SRCID_URL`` names a server and no folder is named, so the wrong index could
+            be meant.
+    """
+    if data_dir is None and (url := os.environ.get(URL)):
+        raise ConfigError(
+            f"this command works on a folder of this machine, but {URL} is {url!r}: run it on the "
+            f"server's machine without {URL}, or name a folder here (--data-dir)"
+        )
+    return load_settings(data_dir=data_dir, **options)
 
 
 def on_target(command: Callable[..., None]) -> Callable[..., None]:

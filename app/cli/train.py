@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from app.cli.options import DownloadOption, DtypeOption, parse_pairs, read_recipe
+from app.cli.options import (
+    DownloadOption,
+    DtypeOption,
+    SetOption,
+    TrainingDeviceOption,
+    configured,
+    pinned,
+)
 
 
 def train(
@@ -22,11 +29,8 @@ def train(
         str | None,
         typer.Option(help="Checkpoint to fine-tune: a folder or a shipped name."),
     ] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a field, such as optim.lr=1e-4; repeatable."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or auto.")] = "auto",
+    setting: SetOption = None,
+    device: TrainingDeviceOption = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in OUT.")] = False,
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the network: slower start, faster steps.")
@@ -44,12 +48,9 @@ def train(
     from model.device import usable_device
     from training.train import train as run
 
-    settings = parse_pairs(setting or [])
-    if data is not None:
-        settings["data.folder"] = str(data)
-    if init is not None:
-        settings["init"] = init
-    config = read_recipe(recipe, settings, dtype=dtype, download=download)
+    fields = {"data.folder": str(data) if data else None, "init": init}
+    config = configured(recipe, setting, **fields)
+    config = pinned(config, dtype=dtype, download=download)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         with logging_redirect_tqdm():

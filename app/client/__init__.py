@@ -1,11 +1,11 @@
-"""Python clients of the service: ``SRCIDClient`` and, for asyncio, ``AsyncSRCIDClient``.
+"""Python clients of the service: ``Client`` and, for asyncio, ``AsyncClient``.
 
 They depend on httpx2 and pydantic only: importing them loads neither torch nor FastAPI.
 """
 
-from app.client.asynchronous import AsyncSRCIDClient
+from app.client.asynchronous import AsyncClient
 from app.client.errors import Unreachable
 from app.client.retry import RetryPolicy
-from app.client.synchronous import SRCIDClient
+from app.client.synchronous import Client
 
-__all__ = ["AsyncSRCIDClient", "RetryPolicy", "SRCIDClient", "Unreachable"]
+__all__ = ["AsyncClient", "Client", "RetryPolicy", "Unreachable"]

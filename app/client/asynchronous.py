@@ -13,8 +13,8 @@ from app.client.core import ClientCore
 from app.client.retry import RetryPolicy
 
 
-class AsyncSRCIDClient(ClientCore):
-    """Calls a service like ``SRCIDClient``: same calls, errors and retries, to be awaited.
+class AsyncClient(ClientCore):
+    """Calls a service like ``Client``: same calls, errors and retries, to be awaited.
 
     Args:
         url: Address of the service, including a proxy's path prefix.

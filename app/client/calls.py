@@ -14,12 +14,13 @@ from pydantic import BaseModel, JsonValue
 from app.schemas.codes import CodeResponse, CompareResponse, PatternResponse
 from app.schemas.encoding import BatchResponse, EmbeddingsResponse, EncodeResponse
 from app.schemas.fields import Layers
-from app.schemas.items import DuplicatesResponse, ItemPage, ItemResponse
+from app.schemas.filters import Filter
+from app.schemas.items import DeletedItems, DuplicatesResponse, ItemPage, ItemResponse, PageFields
 from app.schemas.jobs import Job, JobList
 from app.schemas.search import SearchFields, SearchResponse
 from app.schemas.service import Health, ModelInfo
-from app.schemas.sources import ItemReference, Source, check_sentence
-from model.files import sha256
+from app.schemas.sources import ItemReference, Source
+from model.files import check_sentence, sha256
 from model.modality import Modality
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -124,9 +125,26 @@ def delete(item_id: str) -> Call[BaseModel]:
     return Call("DELETE", _item(item_id), None)
 
 
-def page(*, after: str, limit: int) -> Call[ItemPage]:
+def update(item_id: str, metadata: Mapping[str, JsonValue]) -> Call[ItemResponse]:
+    """Return the call that changes an item's metadata."""
+    return Call("PATCH", _item(item_id), ItemResponse, {"metadata": metadata})
+
+
+def delete_where(where: Filter) -> Call[DeletedItems]:
+    """Return the call that removes all items that match a filter."""
+    return Call("DELETE", "/items", DeletedItems, {"where": json.dumps(where)})
+
+
+def page(options: PageFields) -> Call[ItemPage]:
     """Return the call that lists a page of items."""
-    return Call("GET", "/items", ItemPage, {"cursor": after, "limit": limit})
+    where = options.get("where")
+    given = {
+        "cursor": options.get("after"),
+        "before": options.get("before"),
+        "limit": options.get("limit"),
+        "where": None if where is None else json.dumps(where),
+    }
+    return Call("GET", "/items", ItemPage, given)
 
 
 def media(item_id: str) -> Call[BaseModel]:

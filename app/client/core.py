@@ -17,7 +17,8 @@ from app.errors import ItemExists, ServiceError
 from app.schemas.codes import CodeResponse, CompareResponse, PatternResponse
 from app.schemas.encoding import BatchResponse, EmbeddingsResponse, EncodeResponse
 from app.schemas.fields import MAX_PAGE, Layers
-from app.schemas.items import DuplicatesResponse, ItemPage, ItemResponse
+from app.schemas.filters import Filter
+from app.schemas.items import DeletedItems, DuplicatesResponse, ItemPage, ItemResponse, PageFields
 from app.schemas.jobs import Job
 from app.schemas.search import SearchFields, SearchResponse
 from app.schemas.service import ModelInfo
@@ -144,15 +145,23 @@ class ClientCore(ABC):
         """Remove an item."""
         await self._content(*self._first(calls.delete(item_id)))
 
-    async def page(self, *, after: str = "", limit: int = 50) -> ItemPage:
-        """Return up to ``limit`` items in id order, from the first id above ``after``."""
-        return await self._send(calls.page(after=after, limit=limit))
+    async def update(self, item_id: str, metadata: Mapping[str, JsonValue]) -> ItemResponse:
+        """Merge ``metadata`` into an item's, where null removes a field; return the item."""
+        return await self._send(calls.update(item_id, metadata))
 
-    async def items(self) -> AsyncIterator[ItemResponse]:
-        """Yield every item in id order, page by page."""
+    async def delete_where(self, where: Filter) -> DeletedItems:
+        """Remove all items that match a filter."""
+        return await self._send(calls.delete_where(where))
+
+    async def page(self, **options: Unpack[PageFields]) -> ItemPage:
+        """Return a page of items in id order, behind ``after`` or in front of ``before``."""
+        return await self._send(calls.page(options))
+
+    async def items(self, *, where: Filter | None = None) -> AsyncIterator[ItemResponse]:
+        """Yield every item that matches ``where`` in id order, page by page."""
         cursor: str | None = ""
         while cursor is not None:
-            page = await self.page(after=cursor, limit=MAX_PAGE)
+            page = await self.page(after=cursor, limit=MAX_PAGE, where=where)
             for item in page.items:
                 yield item
             cursor = page.next_cursor

@@ -43,7 +43,7 @@ class _BlockingCore(ClientCore):
         time.sleep(seconds)
 
 
-class SRCIDClient:
+class Client:
     """Calls a service. Raises the errors of the service (``app.errors``) or ``Unreachable``.
 
     A call that is rejected for now (429, 503) or loses its connection is retried after a pause,
@@ -95,7 +95,9 @@ class SRCIDClient:
     add = blocking(ClientCore.add)
     put = blocking(ClientCore.put)
     get = blocking(ClientCore.get)
+    update = blocking(ClientCore.update)
     delete = blocking(ClientCore.delete)
+    delete_where = blocking(ClientCore.delete_where)
     page = blocking(ClientCore.page)
     items = blocking_iterator(ClientCore.items)
     download = blocking(ClientCore.download)

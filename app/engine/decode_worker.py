@@ -108,7 +108,7 @@ def restrict(limits: DecodeLimits) -> None:
 
 
 def allow_processor_seconds(seconds: float) -> None:
-    """Have the kernel end this process after ``seconds`` more of processor time."""
+    """Limit the processor time of this process to ``seconds`` more; the kernel enforces it."""
     spent = resource.getrusage(resource.RUSAGE_SELF)
     until = math.ceil(spent.ru_utime + spent.ru_stime + seconds)
     resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))

@@ -14,10 +14,10 @@ from pydantic import JsonValue
 
 from app.engine.engine import Encoded, Engine, Passage
 from app.errors import InvalidMedia, TooLarge
-from app.indexing.failures import KnownFailures
+from app.indexing.earlier_runs import KnownFailures
 from app.indexing.run import FileToIndex, StoredFile, retry_until
 from app.service.items import Items, PreparedItem
-from app.service.segments import Segment, cut, segment_id, segment_metadata
+from app.service.media import Segment, cut, segment_id, segment_metadata
 from app.store.base import Item, Stream
 from model.media import num_steps
 from model.modality import Modality
@@ -41,7 +41,7 @@ class BulkIndex:
     """Encodes files ahead of their commits, long ones stretch by stretch.
 
     Media of more than ``settings.max_steps`` seconds become several items, each as long as the
-    network encodes together (``app.service.segments``). Only a few stretches are held at a time,
+    network encodes together (``app.service.media``). Only a few stretches are held at a time,
     so that an hour takes no more memory than a minute.
 
     Args:

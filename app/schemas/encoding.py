@@ -1,13 +1,13 @@
 """What /encode, /encode/batch and /v1/embeddings take and answer.
 
-Shape letters: C code rows (one a layer), T steps (seconds of media, or words of a sentence),
+Shape letters: C code rows (a layer may have several), T steps (seconds, or words of a sentence),
 K layers, D hidden dim.
 """
 
 from operator import not_
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, JsonValue, Tag
 
 from app.schemas.fields import MAX_BATCH, MAX_INPUTS, Body
 from app.schemas.service import Problem
@@ -42,7 +42,7 @@ class StreamCodes(BaseModel):
     """One modality of a clip or sentence as codes."""
 
     codes: list[list[int]] = Field(
-        description="[C, T]: one row per layer, one column per second (text: per word)",
+        description="[C, T]: rows of codes (code_layers), one column per second (text: per word)",
         examples=[[[12, 12, 80], [7, 391, 7]]],
     )
     vectors: StreamVectors | None = Field(None, exclude_if=not_, description="Only if requested")
@@ -52,6 +52,9 @@ class EncodeResponse(BaseModel):
     """A clip or sentence as codes."""
 
     fingerprint: str = Field(description="Checkpoint that made the codes")
+    code_layers: list[int] = Field(
+        description="Layer of each row of codes; a layer may have several rows", examples=[[1, 2]]
+    )
     duration_seconds: float | None = Field(
         description="Duration of the media; null for pictures and text"
     )
@@ -101,13 +104,26 @@ class BatchResponse(BaseModel):
     results: list[BatchResult]
 
 
+def _no_token_ids(value: object) -> object:
+    """Refuse token ids, in one sentence; OpenAI's clients may send them in place of texts."""
+    if isinstance(value, list) and value and isinstance(value[0], int | list):
+        raise ValueError(
+            "token ids of OpenAI's tokenizers mean nothing to this model: send texts (LangChain: "
+            "OpenAIEmbeddings(check_embedding_ctx_length=False))"
+        )
+    return value
+
+
 class EmbeddingsRequest(BaseModel):
     """A request of OpenAI's clients. A ``data:`` URI is media; other fields are ignored."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"model": "srcid", "input": ["a dog barks"]}]}
     )
-    input: str | Annotated[list[str], Field(min_length=1, max_length=MAX_INPUTS)] = Field(
+    input: Annotated[
+        str | Annotated[list[str], Field(min_length=1, max_length=MAX_INPUTS)],
+        BeforeValidator(_no_token_ids),
+    ] = Field(
         description="Sentences, or media as data:<type>;base64,<data>. URLs are never fetched"
     )
     model: str = Field(
@@ -141,3 +157,19 @@ class EmbeddingsResponse(BaseModel):
     data: list[Embedding]
     model: str = Field(description="The checkpoint and its fingerprint")
     usage: Usage
+
+
+class OpenAIModel(BaseModel):
+    """A model as OpenAI's clients expect it."""
+
+    id: str = Field(description="The checkpoint and its fingerprint")
+    object: Literal["model"] = "model"
+    created: int = Field(0, description="Always 0: a checkpoint does not say when it was made")
+    owned_by: str = "srcid"
+
+
+class OpenAIModels(BaseModel):
+    """The served model, in a list as OpenAI's clients expect it."""
+
+    object: Literal["list"] = "list"
+    data: list[OpenAIModel]

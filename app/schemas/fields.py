@@ -22,7 +22,7 @@ MAX_PAGE = 500
 MAX_BATCH = 100  # items of one call of /encode/batch
 MAX_PARTS = 8  # that a search adds, takes away or leaves out, of each
 MAX_PATTERN = 64  # steps of an n-gram
-MAX_INPUTS = 256  # of one call of /v1/embeddings
+MAX_INPUTS = 2048  # of one call of /v1/embeddings, as many as OpenAI takes
 
 
 def _usable_id(value: str) -> str:

@@ -4,9 +4,14 @@
 ones by dots, and what it has to be. An item passes when all of its conditions hold. A value, or one
 of ``any_of``, also matches a list that contains it. A name with dots is looked up as nested fields,
 or else as one key that has the dots in it.
+
+``and``, ``or`` and ``not`` with a list of filters combine these: all of them, at least one or none
+has to hold. ``{"or": [{"album": "farm"}, {"year": 2020}], "not": [{"draft": true}]}``. No condition
+on a field is a list, so fields of these names can be filtered too.
 """
 
-from typing import Annotated, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -14,15 +19,18 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    JsonValue,
     RootModel,
     StrictBool,
     StrictFloat,
     StrictInt,
     StrictStr,
     Tag,
+    WithJsonSchema,
     model_validator,
 )
 
+COMBINATIONS = ("and", "or", "not")
 MAX_CONDITIONS = 32
 MAX_VALUES = 100
 MAX_FIELD_CHARACTERS = 255
@@ -91,6 +99,8 @@ class Prefix(_Condition):
 
 def _kind(condition: object) -> str:
     """Tell which kind of condition is meant, so that an error is about that one only."""
+    if isinstance(condition, list):
+        return "filters"
     if isinstance(condition, _Condition):
         condition = type(condition).model_fields
     if not isinstance(condition, dict):
@@ -98,25 +108,95 @@ def _kind(condition: object) -> str:
     return next((name for name in ("any_of", "prefix") if name in condition), "range")
 
 
-Condition = Annotated[
-    Annotated[Scalar, Tag("value")]
-    | Annotated[Range, Tag("range")]
-    | Annotated[AnyOf, Tag("any_of")]
-    | Annotated[Prefix, Tag("prefix")],
-    Discriminator(_kind),
+Filters = Annotated[
+    list["Where"],
+    Field(min_length=1),
+    # Not as a reference to the filter that contains it, which tools would follow without end.
+    WithJsonSchema({"type": "array", "items": {"type": "object"}, "minItems": 1}),
 ]
+Condition = Range | AnyOf | Prefix
+Part = TypeVar("Part")
+Filter = Mapping[str, JsonValue]  # a ``Where`` as its JSON, in Python
+# The bounds of a range as operators, which SQL and Milvus write alike.
+OPERATORS = {"gte": ">=", "gt": ">", "lte": "<=", "lt": "<"}
 
 
-class Where(RootModel[dict[FieldName, Condition]]):
+class Where(
+    RootModel[
+        dict[
+            FieldName,
+            Annotated[
+                Annotated[Scalar, Tag("value")]
+                | Annotated[Range, Tag("range")]
+                | Annotated[AnyOf, Tag("any_of")]
+                | Annotated[Prefix, Tag("prefix")]
+                | Annotated[Filters, Tag("filters")],
+                Discriminator(_kind),
+            ],
+        ]
+    ]
+):
     """What an item's metadata has to be: every condition must hold.
 
     A plain value is compared as it is: the text "1" is not the number 1, nor is true; null holds
     where the field is null or not there. A list matches each value but null that it contains. A
-    field with dots is a nested one, or else a key with dots.
+    field with dots is a nested one, or else a key with dots. "and", "or" and "not" take a list of
+    filters.
     """
 
     model_config = ConfigDict(
         frozen=True,
-        json_schema_extra={"examples": [{"album": "farm", "year": {"gte": 2020}}]},
+        json_schema_extra={
+            "examples": [
+                {"album": "farm", "year": {"gte": 2020}},
+                {"or": [{"album": "farm"}, {"tags": "cow"}], "not": [{"draft": True}]},
+            ]
+        },
     )
-    root: Annotated[dict[FieldName, Condition], Field(max_length=MAX_CONDITIONS)]
+
+    def fold(
+        self,
+        combine: Mapping[str, Callable[[Sequence[Part]], Part]],
+        leaf: Callable[[str, Condition], Part],
+    ) -> Part:
+        """Return the filter in another language.
+
+        Args:
+            combine: By the names in ``COMBINATIONS``, what combines translated parts.
+            leaf: Translates the condition on one field; a plain value comes as ``AnyOf``.
+        """
+        parts = []
+        for name, condition in self.root.items():
+            if isinstance(condition, list):
+                parts.append(combine[name]([where.fold(combine, leaf) for where in condition]))
+            elif isinstance(condition, _Condition):
+                parts.append(leaf(name, condition))
+            else:
+                parts.append(leaf(name, AnyOf(any_of=[condition])))
+        return combine["and"](parts)
+
+    @property
+    def size(self) -> int:
+        """The number of conditions, those of nested filters included."""
+        nested = [each for each in self.root.values() if isinstance(each, list)]
+        return len(self.root) + sum(where.size for filters in nested for where in filters)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_lists_where_they_belong(cls, fields: object) -> object:
+        for name, condition in fields.items() if isinstance(fields, dict) else ():
+            if isinstance(condition, list) and name not in COMBINATIONS:
+                raise ValueError(
+                    f'the condition on {name!r} is a list: give {{"any_of": [...]}} for one of '
+                    f"several values; only {', '.join(COMBINATIONS)} take a list, of filters"
+                )
+        return fields
+
+    @model_validator(mode="after")
+    def _is_small(self) -> Self:
+        if self.size > MAX_CONDITIONS:
+            raise ValueError(
+                f"the filter has {self.size} conditions, nested ones included: give at most "
+                f"{MAX_CONDITIONS}; any_of takes up to {MAX_VALUES} values"
+            )
+        return self

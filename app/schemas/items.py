@@ -1,9 +1,12 @@
 """What /items takes and answers."""
 
+from typing import TypedDict
+
 from pydantic import BaseModel, Field
 
 from app.schemas.encoding import EncodeResponse
-from app.schemas.fields import Body, ItemId, Metadata
+from app.schemas.fields import MAX_PAGE, Body, ItemId, Metadata
+from app.schemas.filters import Filter, Where
 from app.schemas.sources import Media, Sentence, Upload
 from model.modality import Modality
 
@@ -42,6 +45,15 @@ class AddMedia(PutMedia):
     id: ItemId
 
 
+class MetadataChanges(Body):
+    """Changes of an item's metadata, as a JSON Merge Patch (RFC 7396)."""
+
+    metadata: Metadata = Field(
+        description="Fields to set; null removes a field, and objects are merged",
+        examples=[{"album": "town", "draft": None}],
+    )
+
+
 class ItemResponse(EncodeResponse):
     """An indexed item."""
 
@@ -53,11 +65,38 @@ class ItemResponse(EncodeResponse):
     has_thumbnail: bool = Field(description="Whether GET /items/{id}/thumbnail returns a picture")
 
 
+class PageOptions(Body):
+    """What to list: items by id, from behind ``after`` or else up to ``before``."""
+
+    after: str = ""
+    before: str | None = None  # if given, the last items in front of it
+    limit: int = Field(50, ge=1, le=MAX_PAGE)
+    where: Where | None = None
+
+
+class PageFields(TypedDict, total=False):
+    """The options of a page as keywords in Python; see ``PageOptions``."""
+
+    after: str
+    before: str | None
+    limit: int
+    where: Filter | None
+
+
 class ItemPage(BaseModel):
     """A page of items, ordered by id."""
 
     items: list[ItemResponse]
     next_cursor: str | None = Field(description="``cursor`` of the next page; null on the last")
+    previous_cursor: str | None = Field(
+        description="``before`` of the previous page; null on the first"
+    )
+
+
+class DeletedItems(BaseModel):
+    """The result of deleting by a filter."""
+
+    deleted: int = Field(description="Number of items that matched and were deleted")
 
 
 class DuplicateStream(BaseModel):

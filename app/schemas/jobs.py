@@ -42,7 +42,7 @@ class IndexRequest(Body):
 
 
 class FailedFile(BaseModel):
-    """A file that was not indexed."""
+    """A file that could not be indexed."""
 
     path: str
     detail: str

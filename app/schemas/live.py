@@ -30,7 +30,9 @@ class LivePiece(BaseModel):
 
     kind: Literal["piece"] = "piece"
     first_second: int
-    codes: list[list[int]] = Field(description="[C, T]: one row per layer, one column per second")
+    codes: list[list[int]] = Field(
+        description="[C, T]: rows of codes (code_layers), one column per second"
+    )
 
 
 class LiveProblem(BaseModel):

@@ -7,7 +7,7 @@ from typing import TypedDict
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from app.schemas.fields import MAX_HITS, MAX_PARTS, Body, ItemId, Layers, Metadata, Score, Targets
-from app.schemas.filters import Where
+from app.schemas.filters import Filter, Where
 from app.schemas.sources import Like, Media, QueryPart, Sentence, Upload
 from model.modality import Modality
 
@@ -59,7 +59,7 @@ class SearchFields(TypedDict, total=False):
     modality: Modality | str | None
     score: Score
     window: int
-    where: Mapping[str, JsonValue] | None
+    where: Filter | None
     threshold: float | None
     curves: bool
     plus: Sequence[str | Mapping[str, JsonValue]]

@@ -23,10 +23,12 @@ class ModelInfo(BaseModel):
     modalities: dict[Modality, ModalityInfo]
     code_layers: list[int] = Field(description="Layer of each row of codes")
     codebook_sizes: list[int] = Field(description="Codebook size of each row")
+    device: str = Field(description="Where the network runs", examples=["cpu", "cuda:0"])
     is_calibrated: bool = Field(
         description="Whether searches return probabilities and nothing_matches"
     )
     keeps_media: bool = Field(description="Whether added media are stored")
+    takes_jobs: bool = Field(description="Whether SRCID_MEDIA_ROOT is set, so that jobs can start")
     num_items: int
     limits: dict[str, int] = Field(description="The settings whose names begin with max_")
 
@@ -53,4 +55,9 @@ class Problem(BaseModel):
         None,
         exclude_if=not_,
         description="Also in the X-Request-ID header and in the log",
+    )
+    error: dict[str, str | None] | None = Field(
+        None,
+        exclude_if=not_,
+        description="Below /v1, for OpenAI's clients: message, type, param and code",
     )

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from app.errors import InvalidMedia
 from app.schemas.fields import Body, ItemId
+from model.files import check_sentence
 from model.modality import Modality
 
 URLS = ("http:", "https:", "ftp:", "file:", "s3:")
@@ -51,31 +52,6 @@ class Subject:
 
     def __post_init__(self) -> None:
         check_sentence(self.source)
-
-
-def names_file(text: str) -> bool:
-    """Return whether a text is the path of an existing file, by mistake given as a sentence.
-
-    A bare word is always a sentence, whatever files the current folder has.
-    """
-    path = Path(text)
-    try:
-        return (path.suffix != "" or len(path.parts) > 1) and path.is_file()
-    except OSError:  # too long for a path
-        return False
-
-
-def check_sentence(source: object) -> None:
-    """Check that a source, if it is a sentence, is not the path of a file.
-
-    Raises:
-        TypeError: It is one.
-    """
-    if isinstance(source, str) and names_file(source):
-        raise TypeError(
-            f"{source!r} is a file, but text is taken as a sentence: give it as a path, "
-            f"pathlib.Path({source!r})"
-        )
 
 
 class Sentence(Body):

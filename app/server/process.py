@@ -1,20 +1,97 @@
-"""One server process: bind the port, answer while the app loads, serve, shut down."""
+"""One server process: bind the port, answer while the app loads, serve, drain, shut down."""
 
 import asyncio
 import gc
+import logging
 import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
+from importlib.metadata import version
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.server.graceful_shutdown import GracefulServer
-from app.server.startup_app import StartupApp
+from app.api.problems import problem
+from app.errors import Starting
+from app.schemas.service import Health, ModelInfo
 from app.settings import Settings
 from app.telemetry import logs
 from model.errors import ConfigError
+
+
+class StartupApp:
+    """Answers ``/livez`` with 200 and all else with ``Starting``, until ``switch_to`` is called.
+
+    Loading the real app takes seconds.
+    """
+
+    def __init__(self) -> None:
+        self._app: ASGIApp | None = None
+
+    def switch_to(self, app: ASGIApp) -> None:
+        """Pass all further requests on to ``app``."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request, or pass it on."""
+        if self._app is not None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].endswith("/livez"):
+            await JSONResponse(Health(status="alive").model_dump())(scope, receive, send)
+        else:
+            answer = problem(Starting("the service is starting: try again in a moment"))
+            await answer(scope, receive, send)
+
+
+logger = logging.getLogger(__name__)
+
+
+class GracefulServer(uvicorn.Server):
+    """Accepts connections for ``seconds`` after SIGTERM, then drains and exits.
+
+    Meanwhile /readyz answers 503, so that load balancers notice. A second signal exits at once,
+    and so does the first before the service is ready.
+    """
+
+    def __init__(self, config: uvicorn.Config, *, seconds: float) -> None:
+        super().__init__(config)
+        self.report_not_ready: Callable[[], None] | None = None  # set once the service is ready
+        self.is_listening = asyncio.Event()
+        self._seconds = seconds
+        self._is_stopping = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal ends it."""
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to accept connections."""
+        await super().startup(sockets)
+        self.is_listening.set()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        stop = partial(super().handle_exit, sig, frame)
+        if (
+            sig != signal.SIGTERM
+            or self._is_stopping
+            or self._loop is None
+            or self.report_not_ready is None
+        ):
+            stop()
+            return
+        self._is_stopping = True
+        self.report_not_ready()
+        logger.info("SIGTERM received; accepting connections for %g s more", self._seconds)
+        self._loop.call_soon_threadsafe(self._loop.call_later, self._seconds, stop)
+
 
 if TYPE_CHECKING:  # imports torch, which would delay the first answer
     from fastapi import FastAPI
@@ -151,10 +228,10 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def announce(listener: socket.socket) -> None:
-    """Print the service's address."""
+def announce(listener: socket.socket, model: ModelInfo) -> None:
+    """Log the service's address and what runs there."""
     host, port = listener.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    print(
-        f"srcid: running on {address}. Open it in a browser. API docs: {address}/docs", flush=True
-    )
+    about = model.model_dump(include={"checkpoint", "fingerprint", "device"})
+    fields = {"version": version("srcid"), **about, "items": model.num_items}
+    logger.info("running on %s", address, extra={"fields": fields})

@@ -16,9 +16,10 @@ import threading
 import time
 from contextlib import ExitStack
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from app.errors import ServiceError
+from app.schemas.service import ModelInfo
 from app.server.process import announce, listen, run
 from app.settings import Settings
 from app.telemetry import logs
@@ -59,13 +60,13 @@ class Worker:
         self.process.start()
         child_end.close()
 
-    def wait_until_ready(self) -> bool:
-        """Wait until the process serves or ends; return whether it serves."""
+    def wait_until_ready(self) -> ModelInfo | None:
+        """Wait until the process serves, and return what; None where it ends before."""
         wait([self._pipe, self.process.sentinel])
         try:
-            return self._pipe.poll() and bool(self._pipe.recv())
+            return cast(ModelInfo, self._pipe.recv()) if self._pipe.poll() else None
         except EOFError:  # it has ended, but the sentinel may not be ready yet
-            return False
+            return None
 
 
 def serve_together(settings: Settings) -> None:
@@ -84,14 +85,17 @@ def serve_together(settings: Settings) -> None:
         settings = _share_processors(settings).model_copy(update={"port": public.getsockname()[1]})
         writer_url = f"http://127.0.0.1:{internal.getsockname()[1]}"
         workers: list[Worker] = []
+        model: ModelInfo | None = None
         stopping = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: stopping.set())
         try:
             for index in range(settings.workers):  # the writer first: it may create the database
                 workers.append(Worker(settings, writer_url if index else internal))
-                if not workers[-1].wait_until_ready():
+                model = workers[-1].wait_until_ready()
+                if model is None:
                     sys.exit(NOT_STARTED)
-            announce(public)
+            assert model  # of at least one worker
+            announce(public, model)
             _supervise(workers, stopping)
         finally:
             for worker in workers:
@@ -117,7 +121,7 @@ def _serve(settings: Settings, writer: socket.socket | str, pipe: Connection) ->
     threading.Thread(target=_stop_with_parent, args=(pipe,), daemon=True).start()
 
     async def report_ready(service: "AsyncRetrievalService") -> None:
-        pipe.send(True)
+        pipe.send(await service.model())
 
     try:
         public = _bind_shared(settings.host, settings.port)

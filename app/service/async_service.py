@@ -16,7 +16,8 @@ from app.errors import InvalidRequest, ServiceError, Stopping
 from app.schemas.codes import CodeResponse, CompareResponse, PatternResponse, PatternSearch
 from app.schemas.encoding import EncodeResponse, StreamCodes, StreamVectors
 from app.schemas.fields import Layers
-from app.schemas.items import DuplicatesResponse, ItemPage, ItemResponse
+from app.schemas.filters import Where
+from app.schemas.items import DeletedItems, DuplicatesResponse, ItemPage, ItemResponse, PageOptions
 from app.schemas.live import LiveStart
 from app.schemas.search import SearchOptions, SearchResponse
 from app.schemas.service import ModalityInfo, ModelInfo
@@ -24,8 +25,7 @@ from app.schemas.sources import HasSource, ItemReference
 from app.service.codes import CodeExplorer
 from app.service.items import Items
 from app.service.live_audio import LiveAudio, SampleFormat, Waveform
-from app.service.query_arithmetic import query_of
-from app.service.search import Searcher
+from app.service.search import Searcher, query_of
 from app.store.cosine import unit
 from model.calibration import Calibration
 from model.encoder import Codes, Encoder
@@ -136,9 +136,22 @@ class AsyncRetrievalService:
         """
         return await self._run(self._items.get, item_id)
 
-    async def page(self, *, after: str = "", limit: int = 50) -> ItemPage:
-        """Return at most ``limit`` items by id, starting behind ``after``."""
-        return await self._run(self._items.page, after=after, limit=limit)
+    async def page(self, options: PageOptions) -> ItemPage:
+        """Return a page of items, by id."""
+        return await self._run(self._items.page, options)
+
+    async def update(self, item_id: str, metadata: Mapping[str, JsonValue]) -> ItemResponse:
+        """Merge ``metadata`` into those of an item and its further segments; return the item.
+
+        Null removes a field; objects are merged (RFC 7396). Codes and media stay.
+
+        Raises:
+            NotFound: There is no such item.
+            InvalidRequest: The metadata cannot be stored, or would tear a segment from its whole.
+            TooLarge: The metadata are too large.
+            StoreUnavailable: It could not be written; nothing has changed.
+        """
+        return await self._run(self._items.update, item_id, metadata)
 
     async def delete(self, item_id: str) -> None:
         """Delete an item and its stored media.
@@ -147,6 +160,10 @@ class AsyncRetrievalService:
             NotFound: There is no such item.
         """
         await self._run(self._items.delete, item_id)
+
+    async def delete_where(self, where: Where) -> DeletedItems:
+        """Delete all items that match ``where``, with their stored media."""
+        return DeletedItems(deleted=await self._run(self._items.delete_where, where))
 
     async def media_file(self, item_id: str) -> Path:
         """Return the stored media of an item.
@@ -261,8 +278,10 @@ class AsyncRetrievalService:
             },
             code_layers=encoder.vocabulary.layers.tolist(),
             codebook_sizes=[tables.shape[1]] * len(tables),
+            device=str(encoder.device),
             is_calibrated=self._is_calibrated,
             keeps_media=settings.keep_media,
+            takes_jobs=settings.media_root is not None,
             num_items=await self._run(self._items.store.__len__),
             limits={name: value for name, value in settings if name.startswith("max_")},
         )
@@ -347,6 +366,7 @@ def encode_response(encoder: Encoder, encoded: Encoded, *, floats: bool = False)
 
     return EncodeResponse(
         fingerprint=encoder.fingerprint,
+        code_layers=vocabulary.layers.tolist(),
         duration_seconds=encoded.duration_seconds,
         streams={
             m: StreamCodes(codes=codes.tolist(), vectors=vectors(codes) if floats else None)

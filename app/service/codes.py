@@ -21,7 +21,7 @@ from app.schemas.codes import (
     Word,
 )
 from app.schemas.items import DuplicatesResponse, DuplicateStream
-from app.service.segments import start_second
+from app.service.media import start_second
 from app.store.base import ANY_CODE, Occurrence, Store
 from app.store.cosine import unit
 from model.calibration import Calibration

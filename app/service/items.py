@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +13,10 @@ from pydantic import JsonValue
 from app.engine.engine import Encoded, Engine
 from app.errors import InvalidMedia, InvalidRequest, ItemExists, NotFound, TooLarge
 from app.schemas.encoding import StreamCodes
-from app.schemas.items import ItemPage, ItemResponse
-from app.service.media_folder import MediaFolder
-from app.service.segments import segment_prefix, whole_id
-from app.store.base import Item, Store, Stream
+from app.schemas.filters import Where
+from app.schemas.items import ItemPage, ItemResponse, PageOptions
+from app.service.media import PART_OF, START_SECOND, MediaFolder, segment_prefix, whole_id
+from app.store.base import PAGE, Item, Store, Stream
 from model.feature_file import is_feature_file
 from model.files import sha256
 from model.modality import Modality
@@ -144,17 +145,53 @@ class Items:
         queries = {m: vocabulary.by_layer(rows) for m, rows in codes.items()}
         return Encoded(codes, queries, _duration(streams.values()))
 
-    def page(self, *, after: str, limit: int) -> ItemPage:
-        """Return at most ``limit`` items by id, starting behind ``after``."""
-        items = self.store.page(after=after, limit=limit + 1)
-        return ItemPage(
-            items=[self._response(item) for item in items[:limit]],
-            next_cursor=items[limit - 1].id if len(items) > limit else None,
+    def page(self, options: PageOptions) -> ItemPage:
+        """Return a page of items, by id."""
+        where, before = options.where, options.before
+        items = self.store.page(
+            after=options.after,
+            before=before,
+            limit=options.limit,
+            where=where,
+            from_end=before is not None,
         )
 
-    def all(self) -> Iterator[ItemResponse]:
-        """Yield every item by id."""
-        return map(self._response, self.store.items())
+        def is_any(*, after: str = "", before: str | None = None) -> bool:
+            return bool(self.store.page(after=after, before=before, limit=1, where=where))
+
+        return ItemPage(
+            items=[self._response(item) for item in items],
+            next_cursor=items[-1].id if items and is_any(after=items[-1].id) else None,
+            previous_cursor=items[0].id if items and is_any(before=items[0].id) else None,
+        )
+
+    def all(self, where: Where | None = None) -> Iterator[ItemResponse]:
+        """Yield every item that matches ``where``, by id."""
+        return map(self._response, self.store.items(where=where))
+
+    def update(self, item_id: str, metadata: Mapping[str, JsonValue]) -> ItemResponse:
+        """Merge ``metadata`` into those of an item and its further segments; return the item.
+
+        Null removes a field; objects are merged (RFC 7396). Codes and media stay.
+
+        Raises:
+            NotFound: There is no such item.
+            InvalidRequest: The metadata cannot be stored, or would tear a segment from its whole.
+            TooLarge: The metadata are too large.
+            StoreUnavailable: It could not be written; nothing has changed.
+        """
+        with self._locked([item_id]):
+            old = [self._stored(item_id), *self._further_segments(item_id)]
+            new = [replace(item, metadata=_merged(item.metadata, metadata)) for item in old]
+            for item, before in zip(new, old, strict=True):
+                self._check_metadata(item.metadata)
+                if whole_id(item) != whole_id(before):
+                    raise InvalidRequest(
+                        f"{before.id!r} is a segment of {whole_id(before)!r}, as {PART_OF} and "
+                        f"{START_SECOND} say: leave these two out"
+                    )
+            self.store.add_many(new, replace=True)
+        return self._response(new[0])
 
     def delete(self, item_id: str) -> None:
         """Delete an item, its further segments and its stored media.
@@ -163,11 +200,22 @@ class Items:
             NotFound: There is no such item.
         """
         with self._locked([item_id]):
-            item = self._stored(item_id)
-            for segment in self._further_segments(item_id):
-                self.store.delete(segment)
-            self.store.delete(item_id)
-            self._media.erase(item.id, item.sha256)
+            self._delete([self._stored(item_id)])
+
+    def delete_where(self, where: Where) -> int:
+        """Delete all items that match ``where``, as ``delete`` does; return how many matched.
+
+        They go in several commits. What another call adds or changes meanwhile may stay.
+        """
+        deleted, after = 0, ""
+        while page := self.store.page(after=after, limit=PAGE, where=where):
+            after = page[-1].id
+            with self._locked(item.id for item in page):
+                current = ((item, self.store.get(item.id)) for item in page)
+                items = [now for item, now in current if now and now.metadata == item.metadata]
+                self._delete(items)
+            deleted += len(items)
+        return deleted
 
     def has_media(self, item: Item) -> tuple[bool, bool]:
         """Return whether an item's media are stored, and whether it has a thumbnail."""
@@ -215,10 +263,10 @@ class Items:
                 raise ItemExists(next(iter(replaced)))
             # Segments of the old media that the new ones, being shorter, do not replace.
             stale = [
-                segment
+                segment.id
                 for item_id in replaced
                 for segment in self._further_segments(item_id)
-                if segment not in ids
+                if segment.id not in ids
             ]
             changed = [item for item, *_ in items if not _is_same(item, replaced.get(item.id))]
             try:
@@ -235,14 +283,19 @@ class Items:
                 if old := replaced.get(item.id):
                     self._media.erase(item.id, old.sha256)
 
-    def _further_segments(self, item_id: str) -> Iterator[str]:
-        """Yield the ids of the segments of an item, except the first."""
-        prefix = segment_prefix(item_id)
-        for item in self.store.items(after=prefix):
-            if not item.id.startswith(prefix):
-                return
-            if whole_id(item) == item_id:
-                yield item.id
+    def _delete(self, items: Sequence[Item]) -> None:
+        """Delete items and their further segments in one commit, then their media."""
+        segments = [further.id for item in items for further in self._further_segments(item.id)]
+        ids = dict.fromkeys([*(item.id for item in items), *segments])
+        self.store.add_many([], replace=True, delete=list(ids))
+        for item in items:
+            self._media.erase(item.id, item.sha256)
+
+    def _further_segments(self, item_id: str) -> Iterator[Item]:
+        """Yield the segments of an item, except the first."""
+        prefix = segment_prefix(item_id)  # digits follow it
+        segments = self.store.items(after=prefix, before=f"{prefix}:")
+        return (item for item in segments if whole_id(item) == item_id)
 
     @contextmanager
     def _locked(self, item_ids: Iterable[str]) -> Iterator[None]:
@@ -259,9 +312,11 @@ class Items:
 
     def _response(self, item: Item) -> ItemResponse:
         has_media, has_thumbnail = self.has_media(item)
+        encoder = self._engine.encoder
         return ItemResponse(
             id=item.id,
-            fingerprint=self._engine.encoder.fingerprint,
+            fingerprint=encoder.fingerprint,
+            code_layers=encoder.vocabulary.layers.tolist(),
             duration_seconds=_duration(item.streams.values()),
             streams={m: StreamCodes(codes=s.codes.tolist()) for m, s in item.streams.items()},
             text=item.text,
@@ -290,6 +345,17 @@ def _duration(streams: Iterable[Stream]) -> float | None:
     """Return the seconds of the longest stream; None: none has a duration."""
     durations = [stream.duration_seconds for stream in streams]
     return max((d for d in durations if d is not None), default=None)
+
+
+def _merged(old: object, changes: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return an object after a JSON Merge Patch (RFC 7396)."""
+    new = dict(old) if isinstance(old, Mapping) else {}
+    for name, value in changes.items():
+        if value is None:
+            new.pop(name, None)
+        else:
+            new[name] = _merged(new.get(name), value) if isinstance(value, Mapping) else value
+    return new
 
 
 def _is_same(item: Item, other: Item | None) -> bool:

@@ -14,7 +14,8 @@ from app.errors import InvalidRequest
 from app.schemas.codes import CompareResponse, PatternResponse, PatternSearch
 from app.schemas.encoding import EncodeResponse
 from app.schemas.fields import ITEM_ID, Layers
-from app.schemas.items import ItemResponse
+from app.schemas.filters import Filter, Where
+from app.schemas.items import DeletedItems, ItemPage, ItemResponse, PageFields, PageOptions
 from app.schemas.search import SearchFields, SearchOptions, SearchResponse
 from app.schemas.sources import HasSource, ItemReference, Source, Subject
 from app.service.async_service import AsyncRetrievalService
@@ -45,7 +46,7 @@ class _BlockingService(AsyncRetrievalService):
 
 
 class RetrievalService:
-    """The service of this process, with the calls of ``SRCIDClient``. For any thread.
+    """The service of this process, with the calls of ``Client``. For any thread.
 
     ``with service:`` closes it at the end. See ``AsyncRetrievalService`` for the arguments and
     for what each call raises.
@@ -125,16 +126,24 @@ class RetrievalService:
         """Store media or a sentence under an id, in place of what had that id."""
         return self.add(item_id, source, metadata=metadata, replace=True)
 
+    def page(self, **options: Unpack[PageFields]) -> ItemPage:
+        """Return a page of items, by id."""
+        return finish(self._core.page(_validated(PageOptions, options)))
+
+    def items(self, *, where: Filter | None = None) -> Iterator[ItemResponse]:
+        """Yield every item that matches ``where``, by id."""
+        return self._items.all(_validated(PageOptions, {"where": where}).where)
+
+    def delete_where(self, where: Filter) -> DeletedItems:
+        """Delete all items that match ``where``, with their stored media."""
+        return finish(self._core.delete_where(_validated(Where, where)))
+
     get = blocking(AsyncRetrievalService.get)
-    page = blocking(AsyncRetrievalService.page)
+    update = blocking(AsyncRetrievalService.update)
     delete = blocking(AsyncRetrievalService.delete)
     code = blocking(AsyncRetrievalService.code)
     duplicates = blocking(AsyncRetrievalService.duplicates)
     model = blocking(AsyncRetrievalService.model)
-
-    def items(self) -> Iterator[ItemResponse]:
-        """Yield every item by id."""
-        return self._items.all()
 
     def download(self, item_id: str, to: Path) -> None:
         """Copy the stored media of an item to a file."""

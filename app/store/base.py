@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from app.errors import InvalidRequest
+from app.schemas.filters import Where
 from app.schemas.search import SearchOptions
 from model.modality import Modality
 
@@ -131,12 +132,30 @@ class Store(ABC):
         """Return the item with that id, or None."""
 
     @abstractmethod
-    def page(self, *, after: str, limit: int) -> list[Item]:
-        """Return at most ``limit`` items, ordered by id, starting with the first id > ``after``."""
+    def page(
+        self,
+        *,
+        after: str = "",
+        before: str | None = None,
+        limit: int,
+        where: Where | None = None,
+        from_end: bool = False,
+    ) -> list[Item]:
+        """Return at most ``limit`` items, ordered by id.
 
-    def items(self, *, after: str = "") -> Iterator[Item]:
-        """Yield all items with an id > ``after``, by id, each as of when its page is read."""
-        while page := self.page(after=after, limit=PAGE):
+        Args:
+            after: All ids are greater.
+            before: All ids are less; None: there is no such bound.
+            limit: Most items.
+            where: What their metadata must match.
+            from_end: Whether to return the last of these items, and not the first.
+        """
+
+    def items(
+        self, *, after: str = "", before: str | None = None, where: Where | None = None
+    ) -> Iterator[Item]:
+        """Yield the items of all pages, by id, each as of when its page is read."""
+        while page := self.page(after=after, before=before, limit=PAGE, where=where):
             yield from page
             after = page[-1].id
 

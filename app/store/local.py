@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import StoreUnavailable
+from app.schemas.filters import Where
 from app.schemas.search import SearchOptions
 from app.settings import IndexKind
 from app.store.base import (
@@ -26,8 +27,7 @@ from app.store.base import (
 )
 from app.store.cosine import HitMaker
 from app.store.data_folder import become_writer, database_path, existing_database
-from app.store.index.code_index import CodeIndex, warm_up
-from app.store.index.listed_index import ListedIndex
+from app.store.index.code_index import CodeIndex, ListedIndex, warm_up
 from app.store.index.patterns import code_usage, companions, find_equal, find_pattern, longest_run
 from app.store.index.scan import IndexSearch, scan_means
 from app.store.index.snapshots import Snapshots
@@ -117,17 +117,27 @@ class LocalStore(Store):
         """Store all ``items`` or none; see ``Store.add_many``."""
         check_streams(self._vocabulary, items)
         self._items.put_all(items, replace=replace, delete=delete)
-        self._count_changes(len(items))
+        self._count_changes(len(items) + len(delete))
 
     def get(self, item_id: str) -> Item | None:
         """Return the item with that id, or None."""
         with self._items.view() as view:
             return view.get(item_id)
 
-    def page(self, *, after: str, limit: int) -> list[Item]:
+    def page(
+        self,
+        *,
+        after: str = "",
+        before: str | None = None,
+        limit: int,
+        where: Where | None = None,
+        from_end: bool = False,
+    ) -> list[Item]:
         """Return items by id; see ``Store.page``."""
         with self._items.view() as view:
-            return view.page(after=after, limit=limit)
+            return view.page(
+                after=after, before=before, limit=limit, where=where, from_end=from_end
+            )
 
     def delete(self, item_id: str) -> bool:
         """Delete the item with that id; return whether it existed."""

@@ -1,16 +1,31 @@
 """Logging to stderr: text for people, or one JSON object per line for programs.
 
 A record carries named values in ``extra={"fields": {...}}``; both formats show them. Records
-logged during a request carry its id.
-"""
+logged during a request carry its id."""
 
 import json
 import logging
 from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from app.telemetry.request_context import current_request
+
+@dataclass
+class RequestContext:
+    """Filled by the middleware, read when the request is logged."""
+
+    id: str
+    path: str = ""  # as routes see it
+    key_name: str | None = None  # of the API key
+    problem: str | None = None  # kind of the problem answered, such as "not-found"
+    is_over: bool = False  # timers set by a request still run in its context later
+
+
+# Each request has its own context; threads that work for it have copies, with the same object.
+current_request: ContextVar[RequestContext | None] = ContextVar("current_request", default=None)
+
 
 LogFormat = Literal["text", "json"]
 
@@ -45,7 +60,7 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; an error with a traceback takes several."""
         values = " ".join(f"{name}={value}" for name, value in _fields(record).items())
-        words = [f"{_time(record):%H:%M:%S}", record.levelname.lower(), record.getMessage(), values]
+        words = [f"{_time(record):%F %T}", record.levelname.lower(), record.getMessage(), values]
         line = " ".join(word for word in words if word)
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.errors import IndexMismatch, InvalidRequest
 from app.store.base import Item
+from app.store.mismatch import old_checkpoint
 from app.transfer.base import ExportedItem, Format
 from app.transfer.jsonl import Jsonl
 from app.transfer.parquet import Parquet
@@ -78,8 +79,7 @@ def _check(exported: ExportedItem, vocabulary: Vocabulary, fingerprint: str) -> 
     if exported.fingerprint != fingerprint:
         raise IndexMismatch(
             f"it was encoded with checkpoint {exported.fingerprint}, but {fingerprint} is in use: "
-            "use that checkpoint (SRCID_CHECKPOINT, --checkpoint), or index the media again "
-            "(srcid index)"
+            f"{old_checkpoint(exported.fingerprint)}, or index the media again (srcid index)"
         )
     rows, size = vocabulary.tables.shape[:2]
     for modality, stream in exported.item.streams.items():

@@ -21,8 +21,7 @@ from app.indexing.bulk import BulkIndex
 from app.indexing.run import FileToIndex, index_files
 from app.main import open_engine, open_items
 from app.service.items import Items
-from app.service.media_folder import MediaFolder
-from app.service.segments import PART_OF, START_SECOND, whole_id
+from app.service.media import PART_OF, START_SECOND, MediaFolder, whole_id
 from app.service.service import RetrievalService
 from app.settings import Settings
 from app.store.base import Item, Store

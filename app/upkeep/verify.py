@@ -7,8 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from app.errors import StoreUnavailable
-from app.service.media_folder import MediaFolder
-from app.service.segments import whole_id
+from app.service.media import MediaFolder, whole_id
 from app.store.base import Item
 from app.store.data_folder import existing_database
 from app.store.index.snapshots import Snapshots, UnusableSnapshot

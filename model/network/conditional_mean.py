@@ -28,9 +28,12 @@ class ConditionalMean(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return the means ``[B, T, S]`` of ``codes`` ``[B, T]``."""
+        return self.means()[codes]
+
+    def means(self) -> Tensor:
+        """Return the mean ``[L, S]`` of each code."""
         overall = self.sums.sum(0) / self.counts.sum().clamp(min=1e-9)  # [S]
-        means = (self.sums + PRIOR * overall) / (self.counts.unsqueeze(-1) + PRIOR)
-        return means[codes]
+        return (self.sums + PRIOR * overall) / (self.counts.unsqueeze(-1) + PRIOR)
 
     @torch.no_grad()
     def update(self, vectors: Tensor, codes: Tensor, mask: Tensor, *, decay: float = DECAY) -> None:

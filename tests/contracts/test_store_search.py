@@ -132,6 +132,16 @@ FILTERS: list[tuple[dict[str, object], list[int]]] = [
     ({"album": "' OR TRUE --"}, []),
     ({"') OR TRUE --": 1}, []),
     ({}, [0, 1, 2, 3, 4, 5]),
+    ({"or": [{"album": "farm"}, {"year": True}, {"a.b": "c"}]}, [0, 3, 4]),
+    ({"or": [{"album": "farm", "year": 1}, {"seen": True}]}, [1]),
+    ({"not": [{"album": "farm"}, {"year": {"gte": 2020}}]}, [2, 3, 4, 5]),
+    ({"not": [{"seen": None}]}, [1, 2]),
+    ({"not": [{"place": "San"}], "album": None}, [3, 5]),
+    ({"not": [{"not": [{"place.city": {"prefix": "San "}}]}]}, [0, 1]),
+    ({"and": [{"or": [{"year": 1}, {"seen": False}]}, {"not": [{"album": "town"}]}]}, [3]),
+    ({"or": [{"not": [{"year": {"lt": 2020}}]}, {"album": "farm"}]}, [0, 1, 2, 4, 5]),
+    ({"not": [{}]}, []),
+    ({"or": None, "not": {"any_of": [None]}}, [0, 1, 2, 3, 4, 5]),
 ]
 
 

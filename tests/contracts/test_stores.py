@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import IndexMismatch, ItemExists
+from app.schemas.filters import Where
 from app.schemas.search import SearchOptions
 from app.store.base import Item, Store
 from model.encoder import Vocabulary
@@ -122,6 +123,35 @@ def test_pages_go_through_all_items_in_the_order_of_ids(store: Store) -> None:
     second = store.page(after=first[-1].id, limit=3)
     assert [item.id for item in first + second] == ["B", "a", "b", "c", "é"]
     assert store.page(after="é", limit=3) == []
+
+
+def paged(store: Store, limit: int, **options: object) -> str:
+    return "".join(item.id for item in store.page(limit=limit, **options))
+
+
+def test_a_page_has_bounds_and_is_read_from_either_end(store: Store) -> None:
+    store.add_many([make_item(item_id, 1) for item_id in "cbéaBd"], replace=False)
+    assert paged(store, 2, before="c") == "Ba"
+    assert paged(store, 2, before="c", from_end=True) == "ab"
+    assert paged(store, 9, before="c", from_end=True) == "Bab"
+    assert paged(store, 2, after="a", before="d", from_end=True) == "bc"
+    assert paged(store, 2, from_end=True) == "dé"
+    assert paged(store, 2, before="") == paged(store, 2, after="a", before="b") == ""
+    assert paged(store, 2, after="no\"'; -- such", before="é") == ""
+    assert "".join(item.id for item in store.items(after="B", before="d")) == "abc"
+
+
+def test_a_page_counts_only_the_items_that_match(store: Store) -> None:
+    items = [make_item(f"{n:02}", 1, metadata={"even": n % 2 == 0, "n": n}) for n in range(30)]
+    store.add_many(items, replace=False)
+    even = Where.model_validate({"even": True})
+    odd = Where.model_validate({"not": [{"even": True}, {"n": {"lt": 3}}]})
+    assert paged(store, 3, after="04", where=even) == "060810"
+    assert paged(store, 3, before="05", where=even, from_end=True) == "000204"
+    assert paged(store, 2, where=odd) == "0305"
+    assert paged(store, 2, where=odd, from_end=True) == "2729"
+    assert [item.metadata["n"] for item in store.items(where=even)] == list(range(0, 30, 2))
+    assert paged(store, 9, where=Where.model_validate({"even": "true"})) == ""
 
 
 def test_reopening_finds_the_same_hits(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.client import Client
 from app.settings import load_settings
 from model.config import SRCIDConfig
 from model.media import read_clip
@@ -50,6 +51,7 @@ def test_no_example_is_left_out() -> None:
         "encode_a_clip.py",
         "index_a_folder.py",
         "make_a_bank.py",
+        "retrieve_with_langchain.py",
         "search_by_text.py",
         "train_on_your_media.py",
         "use_the_client.py",
@@ -84,6 +86,17 @@ def test_the_client_is_used(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     out = capsys.readouterr().out
     assert "items: clip\n" in out
     assert "an item 'clip' exists" in out
+
+
+def test_a_chain_retrieves(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with listening(load_settings()) as url:
+        with Client(url) as client:
+            client.add("clip", folder / "clip.mp4")
+            client.add("note", "a dog barks")
+        main_of("retrieve_with_langchain.py")("a dog barks", url)
+    out = capsys.readouterr().out
+    assert out.startswith("+1.000  text  a dog barks\n")
+    assert out.count("  clip\n") == 2
 
 
 def test_a_bank_is_made_that_scenes_can_be_composed_of(

@@ -57,7 +57,7 @@ def test_codes_are_the_same_but_for_near_ties(on_cpu: Encoder, on_gpu: Encoder) 
     for item in items:
         for m, feature in features(on_cpu, item):
             left, right = (
-                encoder.encode_features([(m, feature.to(encoder.device))])[0]
+                encoder.quantize([(m, feature.to(encoder.device))])[0].codes
                 for encoder in (on_cpu, on_gpu)
             )
             compared += left.size
@@ -86,7 +86,7 @@ def test_the_engine_gives_the_codes_of_the_encoder(gpu: str, on_gpu: Encoder) ->
     with Engine(on_gpu, settings) as engine:
         for clip in clips()[:5]:
             found = engine.encode(clip).codes
-            for m, codes in on_gpu.encode_clip(clip).items():
+            for m, codes in on_gpu.encode(clip).items():
                 assert np.array_equal(found[m], codes)
 
 
@@ -94,7 +94,7 @@ def test_batches_change_no_more_than_near_ties(gpu: str, on_gpu: Encoder) -> Non
     with Engine(on_gpu, Settings(device=gpu, max_batch=16)) as engine:
         waiting = [engine.submit(clip) for clip in clips()]
         together = [job.result().codes for job in waiting]
-    alone = [on_gpu.encode_clip(clip) for clip in clips()]
+    alone = [on_gpu.encode(clip) for clip in clips()]
     equal = [
         float((own[m] == other[m]).mean())
         for own, other in zip(together, alone, strict=True)

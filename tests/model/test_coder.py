@@ -29,6 +29,21 @@ CONFIGS: dict[str, dict[str, Any]] = {
             "carry_all": True,
         }
     },
+    "leaves general vectors": {"residual": "general"},
+    "leaves general vectors, centred": {"residual": "general-centred"},
+    "leaves specific vectors, centred": {"residual": "specific-centred"},
+    "step by step": {"attention": False, "transformer_layers": 2},
+    "as shared": {
+        "residual": "general",
+        "attention": False,
+        "residual_quantizer": {
+            "kind": "rvq",
+            "codebook_size": 16,
+            "stages": 2,
+            "carry": True,
+            "carry_all": True,
+        },
+    },
 }
 
 
@@ -39,8 +54,10 @@ def make_model(config: SRCIDConfig, changes: dict[str, Any]) -> SRCID:
     for name, values in model.state_dict().items():
         if name.endswith(("vectors", "mean")):
             values.normal_()
-        if name.endswith(("variance", "ema_count")):
+        if name.endswith(("variance", "ema_count", "counts")):
             values.uniform_(0.5, 2)
+        if name.endswith("sums"):
+            values.normal_()
         if name.endswith("bias"):
             values.normal_(0, 0.3)
     return model
@@ -61,9 +78,12 @@ def test_it_gives_what_the_network_gives(
         layers = model({m: x[None]}).layers
         coded = coder(x.numpy())
         assert coded.codes.tolist() == torch.cat([out.codes[m][0] for out in layers]).tolist()
-        for depth, out in enumerate(layers):
+        for depth, compared in enumerate(model.config.compared):
             torch.testing.assert_close(
-                torch.from_numpy(coded.general[:, depth]), out.general[m][0], rtol=1e-4, atol=1e-5
+                torch.from_numpy(coded.general[:, depth]),
+                layers[compared].general[m][0],
+                rtol=1e-4,
+                atol=1e-5,
             )
         expected = (layers[0].general[m] - layers[0].quantized[m]).norm(dim=-1)[0]
         np.testing.assert_allclose(coded.errors, expected, rtol=1e-4, atol=1e-5)
@@ -74,8 +94,8 @@ def test_torch_has_what_there_is_no_graph_of(tiny_config: SRCIDConfig) -> None:
     assert set(coders(SRCID(tiny_config))) == {Modality.AUDIO, Modality.VIDEO}  # text has a stem
     for kind in ("fsq", "prototypes"):
         assert not coders(make_model(tiny_config, {"quantizer": {"kind": kind}}))
-    for residual in ("specific-centred", "general", "general-centred"):
-        assert not coders(make_model(tiny_config, {"residual": residual}))
+    several = {"kind": "rvq", "codebook_size": 16, "stages": 2}
+    assert not coders(make_model(tiny_config, {"residual": "general", "quantizer": several}))
     maps = MapConfig(specific_channels=8, gate_dim=4, attention_dim=4)
     video = ModalityConfig(backbone="x", feature_shape=(7, 7, 6), specific_dim=5, map=maps)
     modalities = tiny_config.modalities | {Modality.VIDEO: video}
@@ -96,7 +116,7 @@ def test_a_part_that_is_not_written_in_the_graph_is_left_to_torch(
         Coder(model, Modality.AUDIO)
 
 
-@pytest.mark.parametrize("checkpoint", ["default", "compact"])
+@pytest.mark.parametrize("checkpoint", ["default", "aligned", "compact"])
 @torch.inference_mode()
 def test_shipped_checkpoints_have_the_networks_codes(checkpoint: str) -> None:
     """On vectors as long and as sparse as features are, of sentences' lengths and clips'."""

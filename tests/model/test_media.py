@@ -398,3 +398,38 @@ def test_decoding_needs_no_torch() -> None:
     """Worker processes that only decode should start at once."""
     code = "import sys, model.media; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_sound_keeps_what_its_rate_can_hold() -> None:
+    """A tone of 10 kHz is there at 48 kHz, and above what 16 kHz can hold."""
+    data = make_sound(tone(1.0, 48_000, 10_000.0), 48_000)
+    fine, coarse = (read_clip(data, DecodeConfig(sample_rate=rate)) for rate in (48_000, 16_000))
+    assert (fine.sample_rate, coarse.sample_rate) == (48_000, 16_000)
+    assert fine.waveform is not None
+    assert coarse.waveform is not None
+    assert len(fine.waveform) == 3 * len(coarse.waveform) == 48_000
+    assert np.sqrt((fine.waveform**2).mean()) == pytest.approx(0.5 / 2**0.5, rel=0.02)
+    assert np.abs(coarse.waveform[1000:-1000]).max() < 0.01
+
+
+@pytest.mark.parametrize("resample", ["bilinear", "bicubic", "lanczos"])
+def test_a_squashed_picture_is_a_square_of_all_of_it(resample: str) -> None:
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 256, (40, 100, 3), np.uint8))
+    file = BytesIO()
+    image.save(file, "PNG")
+    size = {"short_side": 32, "is_squashed": True, "resample": resample}
+    config = DecodeConfig.model_validate(size)
+    clip = read_clip(file.getvalue(), config)
+    assert clip.frames is not None
+    expected = image.resize((32, 32), Image.Resampling[resample.upper()])
+    np.testing.assert_array_equal(clip.frames[0, 0], np.asarray(expected))
+
+
+def test_a_squashed_video_shows_both_of_its_edges() -> None:
+    frames = np.zeros((10, 40, 80, 3), np.uint8)
+    frames[:, :, :8], frames[:, :, -8:] = 255, 255
+    clip = read_clip(make_video(frames, 10), DecodeConfig(short_side=40, is_squashed=True))
+    assert clip.frames is not None
+    assert clip.frames.shape == (1, 1, 40, 40, 3)
+    assert clip.frames[0, 0, 20, [1, 20, 38]].mean(-1) == pytest.approx([255, 0, 255], abs=12)

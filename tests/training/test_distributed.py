@@ -122,5 +122,5 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(
     tiny_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.data.batches.num_ranks", lambda: 3)
-    with pytest.raises(ConfigError, match="batch_size 8 cannot be shared out among 3"):
+    with pytest.raises(ConfigError, match="batch_size 8 is not divisible by 3"):
         Batches(range(50), tiny_run, pin_memory=False)

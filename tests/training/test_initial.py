@@ -9,7 +9,8 @@ from model.config import RVQConfig, SRCIDConfig, VQConfig
 from model.errors import CheckpointError, ConfigError
 from model.modality import Modality
 from model.srcid import SRCID
-from training.initial import load_initial
+from training.config import TrainConfig
+from training.initial import initial_model, load_initial, with_share_of
 
 
 def test_all_weights_and_codebooks_are_taken_over(
@@ -105,3 +106,31 @@ def test_a_trained_checkpoint_is_no_aligned_start(aligned: Path, tmp_path: Path)
 def test_an_aligned_start_for_other_features_is_refused(aligned: Path) -> None:
     with pytest.raises(ConfigError, match="dim is 8 there and 16 here"):
         load_initial(another(aligned, dim=16), str(aligned))
+
+
+def test_a_share_of_the_start_is_mixed_into_the_general_encoders_alone(
+    aligned: Path, tmp_path: Path
+) -> None:
+    start = another(aligned)
+    load_initial(start, str(aligned))
+    trained = another(aligned)
+    with torch.no_grad():
+        for tensor in trained.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.add_(1.0)
+    before = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
+    mixed = with_share_of(start, trained, 0.25).state_dict()
+    for name, tensor in start.state_dict().items():
+        expected = 0.25 * tensor + 0.75 * before[name] if ".general." in name else before[name]
+        torch.testing.assert_close(mixed[name], expected)
+    assert all(torch.equal(x, before[name]) for name, x in trained.state_dict().items())
+
+
+def test_a_run_begins_with_the_same_network_at_every_call(
+    aligned: Path, tiny_run: TrainConfig
+) -> None:
+    config = tiny_run.model_copy(update={"model": another(aligned).config, "init": str(aligned)})
+    first = initial_model(config).state_dict()
+    torch.rand(3)
+    second = initial_model(config).state_dict()
+    assert all(torch.equal(x, second[name]) for name, x in first.items())

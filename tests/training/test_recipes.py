@@ -43,13 +43,16 @@ def test_the_paper_network_has_the_published_size() -> None:
 
 def test_dashes_serve_as_underscores_and_an_unknown_name_lists_the_known() -> None:
     assert recipe("dcid-rvq4") == recipe("dcid_rvq4")
-    with pytest.raises(ConfigError, match=r"no recipe 'x'.*compact"):
+    with pytest.raises(ConfigError, match=r"unknown recipe 'x'.*compact"):
         recipe("x")
 
 
-def test_who_wants_to_train_the_aligned_checkpoint_is_told_what_makes_it() -> None:
-    with pytest.raises(ConfigError, match="srcid align --data"):
-        recipe("default")
+@pytest.mark.parametrize(
+    ("name", "command"), [("default", "srcid train shared --data"), ("aligned", "srcid align")]
+)
+def test_who_names_a_shipped_checkpoint_is_told_what_makes_it(name: str, command: str) -> None:
+    with pytest.raises(ConfigError, match=command):
+        recipe(name)
 
 
 def test_shared_starts_from_the_aligned_checkpoint() -> None:
@@ -57,7 +60,7 @@ def test_shared_starts_from_the_aligned_checkpoint() -> None:
     config = recipe("shared")
     model = SRCID(config.model)
     load_initial(model, config.init)
-    aligned = SRCID.from_pretrained("default")
+    aligned = SRCID.from_pretrained("aligned")
     for m, own in model.stages[0].general.items():
         assert torch.equal(own.project.weight, aligned.stages[0].general[m].project.weight)
 
@@ -65,6 +68,11 @@ def test_shared_starts_from_the_aligned_checkpoint() -> None:
 def test_what_sets_nothing_apart_has_nothing_to_reconstruct() -> None:
     with pytest.raises(ConfigError, match="reconstruction and mi to 0"):
         override(recipe("shared"), {"objective.layers.0.mi": 0.1})
+
+
+def test_a_share_of_the_start_needs_a_start() -> None:
+    with pytest.raises(ConfigError, match="name a checkpoint to start from"):
+        override(recipe("srcid"), {"optim.start_share": 0.5})
 
 
 def test_a_field_is_set_by_its_path() -> None:

@@ -231,7 +231,7 @@ def test_a_state_that_does_not_fit_is_told_of(
         kept.write_bytes(kept.read_bytes()[:1000])
     else:
         torch.save(torch.load(kept, weights_only=True) | {"model": {}}, kept)
-    with pytest.raises(CheckpointError, match=r"state\.pt is damaged.*delete it to begin") as told:
+    with pytest.raises(CheckpointError, match=r"state\.pt is damaged.*delete it to start") as told:
         train(tiny_run, out, resume=True)
     assert "\n" not in str(told.value)  # torch would name each of 170 parameters
 

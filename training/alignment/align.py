@@ -210,7 +210,7 @@ def _examples(bank: Bank, modality: Modality, meanings: Mapping[str, Tensor]) ->
     """Return the bank's examples of classes that have a meaning, that is, a sentence."""
     chosen = [entry for entry in bank.select(modality, "train") if entry.label in meanings]
     if not chosen:
-        raise DataError(f"the bank has no {modality} with a class to align with: add some")
+        raise DataError(f"the bank has no labelled {modality} to align with: add some")
     rows = [bank.features[entry.id][0] for entry in chosen]
     if modality is Modality.VIDEO:  # the steps of a picture are all the same
         rows = [own[:1] for own in rows]

@@ -70,8 +70,8 @@ class Bank:
             if not self.select(m, split):
                 splits = ", ".join(sorted({entry.split for entry in self.entries}))
                 raise DataError(
-                    f"the bank's split {split!r} has no {m}; it has the splits {splits}, and each "
-                    "modality of the checkpoint needs items to be evaluated"
+                    f"the bank's split {split!r} has no {m}, but every modality of the checkpoint "
+                    f"needs items; its splits are {splits}"
                 )
 
     def with_validation(self, fraction: float) -> "Bank":
@@ -139,10 +139,11 @@ def _plain(label: str) -> str:
 def _entry(path: Path, line: int, row: dict[str, str]) -> Entry:
     if row["modality"] not in MODALITIES:
         raise DataError(
-            f"{path}, line {line}: modality {row['modality']!r} is none of {sorted(MODALITIES)}"
+            f"{path}, line {line}: unknown modality {row['modality']!r}; expected one of "
+            f"{sorted(MODALITIES)}"
         )
     if row["modality"] != "text" and not (path.parent / row["id"]).is_file():
-        raise DataError(f"{path}, line {line}: there is no file {row['id']!r} in the bank")
+        raise DataError(f"{path}, line {line}: the bank has no file {row['id']!r}")
     return Entry(row["id"], MODALITIES[row["modality"]], row["class"], row["split"], row["text"])
 
 

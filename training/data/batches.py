@@ -37,13 +37,13 @@ class Batches:
         self.epoch_steps = len(clips) // self.size
         if not self.epoch_steps:
             raise ConfigError(
-                f"batch_size {self.size} is more than an epoch's {len(clips)} clips: lower it, "
+                f"batch_size {self.size} exceeds the {len(clips)} clips of an epoch: lower it, "
                 "or raise data.clips_per_epoch"
             )
         if self.size % num_ranks():
             raise ConfigError(
-                f"batch_size {self.size} cannot be shared out among {num_ranks()} processes: "
-                "choose a multiple (it is the size of all their slices together)"
+                f"batch_size {self.size} is not divisible by {num_ranks()} processes: choose a "
+                "multiple (it counts the clips of all processes together)"
             )
 
     def epoch(self, epoch: int, *, start: int) -> DataLoader[Sample]:

@@ -93,12 +93,12 @@ def extract(
 
 
 def _claim(out: Path, about: About) -> None:
-    """Make ``out`` a folder of such features, or see that it is one."""
+    """Make ``out`` a folder of such features, or check that it is one."""
     if is_extracted(out):
         if read_about(out) != about:
             raise ConfigError(
                 f"{out} was extracted by another recipe or with other --seconds: "
-                "name another folder, or go on as it was begun"
+                "name another folder, or use the first options again"
             )
         return
     (out / CLIPS).mkdir(parents=True, exist_ok=True)
@@ -125,7 +125,7 @@ def _features(
         MediaError: There are none.
     """
     if media is None:
-        raise MediaError("decoding it ends the process that does it; leave it out")
+        raise MediaError("the decoder crashes on this file; leave it out")
     if isinstance(media, MediaError):
         raise media
     features: dict[str, Tensor] = {}
@@ -138,7 +138,7 @@ def _features(
         names = [f"{m}/{n}" for n in range(len(found))] if m is Modality.TEXT else [str(m)]
         features |= dict(zip(names, found, strict=False))
     if not features.keys() & {Modality.AUDIO, Modality.VIDEO}:
-        raise MediaError("it has neither the sound nor the picture that the recipe takes")
+        raise MediaError("it has neither a sound nor a picture that the recipe can use")
     return features
 
 

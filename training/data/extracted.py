@@ -79,7 +79,7 @@ def read_about(folder: Path) -> About:
         return About.model_validate_json((folder / ABOUT).read_bytes())
     except (OSError, ValidationError) as error:
         raise DataError(
-            f"{folder / ABOUT} is damaged ({reason_of(error)}): extract anew"
+            f"{folder / ABOUT} is damaged ({reason_of(error)}): extract again"
         ) from error
 
 
@@ -94,7 +94,7 @@ def read_index(folder: Path, model: SRCIDConfig) -> list[ClipRow]:
         if theirs.get(m) != own:
             held = f"those of {theirs[m].backbone}" if m in theirs else "none"
             raise DataError(
-                f"{folder} holds no {m} features of {own.backbone} {own.feature_shape}, but "
+                f"{folder} has no {m} features of {own.backbone} {own.feature_shape}, but "
                 f"{held}: extract with the recipe that you train (srcid extract --recipe NAME)"
             )
     if not (folder / INDEX).is_file():
@@ -107,7 +107,7 @@ def read_index(folder: Path, model: SRCIDConfig) -> list[ClipRow]:
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{folder / INDEX} is damaged ({error}): extract again") from error
     if not rows:
-        raise DataError(f"{folder} holds no clip: {folder / FAILED} says what failed")
+        raise DataError(f"{folder} has no clips: {folder / FAILED} says why")
     return rows
 
 

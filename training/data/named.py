@@ -269,5 +269,5 @@ def _by_class(
             # The steps of a picture are all the same.
             found[entry.label].append(own[:1] if modality is Modality.VIDEO else own)
     if not found:
-        raise DataError(f"the bank has no {modality} with a class to train on: add some")
+        raise DataError(f"the bank has no labelled {modality} to train on: add some")
     return dict(found)

@@ -78,7 +78,7 @@ def _open_extracted(config: TrainConfig, folder: Path) -> TrainingData:
     rows = read_index(folder, config.model)
     train, held_out = validation_split(rows, config.data.validation)
     if not train:
-        raise DataError(f"{folder} has no clip of the split `train`: say so in the CSV")
+        raise DataError(f"{folder} has no clips in the split `train`: assign some in the CSV")
     clips = ExtractedClips(folder, train, config.data, seed=config.seed)
     return TrainingData(clips, validation_bank(folder, held_out, steps=config.data.steps))
 

@@ -65,7 +65,7 @@ def read_source(source: Path, columns: Columns = Columns()) -> list[RawClip]:  #
         clips = _read_csv(source, columns)
         wanted = "a CSV with a row for each clip"
     if not clips:
-        raise DataError(f"{source} has no clip in it: name {wanted}")
+        raise DataError(f"{source} has no clips: name {wanted}")
     return clips
 
 
@@ -100,9 +100,9 @@ def _read_csv(path: Path, columns: Columns) -> list[RawClip]:
             missing = [column for column in wanted if column and column not in named]
             if missing:
                 raise DataError(
-                    f"{path} has no column {missing[0]!r}; it has {', '.join(named)}. Say which of "
-                    "them is the file, the caption, the label or the split: `srcid extract "
-                    "--column file=NAME`"
+                    f"{path} has no column {missing[0]!r}; it has {', '.join(named)}. Name the "
+                    "columns of file, caption, label and split: `srcid extract --column "
+                    "file=NAME`"
                 )
             for row in rows:
                 clip = _clip(path, rows.line_num, row, columns)
@@ -117,11 +117,12 @@ def _read_csv(path: Path, columns: Columns) -> list[RawClip]:
 def _clip(path: Path, line: int, row: dict[str, str | None], columns: Columns) -> RawClip:
     name, caption, label, split = ((row.get(column) or "").strip() for column in columns[:4])
     if not name:
-        raise DataError(f"{path}, line {line}: no file is named")
+        raise DataError(f"{path}, line {line}: the file is missing")
     if split.lower() not in SPLITS:
         raise DataError(
-            f"{path}, line {line}: split {split!r} is none of {', '.join(filter(None, SPLITS))}; "
-            "name another column, or none, to train on all rows: `srcid extract --column split=`"
+            f"{path}, line {line}: unknown split {split!r}; expected one of "
+            f"{', '.join(filter(None, SPLITS))}. To train on all rows, name no column: `srcid "
+            "extract --column split=`"
         )
     captions = caption.split(columns.separator) if columns.separator else [caption]
     kept = tuple(own.strip() for own in captions if own.strip())
@@ -134,7 +135,7 @@ def _merged(path: Path, line: int, earlier: RawClip | None, clip: RawClip) -> Ra
         return clip
     if (earlier.label, earlier.split) != (clip.label, clip.split):
         raise DataError(
-            f"{path}, line {line}: {clip.name!r} had another label or split before "
-            f"({earlier.label!r}, {earlier.split!r}): say the same in all rows of a file"
+            f"{path}, line {line}: {clip.name!r} has another label or split in an "
+            f"earlier row ({earlier.label!r}, {earlier.split!r}): use one in all rows of a file"
         )
     return clip._replace(captions=earlier.captions + clip.captions)

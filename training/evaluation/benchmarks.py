@@ -58,8 +58,8 @@ def open_benchmark(folder: Path, config: SRCIDConfig) -> EvaluationData:
     if holds_archives(folder):
         return ArchiveBenchmark(folder, config)
     raise DataError(
-        f"{folder} holds no benchmark: name a folder that `srcid scenes` wrote, or one with `data` "
-        "below it, in which the published archives lie (docs/datasets.md)"
+        f"{folder} has no benchmark: name a folder that `srcid scenes` wrote, or the root of the "
+        "published archives, which has a folder `data` (docs/datasets.md)"
     )
 
 

@@ -51,8 +51,8 @@ def calibrate(
     matches = fitted([observe(model, bank, fit_on)])
     if not matches:
         raise DataError(
-            f"the split {fit_on!r} has no pair of items of one class beside pairs of different "
-            "ones: give more items a label"
+            f"the split {fit_on!r} needs pairs of items of the same class and of different "
+            "classes: label more items"
         )
     familiar = {}
     for m in model.modalities if foreign else ():

@@ -15,8 +15,8 @@ def table_rows(table: int) -> tuple[PaperRow, ...]:
     """
     if table not in TABLES:
         raise ConfigError(
-            f"there is no table {table} to reproduce: it is 1 or 2 (the text that we have of the "
-            "paper lacks the figures of table 3, retrieval; ours are printed with every table)"
+            f"table {table} cannot be reproduced: choose 1 or 2 (we lack the paper's figures of "
+            "table 3, retrieval; ours are printed with every table)"
         )
     return TABLES[table]
 

@@ -151,5 +151,5 @@ def _check_classes(task: Task, train: Labelled, test: Labelled) -> None:
     if train.labels.shape[-1] != test.labels.shape[-1]:
         raise DataError(
             f"{task.name}: {train.labels.shape[-1]} classes in {task.train.data!r}, but "
-            f"{test.labels.shape[-1]} in {task.test.data!r}; both sides need the same ones"
+            f"{test.labels.shape[-1]} in {task.test.data!r}; both need the same classes"
         )

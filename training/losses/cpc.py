@@ -49,7 +49,7 @@ class CrossModalCPC(nn.Module):
         """
         steps = next(iter(z.values())).shape[1]
         if not 0 <= step < steps - 1:
-            raise ShapeError(f"CPC cannot foretell step {step + 1} of clips of {steps} steps")
+            raise ShapeError(f"CPC cannot predict step {step + 1} of clips of {steps} steps")
         predicted = {m: self._predict(m, own[:, : step + 1]) for m, own in z.items()}  # [B, D]
         losses = []
         for m, own in z.items():

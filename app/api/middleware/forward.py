@@ -7,9 +7,8 @@ import httpx2
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.middleware.auth import path_of_call
+from app.api.middleware.auth import ADMIN_FOLDER, path_of_call, scope_of
 from app.api.problems import problem
-from app.auth.access import ADMIN_FOLDER, scope_of
 from app.auth.keys import Scope as KeyScope
 from app.errors import EngineFailed
 

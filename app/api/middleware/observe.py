@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.middleware.auth import path_of_call
+from app.telemetry.logs import RequestContext, current_request
 from app.telemetry.metrics import Metrics
-from app.telemetry.request_context import RequestContext, current_request
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ class Observe:
             await self.app(scope, receive, send)
             return
         sent_id = Headers(scope=scope).get(HEADER, "")
-        request = RequestContext(sent_id if SANE_ID.fullmatch(sent_id) else new_id())
+        request_id = sent_id if SANE_ID.fullmatch(sent_id) else new_id()
+        request = RequestContext(request_id, path_of_call(scope))
         current_request.set(request)
         traffic = _Traffic()
 
@@ -90,6 +92,7 @@ class Observe:
             problem=request.problem,
         )
         fields = {
+            "client": (scope.get("client") or [None])[0],
             "method": method,
             "route": route,
             "path": scope.get("raw_path", b"").decode("latin-1"),

@@ -3,12 +3,10 @@
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from app.api.middleware.auth import Auth
-from app.api.middleware.body_limit import BodyLimit, InflightBytes
+from app.api.middleware.auth import Auth, anonymous_policy, hosts_of
 from app.api.middleware.forward import Forward
-from app.api.middleware.http_rules import HttpRules
+from app.api.middleware.http_rules import BodyLimit, HttpRules, InflightBytes
 from app.api.middleware.observe import Observe
-from app.auth.access import anonymous_policy, hosts_of
 from app.auth.keys import KeyFile
 from app.auth.rate_limit import RateLimit
 from app.settings import Settings

@@ -1,4 +1,4 @@
-"""POST /v1/embeddings: OpenAI's call, for clients written for it."""
+"""/v1/embeddings and /v1/models: OpenAI's calls, for clients written for them."""
 
 import base64
 
@@ -8,9 +8,17 @@ from numpy.typing import NDArray
 
 from app.api.deps import ServiceDep, while_connected
 from app.api.problems import documents
-from app.errors import InvalidMedia, InvalidRequest, Overloaded, TooLarge
-from app.schemas.encoding import Embedding, EmbeddingsRequest, EmbeddingsResponse, Usage
+from app.errors import InvalidMedia, InvalidRequest, NotFound, Overloaded, TooLarge
+from app.schemas.encoding import (
+    Embedding,
+    EmbeddingsRequest,
+    EmbeddingsResponse,
+    OpenAIModel,
+    OpenAIModels,
+    Usage,
+)
 from app.schemas.sources import HasSource, Media, Sentence, is_address
+from app.service.async_service import AsyncRetrievalService
 
 router = APIRouter(tags=["encode"])
 
@@ -38,9 +46,27 @@ async def embeddings(
             Embedding(index=index, embedding=_formatted(vector, body.encoding_format))
             for index, (vector, _) in enumerate(embedded)
         ],
-        model=f"srcid-{service.fingerprint}",
+        model=_name(service),
         usage=Usage(prompt_tokens=num_steps, total_tokens=num_steps),
     )
+
+
+@router.get("/v1/models")
+async def models(service: ServiceDep) -> OpenAIModels:
+    """Return the served checkpoint as the only model, as OpenAI's call does."""
+    return OpenAIModels(data=[OpenAIModel(id=_name(service))])
+
+
+@router.get("/v1/models/{model}", responses=documents(NotFound))
+async def model(service: ServiceDep, model: str) -> OpenAIModel:
+    """Return the served checkpoint by its name, as OpenAI's call does."""
+    if model not in (name := _name(service), "srcid"):
+        raise NotFound(f"there is no model {model!r}: the only one is {name!r} (GET /v1/models)")
+    return OpenAIModel(id=name)
+
+
+def _name(service: AsyncRetrievalService) -> str:
+    return f"srcid-{service.fingerprint}"
 
 
 def _subject(text: str) -> HasSource:

@@ -2,8 +2,7 @@
 
 from fastapi import APIRouter, Request
 
-from app.api.bodies import body_of, body_schema
-from app.api.deps import PlainRoute, service_of, while_connected
+from app.api.deps import PlainRoute, body_of, body_schema, service_of, while_connected
 from app.api.problems import describe, documents
 from app.errors import InvalidMedia, Overloaded, ServiceError, TooLarge, UnsupportedBody
 from app.schemas.encoding import (

@@ -3,12 +3,19 @@
 from typing import Annotated
 from urllib.parse import quote, unquote
 
-from fastapi import APIRouter, Path, Query, Request, Response, status
+from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
 from fastapi.responses import FileResponse
 from pydantic import BeforeValidator
 
-from app.api.bodies import body_of, body_schema
-from app.api.deps import ServiceDep, service_of, while_connected
+from app.api.deps import (
+    ServiceDep,
+    body_of,
+    body_schema,
+    service_of,
+    where_given,
+    where_if_given,
+    while_connected,
+)
 from app.api.files import MediaResponse
 from app.api.problems import PROBLEM, documents
 from app.errors import (
@@ -21,13 +28,17 @@ from app.errors import (
     UnsupportedBody,
 )
 from app.schemas.fields import MAX_PAGE, ItemId
+from app.schemas.filters import Where
 from app.schemas.items import (
     AddMedia,
     AddSentence,
     AddUpload,
+    DeletedItems,
     DuplicatesResponse,
     ItemPage,
     ItemResponse,
+    MetadataChanges,
+    PageOptions,
     PutMedia,
     PutSentence,
     PutUpload,
@@ -74,17 +85,45 @@ async def put_item(request: Request, item_id: PathId) -> ItemResponse:
 @router.get("/items", responses=documents())
 async def list_items(
     service: ServiceDep,
+    where: Annotated[Where | None, Depends(where_if_given)],
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Most items in the answer")] = 50,
-    cursor: Annotated[str, Query(description="`next_cursor` of the page before")] = "",
+    cursor: Annotated[str, Query(description="`next_cursor` of the page before this one")] = "",
+    before: Annotated[
+        str | None, Query(description="`previous_cursor` of the page after this one")
+    ] = None,
 ) -> ItemPage:
-    """List the items by id, page by page."""
-    return await service.page(after=cursor, limit=limit)
+    """List the items, or those that match a filter, by id and page by page."""
+    options = PageOptions(after=cursor, before=before, limit=limit, where=where)
+    return await service.page(options)
+
+
+@router.delete("/items", responses=documents(StoreUnavailable))
+async def delete_items(
+    service: ServiceDep, where: Annotated[Where, Depends(where_given)]
+) -> DeletedItems:
+    """Delete all items that match a filter, and their stored media; `{}` matches every item.
+
+    `GET /items` with the same filter lists them.
+    """
+    return await service.delete_where(where)
 
 
 @router.get("/items/{id}", responses=documents(NotFound))
 async def get_item(service: ServiceDep, item_id: PathId) -> ItemResponse:
     """Return one item."""
     return await service.get(item_id)
+
+
+@router.patch("/items/{id}", responses=documents(NotFound, TooLarge, StoreUnavailable))
+async def update_item(
+    service: ServiceDep, item_id: PathId, changes: MetadataChanges
+) -> ItemResponse:
+    """Change the metadata of an item; its codes and media stay.
+
+    The changes are a JSON Merge Patch (RFC 7396): fields are set, null removes a field, and
+    objects are merged. With the first segment of long media, all its segments change.
+    """
+    return await service.update(item_id, changes.metadata)
 
 
 @router.delete(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from app.store.index.centroids import Centroids
+    from app.store.index.lists import Centroids
 
 CHUNK = 131072  # streams per chunk, which is copied when some of them are removed
 FIRST = 64  # streams that a new block has room for; the room doubles up to a chunk

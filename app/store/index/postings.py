@@ -13,7 +13,7 @@ import numpy as np
 
 from app.store.index.blocks import Block, Doubles, Floats, Ints
 from app.store.index.comparison import Comparison
-from app.store.index.kernels.lists import first_listed, grouped
+from app.store.index.kernels import first_listed, grouped
 from app.store.index.scan import IndexSearch
 from app.store.index.shortlist import Candidates
 

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from app.store.index.blocks import Block, Chunk, Doubles, Floats, Layers, Norms, Packing
 from app.store.index.comparison import Comparison
-from app.store.index.kernels.scans import (
+from app.store.index.kernels import (
+    best_cosines,
     passing,
     passing_of_lists,
     passing_of_many,
     sums,
     sums_of_many,
+    window_scores,
 )
-from app.store.index.kernels.vectors import best_cosines, window_scores
 from app.store.index.shortlist import Candidates, Entries, Pending, Shortlist, best
 
 FIRST_TILE = 256  # streams that are scored before there is a score to beat

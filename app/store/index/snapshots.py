@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.store.index.blocks import Chunk, Layers, Listing, Packing
-from app.store.index.centroids import Centroids
+from app.store.index.lists import Centroids
 from app.store.sqlite.views import Position
 from model.files import PRIVATE, atomic_write, sync_folder
 from model.modality import Modality

@@ -17,8 +17,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from app.errors import StoreUnavailable
-from app.store.index.code_index import CodeIndex
-from app.store.index.listed_index import ListedIndex
+from app.store.index.code_index import CodeIndex, ListedIndex, ReadWriteLock
 from app.store.index.snapshots import (
     Snapshot,
     Snapshots,
@@ -26,7 +25,6 @@ from app.store.index.snapshots import (
     restore,
     snapshot_blocks,
 )
-from app.store.read_write_lock import ReadWriteLock
 from app.store.sqlite.database import ItemDatabase
 from app.store.sqlite.schema import MODALITIES, STREAMS_EACH
 from app.store.sqlite.views import CodeBatch, Position, View

@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from itertools import islice
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.errors import IndexMismatch, StoreUnavailable
 from app.store.milvus.rows import MAX_ID_BYTES, MAX_TERMS, MAX_TEXT_BYTES, MilvusRow
 from app.store.milvus.vectors import Weights
+from app.store.mismatch import old_checkpoint
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -121,11 +121,6 @@ class Collection:
                     return
                 yield from page
 
-    def page(self, after: str, *, limit: int) -> list[MilvusRow]:
-        """Return at most ``limit`` rows by key, starting with the first key > ``after``."""
-        above = f'id > "{after}"' if after else ""
-        return list(islice(self.rows(above, at_once=limit), limit))
-
     def search(self, weights: Weights, *, expression: str, limit: int) -> list[Match]:
         """Return the rows with the largest products with a sparse vector, largest first.
 
@@ -171,9 +166,8 @@ class Collection:
         if count := self.count():
             raise IndexMismatch(
                 f"the {count} items in {self} were encoded with checkpoint {stamps[STAMP]}, but "
-                f"{fingerprint} is in use: use the old checkpoint (SRCID_CHECKPOINT, "
-                "--checkpoint), or index the media again in another collection "
-                "(SRCID_STORE_COLLECTION)"
+                f"{fingerprint} is in use: {old_checkpoint(stamps[STAMP])}, or index the media "
+                "again in another collection (SRCID_STORE_COLLECTION)"
             )
         if not read_only:
             self._client.drop_collection(self._name)

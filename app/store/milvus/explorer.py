@@ -41,7 +41,7 @@ class Explorer:
             StoreLimit: Too many items have its codes, but not in sequence.
         """
         modalities = sorted(set(targets), key=PLACES.__getitem__)
-        expression = either(has_all(self._terms.pattern(m, pattern)) for m in modalities)
+        expression = either([has_all(self._terms.pattern(m, pattern)) for m in modalities])
         items = self._items(expression, "have the codes of the pattern: name more of its codes")
         streams = (
             (item, modality, item.streams[modality].codes)

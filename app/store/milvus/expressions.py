@@ -1,19 +1,20 @@
 """Filters as Milvus's boolean expressions on the fields ``metadata`` and ``marks``.
 
 Conditions that Milvus would interpret differently are left out. So an expression may match more
-items than the filter, never fewer, and results are checked again with ``passes``.
+items than the filter, never fewer, and results are checked again with ``passes``. ``not`` is left
+out too: the negation of an expression that matches more would match fewer.
 """
 
 import json
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pydantic import JsonValue
 
-from app.schemas.filters import AnyOf, Condition, Prefix, Range, Scalar, Where
+from app.schemas.filters import OPERATORS, AnyOf, Condition, Prefix, Range, Scalar, Where
 
-OPERATORS = {"gte": ">=", "gt": ">", "lte": "<=", "lt": "<"}
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "gte": operator.ge,
     "gt": operator.gt,
@@ -27,7 +28,7 @@ def to_expression(where: Where | None) -> str:
     """Return an expression that every item that matches ``where`` matches; "" matches all."""
     if where is None:
         return ""
-    return both(_of_field(field, condition) for field, condition in where.root.items())
+    return where.fold({"and": both, "or": either, "not": lambda _: ""}, _of_field)
 
 
 def both(clauses: Iterable[str]) -> str:
@@ -35,9 +36,9 @@ def both(clauses: Iterable[str]) -> str:
     return " and ".join(f"({clause})" for clause in clauses if clause)
 
 
-def either(clauses: Iterable[str]) -> str:
-    """Return the disjunction of the clauses; none of them is ""."""
-    return " or ".join(f"({clause})" for clause in clauses)
+def either(clauses: Sequence[str]) -> str:
+    """Return the disjunction of the clauses; "" among them matches all."""
+    return " or ".join(f"({clause})" for clause in clauses) if all(clauses) else ""
 
 
 def has_all(terms: Iterable[int]) -> str:
@@ -52,15 +53,14 @@ def has_any(terms: Iterable[int]) -> str:
 
 def passes(where: Where, metadata: Mapping[str, JsonValue]) -> bool:
     """Return whether an item with ``metadata`` matches ``where``, as ``where_sql`` does in SQL."""
-    return all(
-        _holds(condition, _value(metadata, field)) for field, condition in where.root.items()
-    )
+    combine = {"and": all, "or": any, "not": lambda parts: not any(parts)}
+    return where.fold(combine, partial(_holds, metadata))
 
 
 def _of_field(field: str, condition: Condition) -> str:
     """Return the clause of one condition on the nested field or the key with dots."""
-    clauses = [_condition(path, condition) for path in {_path(*field.split(".")), _path(field)}]
-    return either(sorted(clauses)) if all(clauses) else ""
+    paths = sorted({_path(*field.split(".")), _path(field)})
+    return either([_condition(path, condition) for path in paths])
 
 
 def _condition(path: str, condition: Condition) -> str:
@@ -72,8 +72,6 @@ def _condition(path: str, condition: Condition) -> str:
             return _any_of(path, condition.any_of)
         case Prefix():
             return _prefix(path, condition.prefix)
-        case _:
-            return _any_of(path, [condition])
 
 
 def _any_of(path: str, values: list[Scalar]) -> str:
@@ -118,7 +116,8 @@ def _path(*names: str) -> str:
     return "metadata" + "".join(f"[{_literal(name)}]" for name in names)
 
 
-def _holds(condition: Condition, value: JsonValue) -> bool:
+def _holds(metadata: Mapping[str, JsonValue], field: str, condition: Condition) -> bool:
+    value = _value(metadata, field)
     match condition:
         case Range():
             return _is_between(value, condition)
@@ -126,8 +125,6 @@ def _holds(condition: Condition, value: JsonValue) -> bool:
             return any(_equals(value, other) for other in condition.any_of)
         case Prefix():
             return isinstance(value, str) and value.startswith(condition.prefix)
-        case _:
-            return _equals(value, condition)
 
 
 def _equals(value: JsonValue, other: Scalar) -> bool:

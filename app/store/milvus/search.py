@@ -23,7 +23,7 @@ from app.schemas.search import SearchOptions
 from app.store.base import Item
 from app.store.cosine import DECIMALS
 from app.store.index.blocks import CodeArray, Doubles, Ints, Layers
-from app.store.index.kernels.vectors import best_cosines
+from app.store.index.kernels import best_cosines
 from app.store.milvus.collection import MOST_HITS, Collection
 from app.store.milvus.expressions import both, has_any, passes, to_expression
 from app.store.milvus.index_terms import IndexTerms
@@ -219,8 +219,8 @@ class Seeker:
         if len(scored) < k:
             raise StoreLimit(
                 f"of the {MOST_HITS} nearest items, the most that Milvus finds at once, "
-                f"{len(scored)} match the filter, a part of which Milvus cannot express: compare "
-                "with texts without quotation marks and backslashes"
+                f"{len(scored)} match the filter, a part of which Milvus cannot express: leave out "
+                "not, and texts with quotation marks and backslashes"
             )
         return scored
 

@@ -1,14 +1,18 @@
 """A store in Milvus, which any number of processes may use at the same time."""
 
 import threading
+from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import ItemExists
+from app.schemas.filters import Where
 from app.schemas.search import SearchOptions
 from app.store.base import (
+    PAGE,
     PLACES,
     CodeCard,
     Duplicate,
@@ -24,6 +28,7 @@ from app.store.cosine import HitMaker
 from app.store.index.code_index import warm_up
 from app.store.milvus.collection import Address, Collection
 from app.store.milvus.explorer import Explorer
+from app.store.milvus.expressions import both, passes, to_expression
 from app.store.milvus.index_terms import IndexTerms
 from app.store.milvus.rows import item_of, key_of, row_of
 from app.store.milvus.search import Seeker
@@ -102,9 +107,26 @@ class MilvusStore(Store):
         row = self._collection.get(key_of(item_id))
         return item_of(row) if row else None
 
-    def page(self, *, after: str, limit: int) -> list[Item]:
-        """Return items by id; see ``Store.page``."""
-        return [item_of(row) for row in self._collection.page(key_of(after), limit=limit)]
+    def page(
+        self,
+        *,
+        after: str = "",
+        before: str | None = None,
+        limit: int,
+        where: Where | None = None,
+        from_end: bool = False,
+    ) -> list[Item]:
+        """Return items by id; see ``Store.page``.
+
+        Milvus orders only upwards: from the end, it reads all items within the bounds.
+        """
+        bounds = [f'id > "{key_of(after)}"'] if after else []
+        bounds += [] if before is None else [f'id < "{key_of(before)}"']
+        rows = self._collection.rows(
+            both([*bounds, to_expression(where)]), at_once=PAGE if from_end else limit
+        )
+        items = (item for item in map(item_of, rows) if not where or passes(where, item.metadata))
+        return list(deque(items, limit) if from_end else islice(items, limit))
 
     def delete(self, item_id: str) -> bool:
         """Delete the item with that id; return whether it existed."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from app.store.base import PLACES, Stream
 from app.store.index.blocks import Doubles, Layers
 from app.store.index.comparison import LARGEST_NORM, Comparison
-from app.store.index.kernels.vectors import lengths
+from app.store.index.kernels import lengths
 from app.store.index.shortlist import ROUNDING
 from model.encoder import Vocabulary
 from model.modality import Modality

@@ -1,11 +1,14 @@
 """The items in SQLite: durable on return.
 
 WAL with full synchronisation: a commit is on disk before the call returns. A process killed at
-any moment leaves a database that opens with every committed item.
+any moment leaves a database that opens with every committed item. One disk synchronisation serves
+the edits of many threads.
 """
 
 import json
 import sqlite3
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,13 +17,81 @@ import numpy as np
 from pydantic import JsonValue
 from pydantic_core import PydanticSerializationError, to_json
 
-from app.errors import IndexMismatch, ItemExists, StoreUnavailable
+from app.errors import IndexMismatch, ItemExists, ServiceError, StoreUnavailable
 from app.store.base import PLACES, Item
-from app.store.sqlite.group_commit import GroupCommit
+from app.store.mismatch import old_checkpoint
 from app.store.sqlite.schema import STREAMS_EACH, connect, prepare
 from app.store.sqlite.views import View
 
 Edit = Callable[[sqlite3.Connection], bool]  # returns whether it changed anything
+
+
+class _Ticket:
+    """An edit and its outcome."""
+
+    def __init__(self, edit: Edit) -> None:
+        self.edit = edit
+        self.results: list[bool] = []  # one, once it is committed
+        self.error: ServiceError | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return bool(self.results) or self.error is not None
+
+
+class GroupCommit:
+    """Commits edits in order of arrival, and simultaneous edits together.
+
+    While one thread commits, the edits of others queue; the next thread commits all of them.
+    Edits that fail together are committed one by one, so that only the faulty one fails.
+
+    Args:
+        commit: Commits all edits and returns the result of each, or raises and commits none. Only
+            one call runs at a time.
+    """
+
+    def __init__(self, commit: Callable[[Sequence[Edit]], list[bool]]) -> None:
+        self._commit = commit
+        self._waiting: deque[_Ticket] = deque()
+        self._turn = threading.Lock()  # held by the thread that commits
+
+    def submit(self, edit: Edit) -> bool:
+        """Return the result of ``edit`` once it is committed; raise what ``commit`` raises."""
+        ticket = _Ticket(edit)
+        self._waiting.append(ticket)
+        with self._turn:
+            if not ticket.is_done:
+                self._take_all(ticket)
+        if ticket.error:
+            raise ticket.error
+        return ticket.results[0]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Block all commits; submitted edits wait."""
+        with self._turn:
+            yield
+
+    def _take_all(self, current: _Ticket) -> None:
+        tickets = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        try:
+            self._settle(tickets)
+        finally:  # an interrupted thread leaves unfinished edits to the next one
+            others = (ticket for ticket in reversed(tickets) if ticket is not current)
+            self._waiting.extendleft(ticket for ticket in others if not ticket.is_done)
+
+    def _settle(self, tickets: Sequence[_Ticket]) -> None:
+        try:
+            results = self._commit([ticket.edit for ticket in tickets])
+        except ServiceError as error:
+            if len(tickets) == 1:
+                tickets[0].error = error
+                return
+            for ticket in tickets:
+                self._settle([ticket])
+            return
+        for ticket, result in zip(tickets, results, strict=True):
+            ticket.results.append(result)
 
 
 class ItemDatabase:
@@ -42,7 +113,7 @@ class ItemDatabase:
         self._read_only = read_only
         self._is_closed = False
         self._idle: list[sqlite3.Connection] = []  # for reading; each view takes one
-        self._commits = GroupCommit[Edit, bool](self._commit)
+        self._commits = GroupCommit(self._commit)
         try:
             self._writer = connect(path, read_only=read_only)
         except sqlite3.Error as error:
@@ -137,9 +208,9 @@ class ItemDatabase:
             folder = self.path.parent
             raise IndexMismatch(
                 f"the {count} items in {folder} were encoded with checkpoint {stamped}, but "
-                f"{fingerprint} is in use: use the old checkpoint (SRCID_CHECKPOINT, "
-                "--checkpoint), encode them again from the stored media (srcid store rebuild), or "
-                "index the media again in another data directory (SRCID_DATA_DIR, --data-dir)"
+                f"{fingerprint} is in use: {old_checkpoint(stamped)}, encode them again from the "
+                "stored media (srcid store rebuild), or index the media again in another data "
+                "directory (SRCID_DATA_DIR, --data-dir)"
             )
         if stamped != fingerprint and not self._read_only:
             self._commit([lambda db: _set_fingerprint(db, fingerprint)])

@@ -108,10 +108,29 @@ class View:
         stored = self._select("WHERE items.id = ?", (item_id,))
         return stored[0].item if stored else None
 
-    def page(self, *, after: str, limit: int) -> list[Item]:
-        """Return at most ``limit`` items, ordered by id, starting with the first id > ``after``."""
-        where = "WHERE items.key IN (SELECT key FROM items WHERE id > ? ORDER BY id LIMIT ?)"
-        return [stored.item for stored in self._select(where, (after, limit))]
+    def page(
+        self,
+        *,
+        after: str,
+        before: str | None,
+        limit: int,
+        where: Where | None,
+        from_end: bool,
+    ) -> list[Item]:
+        """Return items by id; see ``Store.page``."""
+        condition, values = to_sql(where or Where({}))
+        order = "DESC" if from_end else "ASC"
+        keys = (
+            f"SELECT key FROM items WHERE id > ? AND id < ? AND ({condition}) "
+            f"ORDER BY id {order} LIMIT ?"
+        )
+        last = b"" if before is None else before  # to SQLite, a blob is greater than every text
+        return [
+            stored.item
+            for stored in self._select(
+                f"WHERE items.key IN ({keys})", (after, last, *values, limit)
+            )
+        ]
 
     def all(self) -> Iterator[Item]:
         """Yield every item by id, while the view is open.

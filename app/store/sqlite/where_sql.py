@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from app.schemas.filters import AnyOf, Condition, Prefix, Range, Scalar, Where
-
-OPERATORS = {"gte": ">=", "gt": ">", "lte": "<=", "lt": "<"}
+from app.schemas.filters import OPERATORS, AnyOf, Condition, Prefix, Range, Scalar, Where
 
 
 class Clause(NamedTuple):
@@ -19,22 +17,32 @@ class Clause(NamedTuple):
 
 def to_sql(where: Where) -> Clause:
     """Return the condition that is true for the items that match ``where``."""
-    clauses = [_condition(_path(field), condition) for field, condition in where.root.items()]
+    return where.fold({"and": _all, "or": _any, "not": _none}, _condition)
+
+
+def _all(clauses: Sequence[Clause]) -> Clause:
     return _joined(clauses, " AND ") if clauses else Clause("TRUE", ())
 
 
-def _condition(path: Clause, condition: Condition) -> Clause:
+def _any(clauses: Sequence[Clause]) -> Clause:
+    return _joined(clauses, " OR ")
+
+
+def _none(clauses: Sequence[Clause]) -> Clause:
+    sql, values = _any(clauses)
+    return Clause(f"({sql}) IS NOT TRUE", values)  # a condition may be NULL, not false
+
+
+def _condition(field: str, condition: Condition) -> Clause:
+    path = _path(field)
     match condition:
         case Range():
             return _range(path, condition)
         case AnyOf():
             return _any_of(path, condition.any_of)
-        case Prefix():
-            prefix = condition.prefix
+        case Prefix(prefix=prefix):
             sql = f"{_kind(path)} = 'text' AND substr({_value(path)}, 1, ?) = ?"
             return Clause(sql, (*path.values, *path.values, len(prefix), prefix))
-        case _:
-            return _any_of(path, [condition])
 
 
 def _any_of(path: Clause, values: list[Scalar]) -> Clause:
@@ -84,7 +92,7 @@ def _range(path: Clause, condition: Range) -> Clause:
         Clause(f"{_value(path)} {OPERATORS[name]} ?", (*path.values, bound))
         for name, bound in bounds.items()
     ]
-    return _joined(clauses, " AND ")
+    return _all(clauses)
 
 
 def _kind(path: Clause) -> str:
@@ -99,7 +107,7 @@ def _marks(values: Sequence[object]) -> str:
     return ",".join("?" * len(values))
 
 
-def _joined(clauses: list[Clause], word: str) -> Clause:
+def _joined(clauses: Sequence[Clause], word: str) -> Clause:
     values = tuple(value for clause in clauses for value in clause.values)
     return Clause(word.join(f"({clause.sql})" for clause in clauses), values)
 

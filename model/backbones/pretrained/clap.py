@@ -4,15 +4,15 @@ Source: Wu et al., ICASSP 2023 (the models without fusion).
 """
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchaudio.transforms import AmplitudeToDB, MelSpectrogram
+from torchaudio.transforms import AmplitudeToDB
 
 from model.backbones.pretrained.loading import read_config, read_numbers
-from model.backbones.pretrained.sounds import SoundTower
+from model.backbones.pretrained.sounds import SoundTower, mel_spectrogram
 from model.backbones.pretrained.texts import SentenceTower
 from model.config import MelConfig, SoundInput, TowerConfig
 from model.errors import ConfigError
@@ -30,20 +30,7 @@ class ClapSounds(SoundTower):
 
     def __init__(self, config: TowerConfig, folder: Path) -> None:
         super().__init__(config, folder)
-        mel = cast("MelConfig", self.input.mel)
-        self.decibels: Any = nn.Sequential(
-            MelSpectrogram(
-                self.sample_rate,
-                n_fft=mel.fft,
-                hop_length=mel.hop,
-                f_min=mel.lowest,
-                f_max=mel.highest,
-                n_mels=mel.bands,
-                norm="slaney",
-                mel_scale="slaney",
-            ),
-            AmplitudeToDB("power"),
-        )
+        self.decibels: Any = nn.Sequential(mel_spectrogram(self.input), AmplitudeToDB("power"))
 
     @classmethod
     def described(cls, folder: Path) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import json
 import pickle
 import sys
 import warnings
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from model.config import TowerConfig
 from model.errors import CheckpointError, ConfigError
+from model.hub import weight_files
 
 NAMED = 3  # tensors that an error names
 TOKENIZER_FILES = (  # every file that a tokenizer may be made of
@@ -27,8 +29,6 @@ TOKENIZER_FILES = (  # every file that a tokenizer may be made of
     *("tokenizer.model", "sentence_bert_config.json"),
 )
 DAMAGED = (OSError, ValueError, RuntimeError, SafetensorError, EOFError, KeyError, TypeError)
-transformers.logging.set_verbosity_error()  # it says of each joint file which half is not read
-transformers.logging.disable_progress_bar()
 
 
 def read_json(path: Path, kind: type[dict[str, Any] | list[Any]] = dict) -> Any:
@@ -100,10 +100,9 @@ def load_model(
         CheckpointError: The weights are missing, damaged, or those of another network.
     """
     network: Any = getattr(transformers, kind) if isinstance(kind, str) else kind
-    is_safe = any(folder.glob("*.safetensors"))
+    is_safe = all(path.suffix == ".safetensors" for path in weight_files(folder))
     try:
-        # Commands print JSON on stdout; and what libraries warn of each other helps no user.
-        with redirect_stdout(sys.stderr), warnings.catch_warnings(action="ignore"):
+        with _quietly():
             model, report = network.from_pretrained(
                 folder,
                 local_files_only=True,
@@ -131,9 +130,9 @@ def load_model(
     if missing or report["mismatched_keys"]:
         names = missing or sorted(str(own[0]) for own in report["mismatched_keys"])
         raise CheckpointError(
-            f"{tower}: the weights in {folder} lack {len(names)} tensors of the network "
-            f"({', '.join(names[:NAMED])}{', ...' * (len(names) > NAMED)}), which would be random "
-            "numbers: fetch them again, or name the model that they belong to"
+            f"{tower}: the weights in {folder} lack {', '.join(names[:NAMED])}"
+            f"{', ...' * (len(names) > NAMED)}, which would be random numbers: fetch them again, "
+            "or name the model that they belong to"
         )
     return model.eval().requires_grad_(False)
 
@@ -168,6 +167,23 @@ def tokenizer_digest(folder: Path) -> str:
             digest.update(f"{name}\n".encode())
             digest.update((folder / name).read_bytes())
     return digest.hexdigest()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep to errors: of a joint file transformers says which half is not read, and so on."""
+    logging = transformers.logging
+    level, has_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        # Commands print JSON on stdout, where timm's wrapper says things.
+        with redirect_stdout(sys.stderr), warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.set_verbosity(level)
+        if has_bar:
+            logging.enable_progress_bar()
 
 
 def _first_line(error: Exception) -> str:

@@ -79,26 +79,33 @@ class PictureTower(Tower):
             ConfigError: Pictures are not squares, or are scaled in a way that is not known here.
         """
         found = defaults | read_numbers(folder, cls.processor)
-        size = found.get("size", {"shortest_edge": short_side} if short_side else {})
-        if isinstance(size, int):  # as it was written once
-            size = {"shortest_edge": size} if short_side else {"height": size, "width": size}
-        seen = found.get("crop_size", side) if found.get("do_center_crop", short_side) else size
-        if isinstance(seen, int):
-            seen = {"height": seen, "width": seen}
+        default = {"shortest_edge": short_side} if short_side else {"height": side, "width": side}
+        size = _as_object(found.get("size", default), default)
         is_squashed = "shortest_edge" not in size
-        seen = {"height": side, "width": side} | (size if is_squashed else seen)
+        seen = size
+        if found.get("do_center_crop", bool(short_side)):
+            square = {"height": side, "width": side}
+            seen = _as_object(found.get("crop_size", square), square)
         resample = FILTERS.get(found.get("resample", BICUBIC))
-        if seen["height"] != seen["width"] or resample is None:
+        squares = [seen, size] if is_squashed else [seen]
+        is_square = all(own.get("height", 0) == own.get("width") for own in squares)
+        if not is_square or not resample:
             raise ConfigError(
-                f"{folder} scales pictures to {seen} by the filter {found.get('resample')}; only "
-                "squares, and bilinear, bicubic or Lanczos filters, are taken"
+                f"{folder} scales pictures to {size}, crops them to {seen}, by the filter "
+                f"{found.get('resample')}: only squares, and bilinear, bicubic or Lanczos filters, "
+                "are taken"
             )
         is_normalised = found.get("do_normalize", True)
         return PictureInput(
-            short_side=seen["height"] if is_squashed else size["shortest_edge"],
+            short_side=size["height"] if is_squashed else size["shortest_edge"],
             side=seen["height"],
             is_squashed=is_squashed,
             resample=resample,
             mean=tuple(found["image_mean"]) if is_normalised else (0, 0, 0),
             std=tuple(found["image_std"]) if is_normalised else (1, 1, 1),
         )
+
+
+def _as_object(size: Any, like: dict[str, Any]) -> dict[str, Any]:
+    """Return a size as it is written today; once it was a number."""
+    return dict.fromkeys(like, size) if isinstance(size, int) else dict(size)

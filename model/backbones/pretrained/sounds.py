@@ -11,10 +11,11 @@ from typing import cast
 
 import torch
 from torch import Tensor
+from torchaudio.transforms import MelSpectrogram
 
 from model.backbones.base import sound_by_second
 from model.backbones.pretrained.tower import Tower
-from model.config import SoundInput, TowerConfig
+from model.config import MelConfig, SoundInput, TowerConfig
 from model.media import Clip
 from model.modality import Modality
 
@@ -77,3 +78,18 @@ class SoundTower(Tower):
         times = self.shown_times(self.column_times(len(columns)), seconds).to(columns.device)
         own = times.floor() == torch.arange(count, device=columns.device)[:, None]  # [t, C]
         return (own / own.sum(1, keepdim=True)) @ columns
+
+
+def mel_spectrogram(own: SoundInput) -> MelSpectrogram:
+    """Return what turns sound ``[S]`` into energies ``[bands, frames]``, in Slaney's mel scale."""
+    mel = cast("MelConfig", own.mel)
+    return MelSpectrogram(
+        own.sample_rate,
+        n_fft=mel.fft,
+        hop_length=mel.hop,
+        f_min=mel.lowest,
+        f_max=mel.highest,
+        n_mels=mel.bands,
+        norm="slaney",
+        mel_scale="slaney",
+    )

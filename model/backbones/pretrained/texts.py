@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from model.backbones.pretrained.loading import load_tokenizer, tokenizer_digest
 from model.backbones.pretrained.tower import Tower
 from model.config import TextInput, TowerConfig
-from model.errors import CheckpointError, MediaError
+from model.errors import CheckpointError, ConfigError, MediaError
 from model.media import Clip
 from model.modality import Modality
 
@@ -53,8 +53,17 @@ class TextTower(Tower):
         Args:
             folder: Of the model.
             max_tokens: For which the network has positions.
+
+        Raises:
+            ConfigError: There is no tokenizer that is understood.
         """
-        limit = load_tokenizer(folder).model_max_length  # 1e30 where nobody said one
+        tokenizer = load_tokenizer(folder)
+        if cls.step == "word" and not tokenizer.is_fast:
+            raise ConfigError(
+                f"the tokenizer in {folder} does not tell where in a text its tokens are: add its "
+                "tokenizer.json"
+            )
+        limit = tokenizer.model_max_length  # 1e30 where nobody said one
         return TextInput(
             step=cls.step, max_tokens=min(limit, max_tokens), tokenizer=tokenizer_digest(folder)
         )
@@ -116,9 +125,8 @@ class Reading(NamedTuple):
 
     tokens: list[int]
     words: list[str]
-    spans: list[
-        tuple[int, int]
-    ]  # of each token: the first of its words, and the one after the last
+    # Of each token: its first word, and the one after its last.
+    spans: list[tuple[int, int]]
 
 
 class WordTower(TextTower):

@@ -4,14 +4,13 @@ Source: Radford et al., ICML 2023.
 """
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F
-from torchaudio.transforms import MelSpectrogram
 
 from model.backbones.pretrained.loading import load_model, read_config, read_numbers
-from model.backbones.pretrained.sounds import SoundTower
+from model.backbones.pretrained.sounds import SoundTower, mel_spectrogram
 from model.config import MelConfig, SoundInput, TowerConfig
 
 FLOOR = 1e-10  # of the energies
@@ -28,17 +27,7 @@ class WhisperSounds(SoundTower):
 
     def __init__(self, config: TowerConfig, folder: Path) -> None:
         super().__init__(config, folder)
-        mel = cast("MelConfig", self.input.mel)
-        self.spectrogram = MelSpectrogram(
-            self.sample_rate,
-            n_fft=mel.fft,
-            hop_length=mel.hop,
-            f_min=mel.lowest,
-            f_max=mel.highest,
-            n_mels=mel.bands,
-            norm="slaney",
-            mel_scale="slaney",
-        )
+        self.powers = mel_spectrogram(self.input)
 
     @classmethod
     def described(cls, folder: Path) -> dict[str, Any]:
@@ -64,8 +53,8 @@ class WhisperSounds(SoundTower):
     def prepared(self, sound: Tensor) -> Tensor:
         """Return ``[bands, frames]`` of the sound and the silence after it."""
         window = F.pad(sound, (0, self.window_seconds * self.sample_rate - len(sound)))
-        powers = self.spectrogram(window)[:, :-1].clamp(min=FLOOR).log10()
-        return (powers.maximum(powers.max() - RANGE) + 4) / 4
+        logs = self.powers(window)[:, :-1].clamp(min=FLOOR).log10()
+        return (logs.maximum(logs.max() - RANGE) + 4) / 4
 
     def vectors(self, batch: Tensor) -> Tensor:
         """Return ``[N, C, F]``."""

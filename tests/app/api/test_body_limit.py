@@ -8,7 +8,7 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api.middleware.body_limit import BodyLimit
+from app.api.middleware.http_rules import BodyLimit
 from app.api.problems import problem
 from app.errors import TooLarge
 
@@ -104,7 +104,7 @@ def test_a_client_that_asks_first_is_not_made_to_send() -> None:
 
 
 def test_a_client_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.api.middleware.body_limit.DRAIN_SECONDS", 0.01)
+    monkeypatch.setattr("app.api.middleware.http_rules.DRAIN_SECONDS", 0.01)
     answered: list[Message] = []
 
     async def receive() -> Any:

@@ -22,8 +22,9 @@ def test_a_clip_gives_the_codes_of_picture_and_sound(
     assert answer.status_code == 200
     body = answer.json()
     assert body["fingerprint"] == encoder.fingerprint
+    assert body["code_layers"] == encoder.vocabulary.layers.tolist() == [1, 2]
     assert body["duration_seconds"] == pytest.approx(3, abs=0.1)
-    expected = encoder.encode_clip(read_clip(clip))
+    expected = encoder.encode(read_clip(clip))
     assert body["streams"].keys() == {"audio", "video"}
     for modality, codes in expected.items():
         assert body["streams"][modality]["codes"] == codes.tolist()
@@ -43,7 +44,7 @@ def test_one_stream_of_a_clip_can_be_asked_for(
 def test_a_sentence_has_a_step_a_word_and_no_duration(client: TestClient, encoder: Encoder) -> None:
     answer = client.post("/encode", json={"text": "a dog barks"}).json()
     assert answer["streams"] == {
-        Modality.TEXT: {"codes": encoder.encode_text("a dog barks").tolist()}
+        Modality.TEXT: {"codes": encoder.encode("a dog barks")["text"].tolist()}
     }
     assert answer["duration_seconds"] is None
 

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app.api.routes import health
+from app.api.routes import state
 from app.engine.sandbox import supported
 from app.settings import Settings
 
@@ -60,7 +60,7 @@ def test_an_index_that_does_not_answer_is_not_ready(
 ) -> None:
     released = threading.Event()
     monkeypatch.setattr("app.store.local.LocalStore.page", lambda *_, **__: released.wait(10))
-    monkeypatch.setattr(health, "CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(state, "CHECK_SECONDS", 0.01)
     answer = client.get("/readyz")
     released.set()
     assert answer.status_code == 503

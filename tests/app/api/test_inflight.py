@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api.middleware.body_limit import InflightBytes
+from app.api.middleware.http_rules import InflightBytes
 from app.errors import Overloaded
 
 

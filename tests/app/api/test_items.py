@@ -1,4 +1,4 @@
-"""/items: POST, PUT, GET, DELETE."""
+"""/items: POST, PUT, PATCH, GET, DELETE."""
 
 import hashlib
 import json
@@ -26,6 +26,7 @@ def test_a_clip_is_kept_with_its_metadata(client: TestClient, clip: bytes) -> No
     assert body["text"] is None
     encoded = client.post("/encode", files={"file": clip}).json()
     assert body["streams"] == encoded["streams"]
+    assert body["code_layers"] == encoded["code_layers"]
     assert body["duration_seconds"] == encoded["duration_seconds"]
     assert client.get("/items/my-clip").json() == body
 
@@ -79,6 +80,116 @@ def test_all_items_are_listed_page_by_page(client: TestClient) -> None:
     assert [item["id"] for item in second["items"]] == ["d"]
     assert second["next_cursor"] is None
     assert client.get("/items", params={"limit": 4}).json()["next_cursor"] is None
+
+
+def add_numbered(client: TestClient, count: int) -> None:
+    for n in range(count):
+        body = {"id": f"{n}", "text": "a dog", "metadata": {"even": n % 2 == 0, "n": n}}
+        assert client.post("/items", json=body).status_code == 201
+
+
+def listed(client: TestClient, **params: object) -> tuple[str, str | None, str | None]:
+    page = client.get("/items", params=params).json()
+    ids = "".join(item["id"] for item in page["items"])
+    return ids, page["previous_cursor"], page["next_cursor"]
+
+
+def test_pages_lead_to_their_neighbours(client: TestClient) -> None:
+    add_numbered(client, 8)
+    assert listed(client, limit=3) == ("012", None, "2")
+    assert listed(client, limit=3, cursor="2") == ("345", "3", "5")
+    assert listed(client, limit=3, cursor="5") == ("67", "6", None)
+    assert listed(client, limit=3, before="6") == ("345", "3", "5")
+    assert listed(client, limit=3, before="3") == ("012", None, "2")
+    assert listed(client, limit=3, before="2") == ("01", None, "1")
+    assert listed(client, limit=3, cursor="7") == ("", None, None)
+
+
+def test_a_filter_lists_and_deletes_what_it_matches(client: TestClient) -> None:
+    add_numbered(client, 8)
+    where = json.dumps({"even": True, "not": [{"n": 4}]})
+    assert listed(client, limit=2, where=where) == ("02", None, "2")
+    assert listed(client, limit=2, where=where, cursor="2") == ("6", "6", None)
+    assert listed(client, limit=2, where=where, before="6") == ("02", None, "2")
+    deleted = client.delete("/items", params={"where": where})
+    assert (deleted.status_code, deleted.json()) == (200, {"deleted": 3})
+    assert listed(client) == ("13457", None, None)
+    assert client.delete("/items", params={"where": where}).json() == {"deleted": 0}
+    assert client.delete("/items", params={"where": "{}"}).json() == {"deleted": 5}
+    assert client.get("/items").json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("", "where is not JSON"),
+        ("{", "where is not JSON"),
+        ("[]", "where is []: "),
+        ('{"a": [1]}', "where is {'a': [1]}: the condition on 'a' is a list"),
+        ('{"a": {"near": 3}}', "where.a.range.near: Extra inputs"),
+        ('{"a": NaN}', "where is not JSON"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_what_is_no_filter_lists_and_deletes_nothing(
+    client: TestClient, method: str, where: str, message: str
+) -> None:
+    add_numbered(client, 1)
+    refused = client.request(method, "/items", params={"where": where})
+    assert (refused.status_code, message in refused.json()["detail"]) == (422, True)
+    missing = client.delete("/items")
+    assert (missing.status_code, missing.json()["detail"]) == (422, "where: Field required")
+    assert listed(client) == ("0", None, None)
+
+
+def test_metadata_change_without_the_media(client: TestClient, clip: bytes) -> None:
+    before = {"album": "farm", "draft": True, "place": {"city": "Rome", "zip": 1}, "tags": [1, 2]}
+    added = client.post(
+        "/items", files={"file": clip}, data={"id": "a", "metadata": json.dumps(before)}
+    ).json()
+    changes = {"album": "town", "draft": None, "no": None, "place": {"zip": None}, "tags": [3]}
+    changed = client.patch("/items/a", json={"metadata": changes})
+    assert changed.status_code == 200
+    after = {"album": "town", "place": {"city": "Rome"}, "tags": [3]}
+    assert changed.json() == client.get("/items/a").json() == added | {"metadata": after}
+    for where, count in [({"album": "farm"}, 0), ({"album": "town"}, 2)]:
+        hits = client.post("/search", json={"item": "a", "where": where}).json()["hits"]
+        assert [hit["metadata"] for hit in hits] == count * [after]
+
+
+# Of RFC 7396, appendix A; the examples whose target or patch is no object cannot be sent.
+MERGES = [
+    ({"a": "b"}, {"a": "c"}, {"a": "c"}),
+    ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
+    ({"a": "b"}, {"a": None}, {}),
+    ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
+    ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
+    ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
+    ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
+    ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
+    ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
+    ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+]
+
+
+@pytest.mark.parametrize(("before", "changes", "after"), MERGES)
+def test_changes_are_a_merge_patch(
+    client: TestClient, before: object, changes: object, after: object
+) -> None:
+    client.post("/items", json={"id": "a", "text": "a dog", "metadata": before})
+    assert client.patch("/items/a", json={"metadata": changes}).json()["metadata"] == after
+
+
+def test_metadata_that_cannot_be_kept_change_nothing(settings: Settings) -> None:
+    limited = settings.model_copy(update={"max_metadata_bytes": 30})
+    with TestClient(create_app(limited)) as client:
+        client.post("/items", json={"id": "a", "text": "a dog", "metadata": {"x": "1234567890"}})
+        assert client.patch("/items/b", json={"metadata": {}}).status_code == 404
+        assert client.patch("/items/a", json={}).status_code == 422
+        assert client.patch("/items/a", json={"metadata": {}, "text": "b"}).status_code == 422
+        too_large = client.patch("/items/a", json={"metadata": {"y": "1234567890"}})
+        assert (too_large.status_code, "has 38 bytes" in too_large.json()["detail"]) == (413, True)
+        assert client.get("/items/a").json()["metadata"] == {"x": "1234567890"}
 
 
 @pytest.mark.parametrize("item_id", ["ü 1.mp4", "100%", "a:b", "what?", "#1", "x" * 255, "犬"])

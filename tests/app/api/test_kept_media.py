@@ -142,7 +142,12 @@ def test_what_is_deleted_or_replaced_leaves_no_file(
     client.put("/items/a", json={"text": "a dog"})
     assert kept(keeping) == []
     client.put("/items/a", files={"file": clip})
-    client.delete("/items/a")
+    client.patch("/items/a", json={"metadata": {"b": 1}})
+    assert client.get("/items/a/media").content == clip
+    client.put("/items/c", files={"file": sound}, data={"metadata": '{"b": 2}'})
+    client.delete("/items", params={"where": '{"b": 1}'})
+    assert [path.read_bytes() for path in kept(keeping)] == [sound]
+    client.delete("/items/c")
     assert kept(keeping) == []
 
 

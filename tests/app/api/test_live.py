@@ -71,6 +71,23 @@ def test_a_second_is_told_as_soon_as_it_has_passed(client: TestClient) -> None:
             assert message["codes"] == [row[-1] for row in heard]
 
 
+def test_sound_is_taken_at_the_rate_that_the_backbone_needs(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.backbones.tiny.TinyAudio.sample_rate", 3 * RATE)
+    samples = np.repeat(noise(2.5), 3)
+    with TestClient(create_app(settings)) as client:
+        with client.websocket_connect("/live") as socket:
+            assert socket.receive_json()["sample_rate"] == 3 * RATE
+            socket.send_bytes(samples.tobytes())
+            socket.send_text("end")
+            *_, piece, _ = rest_of(socket)
+        sound = make_sound((samples / 2**15).astype(np.float32), rate=3 * RATE)
+        whole = client.post("/encode", files={"file": sound}).json()["streams"]["audio"]
+    assert piece["codes"] == whole["codes"]
+    assert len(piece["codes"][0]) == 3
+
+
 def test_floats_are_taken_too(client: TestClient) -> None:
     samples = noise(1)
     answers = []

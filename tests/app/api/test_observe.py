@@ -13,8 +13,8 @@ from app.auth.keys import KeyFile
 from app.auth.keys import Scope as KeyScope
 from app.main import create_app
 from app.settings import Settings
+from app.telemetry.logs import RequestContext, current_request
 from app.telemetry.metrics import Metrics
-from app.telemetry.request_context import RequestContext, current_request
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
@@ -61,6 +61,7 @@ def test_a_line_says_what_was_asked_and_answered(
     client.get("/items/a%0Ab")
     found, missing = lines(log)
     assert {k: found[k] for k in found if k != "ms"} == {
+        "client": "testclient",
         "method": "POST",
         "route": "/search",
         "path": "/search",

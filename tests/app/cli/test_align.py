@@ -30,7 +30,7 @@ def test_a_bank_becomes_a_checkpoint(
     ran = run("align", "--data", bank.parent, *options)
     assert ran.code == 0, ran.err
     assert "12 items of 2 classes" in ran.out
-    codes = Encoder.from_pretrained(out).encode_text("a zebra on the grass")
+    codes = Encoder.from_pretrained(out).encode("a zebra on the grass")["text"]
     assert codes.shape == (2, 5)
     assert len(np.unique(codes)) > 2
 

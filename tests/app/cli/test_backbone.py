@@ -45,7 +45,7 @@ def test_a_checkpoint_is_pushed_and_loaded_by_its_name(
     assert hub.repos[NAME][commit] == files_of(tiny_checkpoint)
     here, there = (Encoder.from_pretrained(own) for own in (tiny_checkpoint, NAME))
     assert there.fingerprint == here.fingerprint
-    assert (there.encode_text("a dog") == here.encode_text("a dog")).all()
+    assert (there.encode("a dog")["text"] == here.encode("a dog")["text"]).all()
     pinned = SRCID.from_pretrained(f"hf:{NAME}@{commit}", download=False)
     assert pinned.config == here.config
 

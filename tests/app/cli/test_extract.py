@@ -94,7 +94,7 @@ def test_the_same_folder_is_evaluated_and_calibrated_on(run: Run, trained: Path)
     assert "text > audio, both, mean" in curves
     refused = run("evaluate", trained, "--data", "features")  # the split `test`, by default
     assert refused.code == 2
-    assert "splits train, validation" in refused.err
+    assert "splits are train, validation" in refused.err
 
 
 def test_a_table_with_columns_of_its_own_is_read(
@@ -119,7 +119,7 @@ def test_a_table_with_columns_of_its_own_is_read(
     ]
     assert [row.split(",")[-1] for row in rows] == ["2", "0"]
     for wrong, message in (
-        ("split=set", "'dev' is none of train, val, validation, test"),
+        ("split=set", "unknown split 'dev'; expected one of train, val, validation, test"),
         ("caption=absent", "no column 'absent'"),
         ("lable=what", "a column is file, caption, label, split"),
     ):

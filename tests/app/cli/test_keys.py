@@ -1,5 +1,9 @@
 """``srcid keys``."""
 
+from pathlib import Path
+
+import pytest
+
 from app.auth.keys import KeyFile
 from app.settings import load_settings
 from tests.app.cli.running import Run
@@ -41,3 +45,20 @@ def test_a_public_server_without_keys_does_not_start(run: Run) -> None:
     assert ran.code == 2
     assert "srcid keys add" in ran.err
     assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words", [("keys", "list"), ("store", "verify"), ("store", "backup", "copy")]
+)
+def test_a_command_for_a_folder_is_refused_where_a_server_is_set(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    folder = load_settings().data_dir
+    assert run("items", "add", "rain", "--text", "rain").code == 0
+    monkeypatch.setenv("SRCID_URL", "http://127.0.0.1:9")
+    monkeypatch.chdir(tmp_path)
+    ran = run(*words)
+    assert ran.code == 2
+    assert "SRCID_URL is 'http://127.0.0.1:9'" in ran.err
+    assert not (tmp_path / "copy").exists()
+    assert run(*words, "--data-dir", folder).code == 0

@@ -44,8 +44,8 @@ def test_rows_are_trained_shown_and_the_next_time_only_shown(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--table", "3"), "there is no table 3 to reproduce"),
-        (("--rows", "dcid,nothing"), "no recipe 'nothing'"),
+        (("--table", "3"), "table 3 cannot be reproduced"),
+        (("--rows", "dcid,nothing"), "unknown recipe 'nothing'"),
     ],
 )
 def test_rows_that_are_not_known_are_refused(
@@ -59,4 +59,4 @@ def test_rows_that_are_not_known_are_refused(
 def test_a_folder_without_a_benchmark_is_refused(run: Run, tmp_path: Path) -> None:
     ran = run("reproduce", "--data", tmp_path, "--out", tmp_path / "out", "--rows", "dcid")
     assert ran.code == 2
-    assert "holds no benchmark" in ran.err
+    assert "has no benchmark" in ran.err

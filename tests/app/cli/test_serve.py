@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -104,19 +105,29 @@ def test_a_server_is_alive_before_its_checkpoint_is_loaded_and_can_be_told_to_st
         assert "Traceback" not in log
 
 
-def test_the_log_has_a_json_line_a_request_where_that_is_set(
+def test_a_json_log_begins_with_what_runs_and_has_a_line_a_request(
     tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     options = ("--port", 0, "--data-dir", tmp_path, "--checkpoint", tiny_checkpoint)
-    with started(*options, SRCID_LOG_FORMAT="json") as server:
+    with started(*options, SRCID_LOG_FORMAT="json", SRCID_POTR="1") as server:
         address, log = running(server)
-        request = urllib.request.Request(f"{address}/model", headers={"X-Request-ID": "mine"})
+        headers = {"X-Request-ID": "mine", "X-Forwarded-For": "192.0.2.7"}
+        request = urllib.request.Request(f"{address}/model", headers=headers)
         urllib.request.urlopen(request, timeout=10).close()
         server.send_signal(signal.SIGTERM)
         log += rest(server)
-    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert lines[0]["message"] == "unknown setting SRCID_POTR, ignored: did you mean SRCID_PORT?"
+    (start,) = [line for line in lines if line["message"].startswith("running on ")]
+    assert (start["checkpoint"], start["device"], start["items"]) == (
+        str(tiny_checkpoint),
+        "cpu",
+        0,
+    )
+    assert start["version"] == version("srcid")
     (answered,) = [line for line in lines if line.get("route") == "/model"]
     assert (answered["status"], answered["request_id"]) == (200, "mine")
+    assert answered["client"] == "192.0.2.7"  # as a proxy on this machine says
     assert "/model HTTP" not in log  # uvicorn says nothing of its own
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.auth.keys import KeyFile, Scope
-from app.client import SRCIDClient
+from app.client import Client
 from app.schemas.jobs import Job
 from app.settings import load_settings
 from tests.app.cli.running import Run
@@ -51,6 +51,8 @@ def test_a_command_says_the_same_of_both(
         ["search", "a dog", "--where", 'year={"gte": 2000}'],
         ["items", "list"],
         ["items", "list", "--limit", "2", "--json"],
+        ["items", "list", "--where", "year=1999"],
+        ["items", "list", "--where", 'not=[{"year": 1999}]', "--json"],
         ["items", "show", "farm/c.mp4"],
         ["items", "duplicates", "farm/c.mp4"],
         ["items", "duplicates", "farm/c.mp4", "--json"],
@@ -80,6 +82,9 @@ def test_wrong_input_is_one_sentence_on_both(run: Run, folder: Path) -> None:
         ["items", "add", "a.wav", "--text", "a dog"],
         ["items", "add", "..", "--text", "a dog"],
         ["items", "download", "a.wav", "out.wav"],
+        ["items", "update", "nothing", "--metadata", "a=1"],
+        ["items", "list", "--where", "or=[]"],
+        ["items", "delete", "--where", 'a={"near": 1}'],
         ["codes", "show", "7", "1"],
         ["codes", "find", "99999999"],
         ["search", "a dog", "--where", 'year={"near": 2000}'],
@@ -122,6 +127,25 @@ def test_items_are_added_downloaded_and_deleted(
     assert run("items", "show", "clip", "--url", url).code == 2
 
 
+@pytest.mark.parametrize("is_remote", [False, True], ids=["folder", "server"])
+def test_items_are_changed_and_deleted_by_filter(
+    run: Run, url: str, tmp_path: Path, is_remote: bool
+) -> None:
+    target: list[object] = ["--url", url] if is_remote else ["--data-dir", tmp_path / "other"]
+    for n in range(3):
+        run("items", "add", f"{n}", "--text", "a dog", "--metadata", f"n={n}", *target)
+    changes = ["--metadata", "n=null", "--metadata", "album=farm"]
+    changed = run("items", "update", "1", *changes, "--json", *target)
+    assert changed.json()["metadata"] == {"album": "farm"}
+    refused = run("items", "delete", *target)
+    assert (refused.code, "ids of items, or --where" in refused.err) == (2, True)
+    assert run("items", "delete", "0", "--where", "n=0", *target).code == 2
+    deleted = run("items", "delete", "--where", 'n={"gte": 0}', *target)
+    assert (deleted.code, deleted.out) == (0, "deleted 2 items\n")
+    assert run("items", "show", "1", *target).code == 0
+    assert run("items", "show", "0", *target).code == 2
+
+
 def test_an_item_of_a_local_index_is_replaced_only_where_that_is_said(run: Run) -> None:
     assert run("items", "add", "a", "--text", "a dog").code == 0
     assert run("items", "add", "a", "--text", "rain").code == 2
@@ -155,10 +179,10 @@ def test_a_server_indexes_a_folder_of_its_own(run: Run, folder: Path, url: str) 
 def test_a_job_goes_on_when_who_watches_it_leaves(
     run: Run, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def left(client: SRCIDClient, job_id: str) -> Iterator[Job]:
+    def left(client: Client, job_id: str) -> Iterator[Job]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(SRCIDClient, "watch_job", left)
+    monkeypatch.setattr(Client, "watch_job", left)
     ran = run("jobs", "start", "farm", "--watch", "--url", url)
     assert ran.code == 130
     (job,) = run("jobs", "list", "--url", url, "--json").json()

@@ -53,7 +53,7 @@ def test_a_run_is_stopped_resumed_and_not_begun_twice(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("train", "nonsense", "--out", "x"), "no recipe 'nonsense'"),
+        (("train", "nonsense", "--out", "x"), "unknown recipe 'nonsense'"),
         (("train", "smoke", "--out", "x"), "--data"),
         (("train", "smoke", "--out", "x", "--set", "optim.lr"), "path=value"),
         (("train", "smoke", "--out", "x", "--data", "absent"), "absent"),

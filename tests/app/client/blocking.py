@@ -5,14 +5,14 @@ import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Self
 
-from app.client import AsyncSRCIDClient
+from app.client import AsyncClient
 
 
 class Blocking:
-    """Runs each call of an ``AsyncSRCIDClient`` to its end, in an event loop of its own."""
+    """Runs each call of an ``AsyncClient`` to its end, in an event loop of its own."""
 
     def __init__(self, *args: object, **options: object) -> None:
-        self._client = AsyncSRCIDClient(*args, **options)
+        self._client = AsyncClient(*args, **options)
         self._runner = asyncio.Runner()
 
     def __enter__(self) -> Self:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from app.client import RetryPolicy, SRCIDClient
+from app.client import Client, RetryPolicy
 from app.main import create_app
 from app.settings import Settings
 from tests.app.client.blocking import Blocking
@@ -38,14 +38,14 @@ def address(settings: Settings) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=[SRCIDClient, Blocking], ids=["plain", "asyncio"])
-def client_class(request: pytest.FixtureRequest) -> type[SRCIDClient]:
+@pytest.fixture(params=[Client, Blocking], ids=["plain", "asyncio"])
+def client_class(request: pytest.FixtureRequest) -> type[Client]:
     """Each of the two clients: a test that takes it says what both promise."""
     return request.param
 
 
 @pytest.fixture
-def service(address: str, client_class: type[SRCIDClient]) -> Iterator[SRCIDClient]:
+def service(address: str, client_class: type[Client]) -> Iterator[Client]:
     with client_class(address, retry=IMPATIENT) as client:
         yield client
 

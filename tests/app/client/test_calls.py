@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from app.auth.keys import KeyFile, Scope
-from app.client import AsyncSRCIDClient, SRCIDClient, Unreachable
+from app.client import AsyncClient, Client, Unreachable
 from app.errors import (
     Forbidden,
     InvalidMedia,
@@ -34,7 +34,7 @@ def test_neither_torch_nor_the_web_framework_is_loaded() -> None:
 
 
 def test_media_are_the_same_from_a_file_or_as_bytes(
-    service: SRCIDClient, clip: bytes, clip_file: Path
+    service: Client, clip: bytes, clip_file: Path
 ) -> None:
     from_file = service.encode(clip_file)
     assert from_file == service.encode(clip)
@@ -45,7 +45,7 @@ def test_media_are_the_same_from_a_file_or_as_bytes(
 
 
 def test_a_path_as_text_is_not_taken_for_a_sentence(
-    service: SRCIDClient, clip_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: Client, clip_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = str(clip_file)
     calls: list[Callable[[], object]] = [
@@ -57,7 +57,7 @@ def test_a_path_as_text_is_not_taken_for_a_sentence(
         lambda: service.compare("a dog", path),
     ]
     for call in calls:
-        with pytest.raises(TypeError, match=r"is a file, .* pathlib\.Path\("):
+        with pytest.raises(TypeError, match=r"names a file, .* pathlib\.Path\("):
             call()
     assert list(service.items()) == []
     monkeypatch.chdir(tmp_path)
@@ -67,7 +67,7 @@ def test_a_path_as_text_is_not_taken_for_a_sentence(
 
 
 def test_a_batch_has_an_answer_or_a_problem_for_each(
-    service: SRCIDClient, clip: bytes, clip_file: Path
+    service: Client, clip: bytes, clip_file: Path
 ) -> None:
     batch = service.encode_batch(["a dog", clip_file, b"no media", clip])
     assert [own.status for own in batch.results] == [200, 200, 422, 200]
@@ -75,7 +75,7 @@ def test_a_batch_has_an_answer_or_a_problem_for_each(
 
 
 def test_items_are_added_replaced_listed_and_removed(
-    service: SRCIDClient, clip_file: Path, picture: bytes
+    service: Client, clip_file: Path, picture: bytes
 ) -> None:
     ids = ["a clip", "ü%2F:?#&+", "z"]
     added = service.add(ids[0], clip_file, metadata={"album": "farm", "year": 1999})
@@ -91,7 +91,7 @@ def test_items_are_added_replaced_listed_and_removed(
         service.delete(ids[1])
 
 
-def test_every_page_is_fetched(service: SRCIDClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_page_is_fetched(service: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.client.core.MAX_PAGE", 2)
     ids = [f"item{n}" for n in range(5)]
     for item_id in ids:
@@ -99,8 +99,31 @@ def test_every_page_is_fetched(service: SRCIDClient, monkeypatch: pytest.MonkeyP
     assert [item.id for item in service.items()] == ids
 
 
+def test_items_are_paged_both_ways_filtered_changed_and_removed_together(
+    service: Client,
+) -> None:
+    for n in range(5):
+        service.add(f"{n}", "a dog", metadata={"n": n, "tags": ["odd" if n % 2 else "even"]})
+    even = {"tags": "even", "not": [{"n": {"gt": 9}}]}
+    first = service.page(limit=2, where=even)
+    assert ([item.id for item in first.items], first.previous_cursor) == (["0", "2"], None)
+    last = service.page(after=first.next_cursor, limit=2, where=even)
+    assert ([item.id for item in last.items], last.next_cursor) == (["4"], None)
+    assert service.page(before=last.previous_cursor, limit=2, where=even) == first
+    assert service.page(before="2").items[-1].id == "1"
+    changed = service.update("4", {"tags": None, "new": {"a": 1}})
+    assert changed.metadata == service.get("4").metadata == {"n": 4, "new": {"a": 1}}
+    assert [item.id for item in service.items(where=even)] == ["0", "2"]
+    assert service.delete_where(even).deleted == 2
+    assert [item.id for item in service.items()] == ["1", "3", "4"]
+    with pytest.raises(InvalidRequest, match=r"^where\.n\.range is {}: "):
+        service.delete_where({"n": {}})
+    with pytest.raises(NotFound):
+        service.update("0", {})
+
+
 def test_a_search_takes_sentences_media_items_and_every_option(
-    service: SRCIDClient, clip_file: Path, clip: bytes
+    service: Client, clip_file: Path, clip: bytes
 ) -> None:
     service.add("clip", clip_file, metadata={"album": "farm", "year": 1999})
     service.add("sentence", "a dog barks", metadata={"album": "town"})
@@ -125,7 +148,7 @@ def test_a_search_takes_sentences_media_items_and_every_option(
     assert best.score == pytest.approx(1, abs=1e-5)
 
 
-def test_codes_are_looked_up_compared_and_found(service: SRCIDClient, clip_file: Path) -> None:
+def test_codes_are_looked_up_compared_and_found(service: Client, clip_file: Path) -> None:
     item = service.add("clip", clip_file)
     service.add("again", clip_file)
     codes = item.streams[Modality.VIDEO].codes
@@ -139,14 +162,14 @@ def test_codes_are_looked_up_compared_and_found(service: SRCIDClient, clip_file:
     assert same == {("again", "audio"), ("again", "video")}
 
 
-def test_sentences_become_vectors(service: SRCIDClient) -> None:
+def test_sentences_become_vectors(service: Client) -> None:
     answer = service.embed(["a dog", "rain"])
     assert [own.index for own in answer.data] == [0, 1]
     assert np.linalg.norm(answer.data[0].embedding) == pytest.approx(1, abs=1e-4)
 
 
 def test_what_was_kept_is_downloaded(
-    client_class: type[SRCIDClient], settings: Settings, clip: bytes, tmp_path: Path
+    client_class: type[Client], settings: Settings, clip: bytes, tmp_path: Path
 ) -> None:
     with (
         listening(settings.model_copy(update={"keep_media": True})) as url,
@@ -162,7 +185,7 @@ def test_what_was_kept_is_downloaded(
 
 
 def test_a_job_indexes_a_folder_and_is_followed_to_its_end(
-    client_class: type[SRCIDClient], settings: Settings, clip: bytes, tmp_path: Path
+    client_class: type[Client], settings: Settings, clip: bytes, tmp_path: Path
 ) -> None:
     (tmp_path / "media" / "farm").mkdir(parents=True)
     (tmp_path / "media" / "farm" / "clip.mp4").write_bytes(clip)
@@ -180,14 +203,14 @@ def test_a_job_indexes_a_folder_and_is_followed_to_its_end(
 
 
 def test_the_model_is_described_and_the_service_is_ready(
-    service: SRCIDClient, settings: Settings
+    service: Client, settings: Settings
 ) -> None:
     assert service.model().checkpoint == settings.checkpoint
     assert service.is_ready()
 
 
 def test_errors_are_those_of_the_service_with_its_words(
-    service: SRCIDClient, clip: bytes, tmp_path: Path
+    service: Client, clip: bytes, tmp_path: Path
 ) -> None:
     service.add("a", "a dog")
     with pytest.raises(ItemExists, match="PUT /items/a") as exists:
@@ -205,7 +228,7 @@ def test_errors_are_those_of_the_service_with_its_words(
         service.encode(tmp_path / "nothing.mp4")
 
 
-def test_a_key_goes_along(client_class: type[SRCIDClient], settings: Settings) -> None:
+def test_a_key_goes_along(client_class: type[Client], settings: Settings) -> None:
     key = KeyFile(settings.data_dir).add("web", Scope.READ)
     with listening(settings) as url:
         with client_class(url, key=key) as client:
@@ -216,7 +239,7 @@ def test_a_key_goes_along(client_class: type[SRCIDClient], settings: Settings) -
             client.search("a dog")
 
 
-@pytest.mark.parametrize("client_class", [SRCIDClient, AsyncSRCIDClient])
+@pytest.mark.parametrize("client_class", [Client, AsyncClient])
 def test_an_address_or_key_that_cannot_be_is_told_at_once(client_class: type) -> None:
     for url in ("", "localhost", "ftp://a", "http://"):
         with pytest.raises(ConfigError, match="SRCID_URL"):
@@ -227,7 +250,7 @@ def test_an_address_or_key_that_cannot_be_is_told_at_once(client_class: type) ->
 
 
 def test_a_service_that_is_not_there_is_told(
-    client_class: type[SRCIDClient], caplog: pytest.LogCaptureFixture
+    client_class: type[Client], caplog: pytest.LogCaptureFixture
 ) -> None:
     with (
         client_class("http://127.0.0.1:9", retry=IMPATIENT) as client,

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from app.client import RetryPolicy, SRCIDClient, Unreachable
+from app.client import Client, RetryPolicy, Unreachable
 from app.client.retry import Attempts
 from app.errors import (
     ItemExists,
@@ -62,7 +62,7 @@ class Script:
     def __init__(
         self,
         *steps: Step,
-        client_class: type[SRCIDClient],
+        client_class: type[Client],
         opened: ExitStack,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
@@ -85,7 +85,7 @@ class Script:
             raise step
         return step
 
-    def client(self, **options: object) -> SRCIDClient:
+    def client(self, **options: object) -> Client:
         policy = RetryPolicy.model_validate({"retries": 3, **options})
         client = self._client_class(retry=policy, transport=httpx2.MockTransport(self))
         return self._opened.enter_context(client)
@@ -105,7 +105,7 @@ class BreaksOff(httpx2.SyncByteStream, httpx2.AsyncByteStream):
 
 @pytest.fixture
 def script(
-    client_class: type[SRCIDClient], monkeypatch: pytest.MonkeyPatch
+    client_class: type[Client], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Script]]:
     with ExitStack() as opened:
         yield partial(Script, client_class=client_class, opened=opened, monkeypatch=monkeypatch)

@@ -424,3 +424,16 @@ def test_workers_that_do_not_start_are_told_of(
         broken._process.wait()
     warmed(pool, picture)
     assert pool.failure is None
+
+
+def test_a_worker_decodes_at_the_rate_and_in_the_size_that_is_asked_for(
+    make_pool: MakePool,
+) -> None:
+    """Sound at 48 kHz takes three times the room of the default; it must fit."""
+    config = DecodeConfig(max_steps=4, sample_rate=48_000, short_side=32, is_squashed=True)
+    data = make_video(colours(4), 1, tone(4.0))
+    with make_pool(config=config).decoded(data) as clip:
+        expected = read_clip(data, config)
+        assert clip.sample_rate == expected.sample_rate == 48_000
+        np.testing.assert_array_equal(clip.waveform, expected.waveform)
+        np.testing.assert_array_equal(clip.frames, expected.frames)

@@ -92,7 +92,7 @@ def test_media_has_the_codes_of_its_decoded_streams(
     path = tmp_path / "clip.mp4"
     path.write_bytes(clip)
     decoded = read_clip(clip)
-    expected = encoder.encode_clip(decoded)
+    expected = encoder.encode(decoded)
     for source in (clip, path, decoded):
         encoded = engine.encode(source)
         assert codes_of(encoded) == {m: codes.tobytes() for m, codes in expected.items()}
@@ -352,7 +352,7 @@ def test_a_passage_of_a_file_has_the_codes_of_its_seconds(
     path.write_bytes(clip)
     encoded = make_engine().encode(Passage(path, 1, 1))
     config = encoder.decode_config(start_second=1, max_steps=1)
-    expected = encoder.encode_clip(read_clip(clip, config))
+    expected = encoder.encode(read_clip(clip, config))
     assert codes_of(encoded) == {m: codes.tobytes() for m, codes in expected.items()}
 
 

@@ -42,7 +42,8 @@ def test_a_picture_is_held_and_a_second_of_video_is_not(encoder: Encoder) -> Non
 def test_a_sentence_keeps_its_words(encoder: Encoder) -> None:
     (encoded,) = Network(encoder).run([NetworkInput("three small words")])
     assert (
-        encoded.codes[Modality.TEXT].tolist() == encoder.encode_text("three small words").tolist()
+        encoded.codes[Modality.TEXT].tolist()
+        == encoder.encode("three small words")["text"].tolist()
     )
 
 
@@ -53,7 +54,7 @@ def test_the_encoder_by_itself_holds_pictures_too(
     (encoded,) = Network(encoder).run(
         [NetworkInput(encoder.prepare(clip(seconds)), False, seconds)]
     )
-    alone = encoder.encode_clip(clip(seconds))[Modality.VIDEO]
+    alone = encoder.encode(clip(seconds))[Modality.VIDEO]
     assert alone.shape == (2, steps)
     assert alone.tolist() == encoded.codes[Modality.VIDEO].tolist()
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.errors import StoreUnavailable
+from app.errors import InvalidRequest, StoreUnavailable
 from app.indexing.bulk import further_passages
 from app.indexing.run import FileToIndex, Outcome, files_below, index_files
+from app.schemas.filters import Where
 from app.settings import Settings
 from tests.app.indexing.opened import Opened, opened_index
 from tests.media_maker import make_sound, tone
@@ -55,6 +56,30 @@ def test_the_parts_have_the_codes_of_the_whole(
     found = np.concatenate([item.streams["audio"].codes for item in items], 1)
     assert np.array_equal(found, expected)
     assert [item.streams["audio"].duration_seconds for item in items] == [10, 10, 10, 10, 7]
+
+
+def test_metadata_change_and_go_with_the_whole(index: Opened, film: Path) -> None:
+    run(index, film.parent)
+    media = index.items.media_file("film.wav")
+    index.items.update("film.wav", {"album": "farm"})
+    items = index.store.page(limit=100)
+    assert [item.metadata["album"] for item in items] == 5 * ["farm"]
+    assert [item.metadata["start_second"] for item in items[1:]] == [10, 20, 30, 40]
+    index.items.update("film.wav@00020", {"album": "town"})
+    farm = Where.model_validate({"album": "farm"})
+    assert [item.id[-2:] for item in index.store.items(where=farm)] == ["av", "10", "30", "40"]
+    for part in ({"part_of": "b"}, {"start_second": None}):
+        for item_id in ("film.wav", "film.wav@00020"):
+            with pytest.raises(InvalidRequest, match=r"is a segment of 'film\.wav'"):
+                index.items.update(item_id, part)
+    assert index.store.page(limit=100)[2].metadata["part_of"] == "film.wav"
+    assert index.items.media_file("film.wav@00020") == media
+    assert index.items.delete_where(Where.model_validate({"album": "town"})) == 1
+    assert len(ids(index)) == 4
+    assert media.exists()
+    assert index.items.delete_where(Where.model_validate({"start_second": 0})) == 1
+    assert ids(index) == []
+    assert not media.exists()
 
 
 @pytest.mark.parametrize(("max_steps", "piece"), [(60, 10), (20, 10), (60, 7), (5, 10), (60, 45)])

@@ -4,6 +4,13 @@ from pydantic import ValidationError
 from app.schemas.filters import MAX_VALUES, Where
 
 
+def nested(depth: int) -> dict[str, object]:
+    where: dict[str, object] = {}
+    for _ in range(depth):
+        where = {"not": [where]}
+    return where
+
+
 @pytest.mark.parametrize(
     "where",
     [
@@ -12,6 +19,8 @@ from app.schemas.filters import MAX_VALUES, Where
         {"a": None, "b": True, "c": 1, "d": 1.5},
         {"year": {"gte": 2019, "lt": 2021.5}, "day": {"gt": "2019-05"}},
         {"place.city": {"any_of": ["x", 1, None]}, "ünïcode name": {"prefix": "a"}},
+        {"or": [{"a": 1}, {"and": [{"b": {"lt": 2}}, {}]}], "not": [{"c": None}]},
+        {"or": "a field", "not": {"gte": 3}},
     ],
 )
 def test_a_filter_comes_back_as_it_was_given(where: dict[str, object]) -> None:
@@ -34,7 +43,14 @@ def test_a_filter_comes_back_as_it_was_given(where: dict[str, object]) -> None:
         ({"a": {"any_of": [1] * (MAX_VALUES + 1)}}, f"at most {MAX_VALUES} items"),
         ({"a": {"above": 3}}, "Extra inputs"),
         ({"a": float("inf")}, "finite"),
-        ({str(n): n for n in range(33)}, "at most 32 items"),
+        ({str(n): n for n in range(33)}, "has 33 conditions, .* at most 32"),
+        ({"or": [{str(n): n for n in range(16)}] * 2}, "has 33 conditions, nested"),
+        (nested(33), "has 33 conditions"),
+        (nested(1000), "has 33 conditions|recursion|at most"),
+        ({"or": []}, "at least 1 item"),
+        ({"or": [1]}, "valid dictionary"),
+        ({"or": [{"a": {"above": 3}}]}, r"or\.filters\.0\.a\.range\.above\s+Extra inputs"),
+        ({"tags": ["a", "b"]}, "'tags' is a list: give {\"any_of\""),
     ],
 )
 def test_what_no_filter_can_mean_is_refused(where: dict[str, object], message: str) -> None:

@@ -5,8 +5,7 @@ import signal
 
 import uvicorn
 
-from app.server.graceful_shutdown import GracefulServer
-from app.server.startup_app import StartupApp
+from app.server.process import GracefulServer, StartupApp
 
 
 def serving(seconds: float) -> GracefulServer:

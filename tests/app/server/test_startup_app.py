@@ -6,7 +6,7 @@ import sys
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
-from app.server.startup_app import StartupApp
+from app.server.process import StartupApp
 
 
 def test_a_service_that_starts_is_alive_and_asks_to_come_back() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import StoreUnavailable
-from app.service import media_folder
-from app.service.media_folder import MediaFolder
+from app.service import media
+from app.service.media import MediaFolder
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_a_failed_write_leaves_what_an_unchanged_item_has(
         if path.suffix == ".jpg":
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(media_folder, "_write", full)
+    monkeypatch.setattr(media, "_write", full)
     with pytest.raises(StoreUnavailable, match="No space left"):
         folder.keep("a", "d", b"media", thumbnail=b"picture")
     assert {path: path.read_bytes() for path in files(folder)} == before
@@ -88,14 +88,14 @@ def test_a_failed_write_leaves_what_an_unchanged_item_has(
 def test_a_failed_write_leaves_no_part_of_a_new_item(
     folder: MediaFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = media_folder._write
+    write = media._write
 
     def full(path: Path, content: bytes | Path) -> None:
         if path.suffix == ".jpg":
             raise OSError(28, "No space left on device")
         write(path, content)
 
-    monkeypatch.setattr(media_folder, "_write", full)
+    monkeypatch.setattr(media, "_write", full)
     with pytest.raises(StoreUnavailable):
         folder.keep("a", "d", b"media", thumbnail=b"picture")
     assert files(folder) == []

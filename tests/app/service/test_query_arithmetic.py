@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app.errors import InvalidRequest
-from app.service.query_arithmetic import Query, Term
+from app.service.search import Query, Term
 from model.encoder import Pooled
 from model.modality import Modality
 

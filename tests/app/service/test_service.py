@@ -55,7 +55,7 @@ def test_a_path_as_text_is_not_taken_for_a_sentence(
 ) -> None:
     (tmp_path / "a.mp4").write_bytes(clip)
     for call in (service.search, service.encode, lambda path: service.add("a", path)):
-        with pytest.raises(TypeError, match="is a file"):
+        with pytest.raises(TypeError, match="names a file"):
             call(str(tmp_path / "a.mp4"))
     assert list(service.items()) == []
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import pytest
 
 from app.errors import StoreUnavailable
-from app.store.sqlite.group_commit import GroupCommit
+from app.store.sqlite.database import GroupCommit
 
 SECONDS = 10  # that a thread may take on a busy machine
 
@@ -33,7 +33,7 @@ class Writers:
 
     def __init__(self, disk: Disk) -> None:
         self.disk = disk
-        self.commits = GroupCommit[int, int](disk.commit)
+        self.commits = GroupCommit(disk.commit)
         self.results: dict[int, object] = {}
         self.threads: list[threading.Thread] = []
 
@@ -114,7 +114,7 @@ def test_nothing_is_committed_while_the_turn_is_held() -> None:
 def test_a_single_edit_raises_what_the_commit_raises() -> None:
     disk = Disk()
     disk.may_go_on.set()
-    commits = GroupCommit[int, int](disk.commit)
+    commits = GroupCommit(disk.commit)
     with pytest.raises(StoreUnavailable, match="no room for -1"):
         commits.submit(-1)
     assert commits.submit(2) == 20

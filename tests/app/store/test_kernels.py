@@ -7,16 +7,19 @@ from numpy.typing import NDArray
 
 from app.store.index.blocks import Packing
 from app.store.index.comparison import Comparison
-from app.store.index.kernels.jit import jit
-from app.store.index.kernels.lists import first_listed, grouped
-from app.store.index.kernels.scans import (
+from app.store.index.kernels import (
+    best_cosines,
+    first_listed,
+    grouped,
+    jit,
+    lengths,
     passing,
     passing_of_lists,
     passing_of_many,
     sums,
     sums_of_many,
+    window_scores,
 )
-from app.store.index.kernels.vectors import best_cosines, lengths, window_scores
 from tests.app.store.index_cases import cosine, make_vocabulary, random_streams
 
 SIZES = {"bytes": 200, "nine bits": 300, "words": 600}

@@ -9,14 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.store.index import blocks
-from app.store.index.centroids import Centroids, num_lists
-from app.store.index.code_index import CodeIndex
-from app.store.index.listed_index import ListedIndex
-from app.store.index.lists import Draft
+from app.store.index.code_index import CodeIndex, ListedIndex, ReadWriteLock
+from app.store.index.lists import Centroids, Draft, num_lists
 from app.store.index.scan import IndexSearch
 from app.store.index.shortlist import Candidates
 from app.store.index.snapshots import Snapshot, Snapshots, restore, snapshot_blocks
-from app.store.read_write_lock import ReadWriteLock
 from app.store.sqlite.views import Position
 from model.encoder import Vocabulary
 from model.modality import Modality

@@ -7,9 +7,8 @@ import pytest
 
 from app.schemas.search import SearchOptions
 from app.store.base import Item, Stream
-from app.store.index.centroids import Centroids
-from app.store.index.code_index import CodeIndex
-from app.store.index.listed_index import ListedIndex
+from app.store.index.code_index import CodeIndex, ListedIndex
+from app.store.index.lists import Centroids
 from app.store.local import LISTED_FROM, LocalStore, make_index
 from model.modality import Modality
 from tests.app.store.index_cases import make_vocabulary, random_streams
@@ -76,7 +75,7 @@ def test_a_later_start_and_a_reader_begin_with_the_saved_lists(
     def trained(*_: object, **__: object) -> Centroids:
         raise AssertionError("they are in the snapshot")
 
-    monkeypatch.setattr("app.store.index.listed_index.trained", trained)
+    monkeypatch.setattr("app.store.index.code_index.trained", trained)
     with open_store(tmp_path) as store, open_store(tmp_path, read_only=True) as reader:
         for one in (store, reader):
             assert num_listed(one) == 250
@@ -96,7 +95,7 @@ def test_closing_stops_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         begun.set()
         assert stop.wait(10)
 
-    monkeypatch.setattr("app.store.index.listed_index.trained", trained)
+    monkeypatch.setattr("app.store.index.code_index.trained", trained)
     with open_store(tmp_path) as store:
         store.add_many(items(range(150)), replace=False)
         assert nearest(store, 7) == "007"

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app.store.index.code_index import CodeIndex
-from app.store.index.pq import pq_file, pq_index
+from app.transfer.faiss_file import pq_file, pq_index
 from tests.app.store.index_cases import make_vocabulary, nearest, random_streams
 
 

@@ -1,6 +1,6 @@
 import threading
 
-from app.store.read_write_lock import ReadWriteLock
+from app.store.index.code_index import ReadWriteLock
 
 SECONDS = 10  # that a thread may take on a busy machine
 

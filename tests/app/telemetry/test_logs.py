@@ -9,8 +9,7 @@ from datetime import datetime
 
 import pytest
 
-from app.telemetry.logs import JsonLines, TextLines
-from app.telemetry.request_context import RequestContext, current_request
+from app.telemetry.logs import JsonLines, RequestContext, TextLines, current_request
 
 
 def record(message: str, *, fields: dict[str, object] | None = None) -> logging.LogRecord:

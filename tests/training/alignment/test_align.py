@@ -102,5 +102,5 @@ def test_the_same_seed_gives_the_same_checkpoint(world: World, model: SRCID) -> 
 
 def test_a_bank_without_sounds_is_refused(world: World) -> None:
     silent = Bank(world.bank.select(Modality.VIDEO, "train"), world.bank.features)
-    with pytest.raises(DataError, match="no audio with a class"):
+    with pytest.raises(DataError, match="no labelled audio"):
         align(silent, world.backbones, text=world.text, config=world.config)

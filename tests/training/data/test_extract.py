@@ -165,7 +165,7 @@ def test_media_with_nothing_that_the_recipe_takes_are_reported(
     )
     assert report.clips == []
     assert report.failed.keys() == {"0.mp4"}
-    assert "neither the sound nor the picture that the recipe takes" in report.failed["0.mp4"]
+    assert "neither a sound nor a picture that the recipe can use" in report.failed["0.mp4"]
 
 
 @pytest.mark.parametrize("content", ["{}", "no JSON"])
@@ -176,7 +176,7 @@ def test_a_folder_whose_description_is_damaged_is_told_of(
     out = tmp_path / "out"
     extract(tmp_path, out, tiny_config)
     (out / ABOUT).write_text(content)
-    with pytest.raises(DataError, match=r"is damaged \(.*\): extract anew$"):
+    with pytest.raises(DataError, match=r"is damaged \(.*\): extract again$"):
         read_index(out, tiny_config)
 
 

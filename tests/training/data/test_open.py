@@ -72,8 +72,8 @@ def test_a_damaged_index_is_refused(own: Path, tiny_config: SRCIDConfig, tmp_pat
     for damage, message in (
         ("shard,file\na,b\n", "is damaged"),
         (whole.replace(",3,", ",x,"), "is damaged"),
-        (whole.splitlines()[0] + "\n", "holds no clip"),
-        (whole.replace(",train,", ",test,"), "no clip of the split `train`"),
+        (whole.splitlines()[0] + "\n", "has no clips"),
+        (whole.replace(",train,", ",test,"), "no clips in the split `train`"),
     ):
         index.write_text(damage)
         with pytest.raises(DataError, match=message):

@@ -51,10 +51,13 @@ def test_rows_of_one_file_are_captions_of_it(tmp_path: Path) -> None:
     ("lines", "message"),
     [
         (["path,caption", "a.mp4,one"], "no column 'file'; it has path, caption"),
-        (["file,caption", ",one"], "line 2: no file is named"),
-        (["file,split", "a.mp4,train", "b.mp4,dev"], "line 3: split 'dev' is none of train, val"),
-        (["file,label", "a.mp4,cat", "a.mp4,dog"], "line 3: 'a.mp4' had another label"),
-        (["file"], "no clip in it"),
+        (["file,caption", ",one"], "line 2: the file is missing"),
+        (
+            ["file,split", "a.mp4,train", "b.mp4,dev"],
+            "line 3: unknown split 'dev'; expected one of train, val",
+        ),
+        (["file,label", "a.mp4,cat", "a.mp4,dog"], "line 3: 'a.mp4' has another label"),
+        (["file"], "has no clips"),
         (["file,caption", 'a.mp4,"never closed'], "nor a readable CSV"),
     ],
 )
@@ -66,7 +69,7 @@ def test_a_csv_that_cannot_be_meant_is_refused(
 
 
 def test_a_source_without_clips_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no clip in it: name a folder"):
+    with pytest.raises(DataError, match="has no clips: name a folder"):
         read_source(tmp_path)
     with pytest.raises(DataError, match="neither a folder of media nor a readable CSV"):
         read_source(tmp_path / "absent")

@@ -133,7 +133,7 @@ def test_a_checkpoint_of_other_backbones_is_refused(
 
 def test_a_folder_without_a_benchmark_is_refused(tmp_path: Path, paper_shaped: SRCIDConfig) -> None:
     assert not is_benchmark(tmp_path)
-    with pytest.raises(DataError, match="holds no benchmark: name a folder that `srcid scenes`"):
+    with pytest.raises(DataError, match="has no benchmark: name a folder that `srcid scenes`"):
         open_benchmark(tmp_path, paper_shaped)
     write_msrvtt(tmp_path)
     assert is_benchmark(tmp_path)

@@ -14,7 +14,7 @@ def test_a_table_has_the_papers_rows() -> None:
 
 
 def test_table_3_says_that_its_figures_are_not_known() -> None:
-    with pytest.raises(ConfigError, match=r"no table 3 to reproduce: it is 1 or 2.*lacks"):
+    with pytest.raises(ConfigError, match=r"table 3 cannot be reproduced: choose 1 or 2.*lack"):
         table_rows(3)
 
 

@@ -93,8 +93,8 @@ def open_ave(
     lengths = {m: len(array) for m, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(
-            f"{folder}: the features are of {lengths[Modality.AUDIO]} sounds, but of "
-            f"{lengths[Modality.VIDEO]} videos; fetch both files again"
+            f"{folder} has features of {lengths[Modality.AUDIO]} sounds, but of "
+            f"{lengths[Modality.VIDEO]} videos; download both files again"
         )
     events = H5Array(labels, KEY, shape=(STEPS, len(classes) + 1))
     rows = min(len(events), *lengths.values())
@@ -105,7 +105,7 @@ def _read_order(path: Path, rows: int) -> NDArray[np.int64]:
     """Return which of the ``rows`` first clips ``path`` names."""
     found = H5Array(path, "order", shape=()).all()
     if not len(found) or not np.issubdtype(found.dtype, np.integer):
-        raise DataError(f"{path} is no list of clips by number, but {found[:3]}...")
+        raise DataError(f"{path} is not a list of clip numbers; it begins with {found[:3]}")
     order: NDArray[np.int64] = found.astype(np.int64)
     wrong = np.flatnonzero((order < 0) | (order >= rows))
     if len(wrong):

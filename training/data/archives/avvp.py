@@ -98,5 +98,5 @@ def _clip(row: Row, classes: tuple[str, ...]) -> ZippedClip:
 
 def _second(row: Row, text: str) -> int:
     if not text.strip().isdecimal() or int(text) > STEPS:
-        raise DataError(f"{row.source}: {text!r} is no second from 0 to {STEPS}")
+        raise DataError(f"{row.source}: {text!r} is not a second from 0 to {STEPS}")
     return int(text)

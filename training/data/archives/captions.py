@@ -102,7 +102,9 @@ def clotho(root: Path, *, as_published: bool = False) -> CaptionedZips:
     rows = read_table(folder / "clotho_captions_evaluation.csv", ("file_name", *CLOTHO_CAPTIONS))
     for row in rows:
         if not row.values["file_name"].endswith(".wav"):
-            raise DataError(f"{row.source}: {row.values['file_name']!r} is no name of a .wav")
+            raise DataError(
+                f"{row.source}: {row.values['file_name']!r} is not the name of a .wav file"
+            )
     if as_published:
         rows = rows[: len(rows) // len(CLOTHO_CAPTIONS)]
     pairs = (

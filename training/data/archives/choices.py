@@ -6,10 +6,10 @@ from model.errors import ConfigError
 
 
 def check_choice(name: str, choices: Collection[str], *, what: str) -> None:
-    """See that ``name`` is one of ``choices``.
+    """Check that ``name`` is one of ``choices``.
 
     Raises:
         ConfigError: It is not.
     """
     if name not in choices:
-        raise ConfigError(f"no {what} {name!r}; there are {', '.join(choices)}")
+        raise ConfigError(f"unknown {what} {name!r}: choose one of {', '.join(choices)}")

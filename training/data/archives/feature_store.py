@@ -61,12 +61,12 @@ class FeatureStore:
             zlib.error,
             pickle.UnpicklingError,
         ) as error:
-            raise DataError(f"{path}: {error}; fetch this file again") from error
+            raise DataError(f"{path}: {error}; download this file again") from error
         if array.shape[1:] != self.shape or not len(array):
             steps = "steps" if self.steps is None else str(self.steps)
             raise DataError(
-                f"{path} holds an array of shape {array.shape}, where ({steps}, "
-                f"{', '.join(map(str, self.shape))}) is expected: it is of another backbone"
+                f"{path} has an array of shape {array.shape}, expected ({steps}, "
+                f"{', '.join(map(str, self.shape))}): it comes from another backbone"
             )
         return as_features(array, steps=self.steps, source=str(path))
 
@@ -80,7 +80,7 @@ def as_features(array: NDArray[np.generic], *, steps: int | None, source: str) -
     with np.errstate(over="ignore"):  # a number too large becomes infinite, and is found
         array = array.astype(np.float32)
     if not np.isfinite(array).all():
-        raise DataError(f"{source} holds numbers that are not finite; fetch it again")
+        raise DataError(f"{source} contains NaN or infinity; download it again")
     if steps is not None and steps != len(array):
         array = array[np.minimum(np.arange(steps), len(array) - 1)]
     return torch.from_numpy(array)
@@ -90,7 +90,7 @@ def _read_pickle(path: Path) -> bytes:
     with zipfile.ZipFile(path) as file:
         members = [member for member in file.infolist() if ".pkl" in member.filename]
         if not members:
-            raise zipfile.BadZipFile(f"no .pkl among its members {file.namelist()}")
+            raise zipfile.BadZipFile(f"it has no .pkl file, only {file.namelist()}")
         if members[-1].file_size > MAX_BYTES:
             raise zipfile.BadZipFile(
                 f"{members[-1].filename} has {members[-1].file_size} bytes, more than {MAX_BYTES}"

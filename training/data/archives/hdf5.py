@@ -34,9 +34,7 @@ class H5Array:
         found = tuple(self._rows().shape)
         if not found or found[1:] != shape:
             expected = ", ".join(map(str, ("clips", *shape)))
-            raise DataError(
-                f"{path}: {key!r} has the shape {found}, where ({expected}) is expected"
-            )
+            raise DataError(f"{path}: {key!r} has shape {found}, expected ({expected})")
         self.length = found[0]
 
     def __len__(self) -> int:
@@ -51,7 +49,9 @@ class H5Array:
         try:
             return np.asarray(self._rows()[index])
         except OSError as error:
-            raise DataError(f"{self.path}, row {index}: {error}; fetch the file again") from error
+            raise DataError(
+                f"{self.path}, row {index}: {error}; download the file again"
+            ) from error
 
     def all(self) -> NDArray[np.generic]:
         """Read all rows."""
@@ -72,8 +72,8 @@ class H5Array:
             found = h5py.File(self.path, "r")[self.key]
         except (OSError, KeyError) as error:
             raise DataError(
-                f"{self.path}: {error}; expected is an HDF5 file with the data set {self.key!r}"
+                f"{self.path}: {error}; expected an HDF5 file with the data set {self.key!r}"
             ) from error
         if not isinstance(found, h5py.Dataset):
-            raise DataError(f"{self.path}: {self.key!r} is a group, where a data set is expected")
+            raise DataError(f"{self.path}: {self.key!r} is a group, expected a data set")
         return found

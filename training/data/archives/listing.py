@@ -39,11 +39,11 @@ def read_table(path: Path, columns: Sequence[str], *, delimiter: str = ",") -> l
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is not a readable table: {error}") from error
     if not rows:
-        raise DataError(f"{path} has no row but its first")
+        raise DataError(f"{path} has no rows below its header")
     for row in rows:
         for name in columns:
             if not row.values[name]:
-                raise DataError(f"{row.source}: nothing in the column {name!r}")
+                raise DataError(f"{row.source}: the column {name!r} is empty")
     return rows
 
 
@@ -60,11 +60,13 @@ def read_names(path: Path, *, count: int | None = None) -> tuple[str, ...]:
     names = tuple(line.strip() for line in lines)
     for number, name in enumerate(names, start=1):
         if not name:
-            raise DataError(f"{path}, line {number}: the line is empty; classes are counted by it")
+            raise DataError(
+                f"{path}, line {number}: the line is empty, but classes are numbered by line"
+            )
         if names.index(name) < number - 1:
-            raise DataError(f"{path}, line {number}: {name!r} is there already")
+            raise DataError(f"{path}, line {number}: {name!r} occurs twice")
     if count is not None and len(names) != count:
-        raise DataError(f"{path} has {len(names)} classes, where {count} are expected")
+        raise DataError(f"{path} has {len(names)} classes, expected {count}")
     return names
 
 

@@ -28,7 +28,7 @@ def unpickle_array(data: bytes) -> NDArray[np.generic]:
     except Exception as error:  # a damaged pickle fails wherever its program runs off
         raise pickle.UnpicklingError(f"a damaged pickle ({error!r})") from error
     if not isinstance(found, _Array) or found.array is None:
-        raise pickle.UnpicklingError("the pickle holds something else than an array of numbers")
+        raise pickle.UnpicklingError("the pickle does not hold an array of numbers")
     return found.array
 
 
@@ -37,7 +37,7 @@ class _ArrayUnpickler(pickle._Unpickler):  # the one in Python
         found = STAND_INS.get((module.replace("numpy.core", "numpy._core"), name))
         if found is None:
             raise pickle.UnpicklingError(
-                f"the pickle asks for {module}.{name}, which no array of numbers needs"
+                f"the pickle loads {module}.{name}, which no array of numbers needs"
             )
         return found
 
@@ -47,13 +47,13 @@ class _Dtype:
 
     def __init__(self, code: str, align: bool, copy: bool) -> None:
         if code not in NUMBERS:
-            raise pickle.UnpicklingError(f"an array of {code!r}, which are no numbers")
+            raise pickle.UnpicklingError(f"the array has type {code!r}, which is not numeric")
         self.code = code
 
     def __setstate__(self, state: tuple[object, ...]) -> None:
         order = state[1]
         if order not in ("<", ">", "|"):
-            raise pickle.UnpicklingError(f"bytes in the order {order!r}")
+            raise pickle.UnpicklingError(f"unsupported byte order {order!r}")
         self.code = f"{order}{self.code}"
 
 
@@ -82,11 +82,11 @@ class _Bytes:
 
     def __new__(cls, text: str, encoding: str) -> bytes:  # type: ignore[misc]  # bytes, by design
         if encoding != "latin1":
-            raise pickle.UnpicklingError(f"bytes written as {encoding!r}")
+            raise pickle.UnpicklingError(f"unsupported encoding {encoding!r} of bytes")
         return text.encode("latin1")
 
     def __setstate__(self, state: object) -> NoReturn:  # without one, pickle would write fields
-        raise pickle.UnpicklingError("the pickle gives a state to what has none")
+        raise pickle.UnpicklingError("the pickle sets a state on bytes, which have none")
 
 
 STAND_INS: dict[tuple[str, str], type] = {

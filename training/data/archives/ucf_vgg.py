@@ -89,7 +89,7 @@ def _ucf_split(row: Row) -> str:
     if group is None:
         raise DataError(
             f"{row.source}: {row.values['video_id']!r} does not end in a group and a clip, "
-            "such as _g01_c01, by which UCF-101 is split"
+            "such as _g01_c01, which the split of UCF-101 needs"
         )
     return "test" if int(group[1]) in TEST_GROUPS else "train"
 
@@ -97,5 +97,5 @@ def _ucf_split(row: Row) -> str:
 def _vggsound_split(row: Row) -> str:
     written = row.values["split"]
     if written not in ("train", "val", "test"):
-        raise DataError(f"{row.source}: the split {written!r} is none of train, val, test")
+        raise DataError(f"{row.source}: unknown split {written!r}; expected train, val or test")
     return "test" if written == "test" else "train"

@@ -126,7 +126,7 @@ def _check_config(config: TrainConfig) -> None:
             )
     if config.data.validation:
         raise ConfigError(
-            f"data.validation={config.data.validation}: the archive has no validation of its own; "
+            f"data.validation={config.data.validation}: the archive has no validation split; "
             "leave it 0, and compare checkpoints on AVE, as the paper's authors did"
         )
 
@@ -147,14 +147,14 @@ def read_listing(root: Path, *, is_partial: bool) -> Listing:
     rows = read_table(path, ("category", "video_id", "split"))
     if len(rows) < MIN_ROWS and not is_partial:
         raise DataError(
-            f"{path} has {len(rows)} rows, where about 40000 are expected. The archive's first "
-            "upload had half of them, which cost its users ten points on AVE: fetch the corrected "
-            "table, or set data.partial=true if you mean to train on a part"
+            f"{path} has {len(rows)} rows, expected about 40000. The archive's first upload had "
+            "half of them, which costs ten points on AVE: download the corrected table, or set "
+            "data.partial=true to train on a part"
         )
     for row in rows:
         if row.values["split"] not in SPLITS:
             raise DataError(
-                f"{row.source}: the split {row.values['split']!r} is none of {', '.join(SPLITS)}"
+                f"{row.source}: unknown split {row.values['split']!r}; expected {', '.join(SPLITS)}"
             )
     clips = tuple(
         AVELClip(

@@ -58,7 +58,7 @@ def read_about(folder: Path) -> ScenesAbout:
     if about.version != VERSION:
         raise DataError(
             f"{folder} has scenes of version {about.version}, this is version {VERSION}: "
-            "compose them anew"
+            "compose them again"
         )
     return about
 
@@ -74,7 +74,7 @@ def check_backbones(folder: Path, model: SRCIDConfig) -> None:
         if theirs.get(m) != own:
             held = f"those of {theirs[m].backbone}" if m in theirs else "none"
             raise DataError(
-                f"{folder} holds no {m} features of {own.backbone} {own.feature_shape}, but "
+                f"{folder} has no {m} features of {own.backbone} {own.feature_shape}, but "
                 f"{held}: compose with the recipe that you train (srcid scenes --recipe NAME)"
             )
 
@@ -97,7 +97,7 @@ def read_manifest(folder: Path) -> list[Scene]:
         return [Scene.model_validate_json(line) for line in lines]
     except (OSError, ValidationError) as error:
         raise DataError(
-            f"{path} is missing or damaged ({reason_of(error)}): compose anew"
+            f"{path} is missing or damaged ({reason_of(error)}): compose again"
         ) from error
 
 
@@ -117,6 +117,5 @@ def read_features(folder: Path, name: str, split: str) -> dict[str, Tensor]:
         return {key: tensor.float() for key, tensor in load_file(path).items()}
     except (OSError, SafetensorError) as error:
         raise DataError(
-            f"{path}: {error}; delete it if it is there, and run `srcid scenes` again, which "
-            "goes on where it stopped"
+            f"{path}: {error}; delete it if it exists, and run `srcid scenes` again to make it"
         ) from error

@@ -93,7 +93,7 @@ class Material:
         """Return a photo ``[H, W, 3]``."""
         frames = self._read(item).frames
         if frames is None:
-            raise DataError(f"{self.folder / item}: there is no picture in it")
+            raise DataError(f"{self.folder / item}: it has no picture")
         return frames[0, 0]
 
     def _backdrop(self, item: str) -> NDArray[np.uint8]:
@@ -105,7 +105,7 @@ class Material:
         """Return a recording ``[S]`` without its longer silences."""
         waveform = self._read(item).waveform
         if waveform is None or not waveform.any():
-            raise DataError(f"{self.folder / item}: there is nothing to hear in it; leave it out")
+            raise DataError(f"{self.folder / item}: it is silent; leave it out")
         return without_silence(waveform, rate=self.rate)
 
     def _read(self, item: str) -> Clip:

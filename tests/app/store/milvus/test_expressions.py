@@ -38,7 +38,16 @@ METADATA = st.dictionaries(
 )
 
 
-@given(METADATA, st.dictionaries(FIELDS, CONDITIONS, max_size=2))
+FILTERS = st.recursive(
+    st.dictionaries(FIELDS, CONDITIONS, max_size=2),
+    lambda inner: st.dictionaries(
+        st.sampled_from(["and", "or", "not"]), st.lists(inner, min_size=1, max_size=2), max_size=2
+    ),
+    max_leaves=4,
+)
+
+
+@given(METADATA, FILTERS)
 def test_python_and_sqlite_let_the_same_metadata_pass(
     metadata: dict[str, object], conditions: dict[str, object]
 ) -> None:

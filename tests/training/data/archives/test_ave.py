@@ -64,7 +64,9 @@ def test_labels_are_without_the_background(whole: Path) -> None:
 
 
 def test_a_split_that_does_not_exist_is_refused(whole: Path) -> None:
-    with pytest.raises(ConfigError, match="no split of AVE 'val'; there are train, validation"):
+    with pytest.raises(
+        ConfigError, match="unknown split of AVE 'val': choose one of train, validation"
+    ):
         ave(whole, "val")
 
 
@@ -73,9 +75,9 @@ def test_a_split_that_does_not_exist_is_refused(whole: Path) -> None:
     [
         ([0, 7], r"test_order\.h5, row 1: there is no clip 7; .* the clips 0 to 6 \(1 such rows\)"),
         ([-1, 3, -2], r"row 0: there is no clip -1.*\(2 such rows\)"),
-        (np.zeros(0, dtype=np.int64), "no list of clips by number"),
-        ([0.5, 1.0], "no list of clips by number"),
-        ([[0], [1]], r"the shape \(2, 1\)"),
+        (np.zeros(0, dtype=np.int64), "not a list of clip numbers"),
+        ([0.5, 1.0], "not a list of clip numbers"),
+        ([[0], [1]], r"has shape \(2, 1\)"),
     ],
 )
 def test_an_order_that_names_no_clip_is_refused(root: Path, rows: object, message: str) -> None:
@@ -88,10 +90,10 @@ def test_an_order_that_names_no_clip_is_refused(root: Path, rows: object, messag
 @pytest.mark.parametrize(
     ("name", "rows", "message"),
     [
-        ("audio_feature.h5", np.zeros((7, 10, 127)), r"where \(clips, 10, 128\) is expected"),
-        ("visual_feature.h5", np.zeros((7, 10, 512)), r"where \(clips, 10, 7, 7, 512\) is"),
-        ("audio_feature.h5", np.zeros((6, 10, 128)), "features are of 6 sounds, but of 7 videos"),
-        ("labels.h5", ave_labels(7, 27), r"where \(clips, 10, 29\) is expected"),
+        ("audio_feature.h5", np.zeros((7, 10, 127)), r"expected \(clips, 10, 128\)"),
+        ("visual_feature.h5", np.zeros((7, 10, 512)), r"expected \(clips, 10, 7, 7, 512\)"),
+        ("audio_feature.h5", np.zeros((6, 10, 128)), "has features of 6 sounds, but of 7 videos"),
+        ("labels.h5", ave_labels(7, 27), r"expected \(clips, 10, 29\)"),
         ("labels.h5", ave_labels(3, 28), "row 0: there is no clip 3; features and labels have the"),
     ],
 )
@@ -113,7 +115,7 @@ def test_what_is_wrong_in_a_row_is_found_when_it_is_read(root: Path) -> None:
     clips = ave(root, "train")
     clips.features(0, Modality.AUDIO)
     clips.labels(0, Modality.AUDIO)
-    with pytest.raises(DataError, match=r"audio_feature\.h5, row 6 holds numbers that are not"):
+    with pytest.raises(DataError, match=r"audio_feature\.h5, row 6 contains NaN or infinity"):
         clips.features(2, Modality.AUDIO)
     with pytest.raises(DataError, match=r"labels\.h5, row 1: labels other than 0 and 1"):
         clips.labels(3, Modality.AUDIO)

@@ -64,5 +64,5 @@ def test_labels_of_fewer_clips_than_the_order_names_are_refused(root: Path) -> N
 
 def test_labels_of_other_classes_are_refused(root: Path) -> None:
     write_h5(root / "data/AVE_AVVP/ave_avvp_labels.h5", "avadataset", ave_labels(7, 28))
-    with pytest.raises(DataError, match=r"ave_avvp_labels\.h5: .* where \(clips, 10, 13\)"):
+    with pytest.raises(DataError, match=r"ave_avvp_labels\.h5: .* expected \(clips, 10, 13\)"):
         ave_of_avvp(root)

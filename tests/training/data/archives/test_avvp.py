@@ -89,7 +89,9 @@ def test_no_video_is_in_both_halves_in_whichever_modality(root: Path) -> None:
         whole = [clip.id for clip in avvp(root, m, "all").clips]
         parts = [clip.id for half in halves for clip in avvp(root, m, half).clips]
         assert sorted(whole) == sorted(parts)
-    with pytest.raises(ConfigError, match="no split of AVVP 'val'; there are all, train, test"):
+    with pytest.raises(
+        ConfigError, match="unknown split of AVVP 'val': choose one of all, train, test"
+    ):
         avvp(root, AUDIO, "val")
 
 
@@ -100,14 +102,14 @@ def test_no_video_is_in_both_halves_in_whichever_modality(root: Path) -> None:
         (("Dog", "0,1", "2,3"), "1 labels, 2 onsets and 2 offsets"),
         (("Cow", "0", "2"), "there is no class 'Cow' in the list of 2"),
         (("Dog,", "0,1", "2,3"), "there is no class '' in the list"),
-        (("", "0", "2"), "nothing in the column 'event_labels'"),
-        (("", "", ""), "nothing in the column 'event_labels'"),
+        (("", "0", "2"), "the column 'event_labels' is empty"),
+        (("", "", ""), "the column 'event_labels' is empty"),
         (("Dog", "5", "5"), "Dog ends at 5, but begins at 5"),
         (("Dog,Cat", "0,6", "3,4"), "Cat ends at 4, but begins at 6"),
-        (("Dog", "0", "11"), "'11' is no second from 0 to 10"),
-        (("Dog", "-1", "3"), "'-1' is no second"),
-        (("Dog", "0.5", "3"), "'0.5' is no second"),
-        (("Dog", "0", "ten"), "'ten' is no second"),
+        (("Dog", "0", "11"), "'11' is not a second from 0 to 10"),
+        (("Dog", "-1", "3"), "'-1' is not a second"),
+        (("Dog", "0.5", "3"), "'0.5' is not a second"),
+        (("Dog", "0", "ten"), "'ten' is not a second"),
     ],
 )
 def test_a_row_that_cannot_be_is_refused(
@@ -132,7 +134,7 @@ def test_a_list_of_other_classes_is_refused(tmp_path: Path) -> None:
     write_avvp(tmp_path)
     names = tmp_path / "data/AVVP/data/AVVP_Categories.txt"
     names.write_text("\n".join(AVVP_CLASSES[:-1]))
-    with pytest.raises(DataError, match=r"AVVP_Categories\.txt has 24 classes, where 25"):
+    with pytest.raises(DataError, match=r"AVVP_Categories\.txt has 24 classes, expected 25"):
         avvp(tmp_path, AUDIO, "all")
 
 

@@ -86,10 +86,12 @@ def test_malformed_sounds_are_refused(tmp_path: Path) -> None:
     table = tmp_path / "data/clotho2.1/clotho_captions_evaluation.csv"
     columns = ("file_name", *(f"caption_{number}" for number in range(1, 6)))
     write_table(table, columns, [("a.mp3", *"abcde")])
-    with pytest.raises(DataError, match=r"evaluation\.csv, line 2: 'a\.mp3' is no name of a \.wav"):
+    with pytest.raises(
+        DataError, match=r"evaluation\.csv, line 2: 'a\.mp3' is not the name of a \.wav"
+    ):
         clotho(tmp_path)
     write_table(table, columns, [("a.wav", *"abcd", "")])
-    with pytest.raises(DataError, match="line 2: nothing in the column 'caption_5'"):
+    with pytest.raises(DataError, match="line 2: the column 'caption_5' is empty"):
         clotho(tmp_path)
     write_table(table, columns[:-1], [("a.wav", *"abcd")])
     with pytest.raises(DataError, match=r"lacks the columns \['caption_5'\]"):

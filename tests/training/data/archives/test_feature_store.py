@@ -54,15 +54,15 @@ def refused(folder: Path, message: str) -> None:
 @pytest.mark.parametrize(
     ("thing", "message"),
     [
-        (np.zeros((10, 4)), r"shape \(10, 4\), where \(10, 3\) is expected: it is of another"),
+        (np.zeros((10, 4)), r"shape \(10, 4\), expected \(10, 3\): it comes from another"),
         (np.zeros((10, 1, 3)), r"shape \(10, 1, 3\)"),
         (np.zeros(3), r"shape \(3,\)"),
         (np.zeros((0, 3)), r"shape \(0, 3\)"),
         (np.array(1.0), r"shape \(\)"),
-        (np.full((10, 3), np.nan), "not finite"),
-        (np.full((10, 3), 1e300), "not finite"),  # as float32
-        ([1, 2], "something else than an array"),
-        (np.array([["a"] * 3] * 10), "no numbers"),
+        (np.full((10, 3), np.nan), "NaN or infinity"),
+        (np.full((10, 3), 1e300), "NaN or infinity"),  # as float32
+        ([1, 2], "does not hold an array"),
+        (np.array([["a"] * 3] * 10), "not numeric"),
     ],
 )
 def test_an_array_of_another_kind_is_refused(tmp_path: Path, thing: object, message: str) -> None:
@@ -77,12 +77,12 @@ def test_a_damaged_zip_is_refused(tmp_path: Path) -> None:
     refused(tmp_path, "not a zip file")
     path.unlink()
     write_zip(path, features(0, (3,)), member="feature.npy")
-    refused(tmp_path, r"no \.pkl among its members \['feature.npy'\]")
+    refused(tmp_path, r"no \.pkl file, only \['feature.npy'\]")
     path.unlink()
     write_zip(path, np.random.default_rng(0).normal(size=(10, 3)))
     whole = path.read_bytes()
     path.write_bytes(whole[:60] + b"\x00\x00\x00" + whole[63:])
-    refused(tmp_path, "fetch this file again")
+    refused(tmp_path, "download this file again")
 
 
 def test_a_zip_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path) -> None:

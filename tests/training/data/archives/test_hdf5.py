@@ -48,9 +48,9 @@ def test_it_is_opened_anew_in_a_fork(path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("key", "shape", "message"),
     [
-        ("other", (3,), "rows.h5.*expected is an HDF5 file with the data set 'other'"),
-        ("own", (2,), r"'own' has the shape \(4, 3\), where \(clips, 2\) is expected"),
-        ("own", (), r"'own' has the shape \(4, 3\), where \(clips\) is expected"),
+        ("other", (3,), "rows.h5.*expected an HDF5 file with the data set 'other'"),
+        ("own", (2,), r"'own' has shape \(4, 3\), expected \(clips, 2\)"),
+        ("own", (), r"'own' has shape \(4, 3\), expected \(clips\)"),
     ],
 )
 def test_another_content_is_refused(
@@ -63,7 +63,7 @@ def test_another_content_is_refused(
 def test_what_is_no_hdf5_file_is_refused(path: Path, tmp_path: Path) -> None:
     path.write_bytes(b"no hdf5")
     for own in (path, tmp_path / "missing.h5", tmp_path):
-        with pytest.raises(DataError, match="expected is an HDF5 file"):
+        with pytest.raises(DataError, match="expected an HDF5 file"):
             H5Array(own, "own", shape=(3,))
 
 
@@ -71,7 +71,7 @@ def test_a_group_and_a_single_number_are_no_rows(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "group.h5", "w") as file:
         file.create_group("own")
         file["number"] = 3.0
-    for key, message in (("own", "is a group"), ("number", r"the shape \(\), where \(clips\)")):
+    for key, message in (("own", "is a group"), ("number", r"shape \(\), expected \(clips\)")):
         with pytest.raises(DataError, match=message):
             H5Array(tmp_path / "group.h5", key, shape=())
 

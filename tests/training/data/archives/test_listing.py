@@ -42,9 +42,9 @@ def test_a_mark_at_the_start_is_no_part_of_a_name(tmp_path: Path) -> None:
     [
         ("", r"lacks the columns \['id', 'label'\]"),
         ("id,name\nx,y\n", r"lacks the columns \['label'\]; its first line has \['id', 'name'\]"),
-        ("id,label\n", "no row but its first"),
-        ("id,label\nx,a\ny,\n", "a.csv, line 3: nothing in the column 'label'"),
-        ("id,label\nx\n", "a.csv, line 2: nothing in the column 'label'"),
+        ("id,label\n", "no rows below its header"),
+        ("id,label\nx,a\ny,\n", "a.csv, line 3: the column 'label' is empty"),
+        ("id,label\nx\n", "a.csv, line 2: the column 'label' is empty"),
         ('id,label\nx,"a\n', "not a readable table"),
     ],
 )
@@ -73,8 +73,8 @@ def test_names_stand_one_a_line(tmp_path: Path) -> None:
     [
         ("dog\n\ncat\n", "a.txt, line 2: the line is empty"),
         ("", "a.txt, line 1: the line is empty"),
-        ("dog\ncat\ndog\n", "a.txt, line 3: 'dog' is there already"),
-        ("dog\ncat\n", "a.txt has 2 classes, where 3 are expected"),
+        ("dog\ncat\ndog\n", "a.txt, line 3: 'dog' occurs twice"),
+        ("dog\ncat\n", "a.txt has 2 classes, expected 3"),
     ],
 )
 def test_malformed_names_are_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -89,7 +89,7 @@ def test_vggsound_is_split_by_its_table(root: Path) -> None:
 
 def test_other_splits_are_refused(root: Path) -> None:
     for opened in (ucf, vggsound_ucf):
-        with pytest.raises(ConfigError, match="'validation'; there are all, train, test"):
+        with pytest.raises(ConfigError, match="'validation': choose one of all, train, test"):
             opened(root, "validation")
 
 
@@ -111,11 +111,11 @@ def test_malformed_lists_are_refused(root: Path) -> None:
     with pytest.raises(DataError, match=r"line 2: there is no class 'PlayingThing0'"):
         vggsound_ucf(root, "all")
     write_table(table, columns, [("playing thing 0", "aaaaaaaaaaa", "dev")])
-    with pytest.raises(DataError, match="line 2: the split 'dev' is none of train, val, test"):
+    with pytest.raises(DataError, match="line 2: unknown split 'dev'; expected train, val or test"):
         vggsound_ucf(root, "test")
     write_lines(root / LISTS / "VGGSoundsameUCF101.txt", VGG_CLASSES[:15])
     for opened in (ucf, vggsound_ucf):
-        with pytest.raises(DataError, match=r"VGGSoundsameUCF101\.txt has 15 classes, where 16"):
+        with pytest.raises(DataError, match=r"VGGSoundsameUCF101\.txt has 15 classes, expected 16"):
             opened(root, "all")
 
 

@@ -28,7 +28,7 @@ def test_a_sound_without_pauses_stays_as_it_is() -> None:
 
 def test_a_recording_of_nothing_is_told(tmp_path: Path) -> None:
     (tmp_path / "quiet.wav").write_bytes(make_sound(np.zeros(SECOND, np.float32), rate=SECOND))
-    with pytest.raises(DataError, match=r"quiet\.wav: there is nothing to hear"):
+    with pytest.raises(DataError, match=r"quiet\.wav: it is silent"):
         Material(tmp_path).recording("quiet.wav")
 
 
@@ -37,5 +37,5 @@ def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "sound.wav").write_bytes(make_sound(tone(1, rate=SECOND), rate=SECOND))
     with pytest.raises(DataError, match=r"broken\.png"):
         Material(tmp_path).photo("broken.png")
-    with pytest.raises(DataError, match=r"sound\.wav: there is no picture"):
+    with pytest.raises(DataError, match=r"sound\.wav: it has no picture"):
         Material(tmp_path).photo("sound.wav")

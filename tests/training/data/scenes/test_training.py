@@ -38,5 +38,5 @@ def test_validation_is_on_the_scenes_that_are_there_for_it(
 def test_another_network_s_scenes_are_refused(scenes_folder: Path) -> None:
     other = recipe("compact").model.model_copy(update={"max_steps": 10})
     config = run_on(scenes_folder, other, validation=0)
-    with pytest.raises(DataError, match="holds no audio features of yamnet"):
+    with pytest.raises(DataError, match="has no audio features of yamnet"):
         open_dataset(config, cache=scenes_folder / "none")

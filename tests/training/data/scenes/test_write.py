@@ -107,14 +107,14 @@ def test_features_of_other_backbones_are_refused(folder: Path, tiny_config: SRCI
     check_backbones(folder, tiny_config)
     video = tiny_config.modalities[Modality.VIDEO].model_copy(update={"backbone": "vgg19"})
     modalities = {**tiny_config.modalities, Modality.VIDEO: video}
-    with pytest.raises(DataError, match="holds no video features of vgg19"):
+    with pytest.raises(DataError, match="has no video features of vgg19"):
         check_backbones(folder, tiny_config.model_copy(update={"modalities": modalities}))
 
 
 def test_damage_is_told_with_what_to_do(folder: Path) -> None:
     path = feature_file(folder, "single", "test")
     path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(DataError, match="delete it if it is there, and run `srcid scenes` again"):
+    with pytest.raises(DataError, match="delete it if it exists, and run `srcid scenes` again"):
         read_features(folder, "single", "test")
     with (folder / MANIFEST).open("a") as file:
         file.write("{}\n")

@@ -1,11 +1,15 @@
-"""The files that did not decode, remembered so that no run decodes them in vain again."""
+"""What earlier runs over files left: which files did not decode, and which items were made."""
 
+import hashlib
 import json
+import os
 import threading
+from collections.abc import Collection, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
+from app.indexing.run import FileToIndex, former_id
 from app.settings import Settings
 from model.files import atomic_write_text
 
@@ -61,3 +65,33 @@ class KnownFailures:
             if fields["made_by"] == self._made_by:
                 details[fields["sha256"]] = fields["detail"]
         return details
+
+
+class IndexedIds:
+    """The ids of the items that runs over one folder or manifest made.
+
+    Items of other folders, and items that were added by a request, are never among them.
+
+    Args:
+        data_dir: The data directory; the ids are in a file of its folder ``indexed``.
+        source: The folder or manifest.
+    """
+
+    def __init__(self, data_dir: Path, source: Path) -> None:
+        name = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:16]
+        self._file = data_dir / "indexed" / f"{name}.json"
+
+    def all(self) -> set[str]:
+        """Return the ids."""
+        return set(json.loads(self._file.read_text())) if self._file.exists() else set()
+
+    def write(self, ids: Collection[str]) -> None:
+        """Replace the ids."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(self._file, json.dumps(sorted(ids)))
+
+
+def without_file(ids: Iterable[str], files: Iterable[FileToIndex]) -> list[str]:
+    """Return those of the ids that no file has, or had in version 0.1, in order."""
+    present = {name for file in files for name in (file.item_id, former_id(file.label))}
+    return sorted(set(ids) - present)

@@ -1,0 +1,399 @@
+"""The compiled loops of the search over codes.
+
+A column is one code of every stream. There are S columns; four are looked up at a time.
+Shape letters: R streams, C code rows, T steps, S columns (C * T, rounded up to fours), H planes
+of ninth bits, L codebook size, D hidden dim, N queries, K compared layers, Q compared rows, P
+pairs of these in one layer, M symbols.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from app.store.index.blocks import Bytes, CodeArray, Doubles, Floats, Ints, Norms, Packed
+
+Loop = TypeVar("Loop", bound=Callable[..., object])
+# Sums may be taken in the fastest order, which is the same for every stream.
+ANY_ORDER = {"reassoc", "contract", "nsz"}
+
+
+def jit(loop: Loop) -> Loop:
+    """Compile at first use, without the GIL; cached on disk if a folder for it is writable."""
+    try:
+        return cast(Loop, numba.njit(nogil=True, fastmath=ANY_ORDER, cache=True)(loop))
+    except RuntimeError:  # neither the folder of this file nor the user's cache is writable
+        return cast(Loop, numba.njit(nogil=True, fastmath=ANY_ORDER)(loop))
+
+
+TILE = 2048  # streams whose sums fit into the first-level cache
+ROWS_OF_MANY = 256  # streams whose codes do
+NINTH = np.uint32(256)  # a code's ninth bit
+
+
+@jit
+def _code(low: np.unsignedinteger, plane: np.unsignedinteger, place: int) -> np.uint32:
+    """Return a code from its low bits and bit ``place`` of the plane's byte."""
+    return np.uint32(low) | (np.uint32(plane) << np.uint32(8) >> np.uint32(place) & NINTH)
+
+
+@jit
+def _look_up_eight(low: Packed, plane: Bytes, tables: Ints, lut: Floats, out: Floats) -> None:
+    """Add to ``out`` ``[R]`` the look-ups of eight columns ``[8, R]``."""
+    l0, l1, l2, l3, l4, l5, l6, l7 = (
+        low[0], low[1], low[2], low[3], low[4], low[5], low[6], low[7]
+    )  # fmt: skip
+    t0, t1, t2, t3 = lut[tables[0]], lut[tables[1]], lut[tables[2]], lut[tables[3]]
+    t4, t5, t6, t7 = lut[tables[4]], lut[tables[5]], lut[tables[6]], lut[tables[7]]
+    for i in range(len(out)):
+        bits = plane[i]
+        out[i] += (
+            (t0[_code(l0[i], bits, 0)] + t1[_code(l1[i], bits, 1)])
+            + (t2[_code(l2[i], bits, 2)] + t3[_code(l3[i], bits, 3)])
+        ) + (
+            (t4[_code(l4[i], bits, 4)] + t5[_code(l5[i], bits, 5)])
+            + (t6[_code(l6[i], bits, 6)] + t7[_code(l7[i], bits, 7)])
+        )
+
+
+@jit
+def _look_up_four(low: Packed, plane: Bytes, tables: Ints, lut: Floats, out: Floats) -> None:
+    """Add to ``out`` ``[R]`` the look-ups of four columns ``[4, R]``, the first of a plane."""
+    l0, l1, l2, l3 = low[0], low[1], low[2], low[3]
+    t0, t1, t2, t3 = lut[tables[0]], lut[tables[1]], lut[tables[2]], lut[tables[3]]
+    for i in range(len(out)):
+        bits = plane[i]
+        out[i] += (t0[_code(l0[i], bits, 0)] + t1[_code(l1[i], bits, 1)]) + (
+            t2[_code(l2[i], bits, 2)] + t3[_code(l3[i], bits, 3)]
+        )
+
+
+@jit
+def sums(low: Packed, high: Bytes, tables: Ints, lut: Floats, out: Floats) -> None:
+    """Write to ``out`` ``[R]`` the sum of each stream's look-ups in one query's table.
+
+    Args:
+        low: ``[S, R]`` the codes; their low eight bits where there are planes in ``high``.
+        high: ``[H, R]`` bit j % 8 of plane j // 8 is the ninth bit of column j; or no planes.
+        tables: ``[S]`` the table of each column.
+        lut: ``[Q + 1, L]``; the last table is zero, for columns that are not compared.
+        out: The result.
+    """
+    no_plane = np.zeros(TILE, np.uint8)
+    for start in range(0, len(out), TILE):
+        end = min(start + TILE, len(out))
+        part = out[start:end]
+        part[:] = 0
+        for g in range(0, len(tables), 8):
+            group = tables[g : g + 8]
+            if group.min() == len(lut) - 1:
+                continue
+            plane = high[g >> 3, start:end] if len(high) else no_plane
+            if len(group) == 8:
+                _look_up_eight(low[g : g + 8, start:end], plane, group, lut, part)
+            else:
+                _look_up_four(low[g : g + 4, start:end], plane, group, lut, part)
+
+
+@jit
+def sums_of_many(low: Packed, high: Bytes, tables: Ints, lut: Floats, out: Floats) -> None:
+    """Write to ``out`` ``[R, N]`` what ``sums`` would for each query; ``lut`` ``[Q + 1, L, N]``."""
+    num_columns, num_queries = len(tables), out.shape[1]
+    codes = np.empty((ROWS_OF_MANY, num_columns), np.uint32)  # unsigned: no index wraps around
+    for start in range(0, len(out), ROWS_OF_MANY):
+        size = min(ROWS_OF_MANY, len(out) - start)
+        for j in range(num_columns):
+            for i in range(size):
+                bits = high[j >> 3, start + i] if len(high) else np.uint8(0)
+                codes[i, j] = _code(low[j, start + i], bits, j & 7)
+        for i in range(size):
+            totals, at = out[start + i], codes[i]
+            totals[:] = 0
+            for g in range(0, num_columns, 4):
+                x0, x1 = lut[tables[g], at[g]], lut[tables[g + 1], at[g + 1]]
+                x2, x3 = lut[tables[g + 2], at[g + 2]], lut[tables[g + 3], at[g + 3]]
+                for n in range(num_queries):
+                    totals[n] += (x0[n] + x1[n]) + (x2[n] + x3[n])
+
+
+@jit
+def passing(sums: Floats, norms: Norms, least: float, error: float, rows: NDArray[np.int32]) -> int:
+    """Write to ``rows`` which streams may score ``least`` or more; return how many.
+
+    Args:
+        sums: ``[R]`` from ``sums``.
+        norms: ``[R]`` lengths of the means, rounded up; 0 for a removed stream.
+        least: The score.
+        error: Largest error of a sum.
+        rows: ``[R]`` the result.
+    """
+    rounded = np.float32(1 if least > 0 else 0)  # a norm may be up to this much smaller
+    bound, slack = np.float32(least), np.float32(error)
+    count = 0
+    for i in range(len(sums)):
+        norm = np.float32(norms[i])
+        if sums[i] >= bound * (norm - rounded) - slack and norm > 0:
+            rows[count] = i
+            count += 1
+    return count
+
+
+@jit
+def passing_of_many(
+    sums: Floats,
+    norms: Norms,
+    least: Floats,
+    errors: Floats,
+    rows: NDArray[np.int32],
+    queries: NDArray[np.int32],
+) -> int:
+    """Write to ``rows`` and ``queries`` the pairs that may score ``least`` ``[N]``."""
+    num_queries = sums.shape[1]
+    count = 0
+    for i in range(len(sums)):
+        norm, totals = np.float32(norms[i]), sums[i]
+        if norm == 0:
+            continue
+        good = 0  # counted first, without a branch: most streams pass for no query
+        for n in range(num_queries):
+            good += totals[n] >= min(least[n] * norm, least[n] * (norm - np.float32(1))) - errors[n]
+        if good == 0:
+            continue
+        for n in range(num_queries):
+            if totals[n] >= min(least[n] * norm, least[n] * (norm - np.float32(1))) - errors[n]:
+                rows[count] = i
+                queries[count] = n
+                count += 1
+    return count
+
+
+@jit
+def passing_of_lists(
+    low: Packed,
+    high: Bytes,
+    tables: Ints,
+    lut: Floats,
+    norms: Norms,
+    starts: Ints,
+    lists: Ints,
+    least: float,
+    error: float,
+    rows: NDArray[np.int64],
+    totals: Floats,
+) -> tuple[int, int]:
+    """Write to ``rows`` which streams of some lists may score ``least`` or more, and their sums.
+
+    Args:
+        low: See ``sums``, as are the next three.
+        high: See ``sums``.
+        tables: See ``sums``.
+        lut: See ``sums``.
+        norms: ``[R]``; see ``passing``.
+        starts: ``[lists + 1]`` where each list begins.
+        lists: The lists to read.
+        least: See ``passing``.
+        error: See ``passing``.
+        rows: With room for all streams of the lists.
+        totals: Like ``rows``: the sums.
+
+    Returns:
+        The number of these streams, and of all stored streams in the lists.
+    """
+    part, found = np.empty(TILE, np.float32), np.empty(TILE, np.int32)
+    count, stored = 0, 0
+    for own in lists:
+        for start in range(starts[own], starts[own + 1], TILE):
+            end = min(start + TILE, starts[own + 1])
+            some = part[: end - start]
+            sums(low[:, start:end], high[:, start:end], tables, lut, some)
+            good = passing(some, norms[start:end], least, error, found)
+            for i in range(good):
+                rows[count] = start + found[i]
+                totals[count] = some[found[i]]
+                count += 1
+            for i in range(start, end):
+                stored += norms[i] > 0
+    return count, stored
+
+
+@jit
+def lengths(codes: CodeArray, tables: Floats, parts: Ints, num_parts: int) -> Doubles:
+    """Return ``[R]`` the lengths of the mean vectors of streams ``[R, C, T]``.
+
+    Args:
+        codes: The streams.
+        tables: ``[C, L, D]`` the codebooks.
+        parts: ``[C]`` the place of a row's layer among the compared ones, or -1.
+        num_parts: K.
+    """
+    num_rows, num_steps = codes.shape[1:]
+    dim = tables.shape[2]
+    norms = np.empty(len(codes), np.float64)
+    total = np.empty(num_parts * dim, np.float64)
+    for i in range(len(codes)):
+        total[:] = 0
+        for row in range(num_rows):
+            if parts[row] >= 0:
+                part = total[parts[row] * dim : (parts[row] + 1) * dim]
+                for step in range(num_steps):
+                    vector = tables[row, codes[i, row, step]]
+                    for d in range(dim):
+                        part[d] += vector[d]
+        square = 0.0
+        for d in range(len(total)):
+            square += total[d] * total[d]
+        norms[i] = np.sqrt(square) / num_steps
+    return norms
+
+
+@jit
+def best_cosines(
+    codes: CodeArray,
+    tables: Floats,
+    parts: Ints,
+    queries: Doubles,
+    which: NDArray[np.int64],
+    width: int,
+) -> Doubles:
+    """Return ``[R]`` the best cosine of ``width`` consecutive steps with a query, in float64.
+
+    Args:
+        codes: ``[R, C, T]`` the streams.
+        tables: ``[C, L, D]`` the codebooks.
+        parts: ``[C]`` the place of a row's layer among the compared ones, or -1.
+        queries: ``[N, K * D]`` of length 1, or zeros.
+        which: ``[R]`` the query to compare each stream with.
+        width: At most T.
+    """
+    num_rows, num_steps = codes.shape[1:]
+    dim = tables.shape[2]
+    scores = np.empty(len(codes), np.float64)
+    total = np.empty(queries.shape[1], np.float64)
+    for i in range(len(codes)):
+        query = queries[which[i]]
+        total[:] = 0
+        best = -2.0
+        for step in range(num_steps):
+            for row in range(num_rows):
+                if parts[row] >= 0:
+                    part = total[parts[row] * dim : (parts[row] + 1) * dim]
+                    vector = tables[row, codes[i, row, step]]
+                    for d in range(dim):
+                        part[d] += vector[d]
+                    if step >= width:
+                        left = tables[row, codes[i, row, step - width]]
+                        for d in range(dim):
+                            part[d] -= left[d]
+            if step >= width - 1:
+                square, dot = 0.0, 0.0
+                for d in range(len(total)):
+                    square += total[d] * total[d]
+                    dot += total[d] * query[d]
+                best = max(best, dot / np.sqrt(square) if square > 0 else 0.0)
+        scores[i] = best
+    return scores
+
+
+@jit
+def window_scores(
+    codes: CodeArray, lut: Floats, grams: Floats, pairs: Ints, width: int, out: Floats
+) -> None:
+    """Write to ``out`` ``[R]`` the best cosine of ``width`` consecutive steps, in about float32.
+
+    If the vectors of a window nearly cancel, it is infinity: only ``best_cosines`` is accurate.
+
+    Args:
+        codes: ``[R, Q, T]`` the compared rows of the streams.
+        lut: ``[Q, L]`` dot products with the query.
+        grams: ``[P, L, L]`` dot products of the codes of two rows of a layer.
+        pairs: ``[P, 2]`` these rows.
+        width: At most T.
+        out: The result.
+    """
+    num_rows, num_steps = codes.shape[1:]
+    for i in range(len(out)):
+        stream = codes[i]
+        dot, square, squares, best = 0.0, 0.0, 0.0, -2.0
+        for step in range(num_steps):
+            left = step - width
+            for row in range(num_rows):
+                dot += lut[row, stream[row, step]]
+                if left >= 0:
+                    dot -= lut[row, stream[row, left]]
+            for p in range(len(pairs)):
+                a, b, gram = stream[pairs[p, 0]], stream[pairs[p, 1]], grams[p]
+                square += gram[a[step], b[step]]
+                squares += abs(gram[a[step], b[step]])
+                for other in range(max(0, left + 1), step):
+                    square += 2 * gram[a[step], b[other]]
+                if left >= 0:
+                    square -= gram[a[left], b[left]]
+                    squares -= abs(gram[a[left], b[left]])
+                    for other in range(left + 1, step):
+                        square -= 2 * gram[a[left], b[other]]
+            if step >= width - 1:
+                sure = square > 1e-3 * width * squares
+                best = max(best, dot / np.sqrt(square)) if sure else np.inf
+        out[i] = best
+
+
+@jit
+def grouped(
+    symbols: NDArray[np.int32], num_symbols: int, steps: int
+) -> tuple[Ints, NDArray[np.uint32]]:
+    """Return the streams grouped by the symbols of their steps.
+
+    Args:
+        symbols: ``[R * T]`` the steps of one stream after another's.
+        num_symbols: M.
+        steps: T.
+
+    Returns:
+        ``[M + 1]`` where the list of each symbol starts, and ``[R * T]`` all lists.
+    """
+    starts = np.zeros(num_symbols + 1, np.int64)
+    for i in range(len(symbols)):
+        starts[symbols[i] + 1] += 1
+    for symbol in range(num_symbols):
+        starts[symbol + 1] += starts[symbol]
+    at = starts[:-1].copy()
+    rows = np.empty(len(symbols), np.uint32)
+    for i in range(len(symbols)):
+        rows[at[symbols[i]]] = i // steps
+        at[symbols[i]] += 1
+    return starts, rows
+
+
+@jit
+def first_listed(
+    starts: Ints, rows: NDArray[np.uint32], symbols: Ints, seen: Floats
+) -> tuple[NDArray[np.uint32], Ints]:
+    """Return the streams with one of ``symbols``, each once, at its first symbol.
+
+    Args:
+        starts: ``[M + 1]`` from ``grouped``.
+        rows: From ``grouped``.
+        symbols: The symbols, in order of preference.
+        seen: ``[R]`` scratch memory, zero before and after.
+
+    Returns:
+        The streams, and how many of them come from each symbol.
+    """
+    most = 0
+    for j in range(len(symbols)):
+        most += starts[symbols[j] + 1] - starts[symbols[j]]
+    listed, counts = np.empty(most, np.uint32), np.zeros(len(symbols), np.int64)
+    count = 0
+    for j in range(len(symbols)):
+        before = count
+        for at in range(starts[symbols[j]], starts[symbols[j] + 1]):
+            row = rows[at]
+            listed[count] = row
+            count += seen[row] == 0
+            seen[row] = 1
+        counts[j] = count - before
+    for i in range(count):
+        seen[listed[i]] = 0
+    return listed[:count], counts

@@ -171,6 +171,7 @@ def _snapshot(repo: str, revision: str, weights: tuple[str, ...], *, download: b
             allow_patterns=[*DESCRIPTIONS, *weights, *modules],
             ignore_patterns=list(ELSEWHERE),
             local_files_only=not download,
+            max_workers=1,  # more close one another's session when the network is gone
         )
     return Path(folder)
 

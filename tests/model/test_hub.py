@@ -1,6 +1,7 @@
 """Models of the Hub, against a Hub on the loopback address."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -178,6 +179,20 @@ def test_without_a_network_what_is_cached_still_serves(hub: LoopbackHub) -> None
     assert find_snapshot(f"hf:{NAME}", download=True) == snapshot
     with pytest.raises(ConfigError, match=f"{hub.url} cannot be reached .*HF_ENDPOINT"):
         find_snapshot("hf:acme/other", download=True)
+
+
+def test_a_network_that_goes_between_listing_and_download_is_said_so(
+    hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)
+    many = {f"{n}_Dense/config.json": b"{}" for n in range(8)}
+    commit = hub.commit(NAME, FILES | many)
+    snapshot = find_snapshot(f"hf:{NAME}", download=True)
+    hub.stop()
+    shutil.rmtree(snapshot.folder.parents[1] / "snapshots")
+    shutil.rmtree(snapshot.folder.parents[1] / "blobs")
+    with pytest.raises(ConfigError, match=f"{NAME} at {commit}.* cannot be reached"):
+        find_snapshot(f"hf:{NAME}", commit=commit, download=True)
 
 
 def test_offline_mode_names_its_variable(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:

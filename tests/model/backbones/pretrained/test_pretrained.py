@@ -262,7 +262,7 @@ def test_a_checkpoint_on_clip_and_clap_encodes_a_clip(checkpoint: Path, media: P
     clip = read_clip(media / "clip.mp4", decoding)
     codes = encoder.encode(clip)
     assert {m: own.shape for m, own in codes.items()} == {VIDEO: (2, 3), AUDIO: (2, 3)}
-    (text,) = encoder.encode(list(encoder.prepare("A dog barks. Rain falls.").items()))
+    text = encoder.encode("A dog barks. Rain falls.")[TEXT]
     assert text.shape == (2, 2)
 
 
@@ -320,7 +320,7 @@ import sys
 import app.main, app.engine.engine
 from model.encoder import Encoder
 encoder = Encoder.from_pretrained("default", download=False)
-encoder.encode(list(encoder.prepare("a dog barks").items()))
+encoder.encode("a dog barks")
 heavy = {"transformers", "torchaudio", "huggingface_hub", "torchvision"} & sys.modules.keys()
 assert not heavy, heavy
 """

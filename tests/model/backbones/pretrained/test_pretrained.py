@@ -262,7 +262,7 @@ def test_a_checkpoint_on_clip_and_clap_encodes_a_clip(checkpoint: Path, media: P
     clip = read_clip(media / "clip.mp4", decoding)
     codes = encoder.encode(clip)
     assert {m: own.shape for m, own in codes.items()} == {VIDEO: (2, 3), AUDIO: (2, 3)}
-    text = encoder.encode("A dog barks. Rain falls.")["text"]
+    text = encoder.encode("A dog barks. Rain falls.")[TEXT]
     assert text.shape == (2, 2)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # not loaded by `srcid --help`
 
 MAX_COMMIT = 10_000  # items that an import commits together
 DAMAGED = 1  # exit code
-FileArgument = Annotated[Path, typer.Argument(help="Ends with .parquet or .jsonl.")]
+FileArgument = Annotated[Path, typer.Argument(help="Ends with .parquet, .jsonl or .faiss.")]
 store = typer.Typer(
     name="store",
     help="Export, back up, verify and rebuild an index on this machine.",
@@ -31,25 +31,25 @@ store = typer.Typer(
 
 @store.command()
 def export(
-    file: Annotated[Path, typer.Argument(help="Ends with .parquet, .jsonl or .faiss.")],
+    file: FileArgument,
     data_dir: DataDirOption = None,
 ) -> None:
     """Write the whole index to a file, one item per row: its codes, metadata and text.
 
     A .jsonl file has the codes as tokens for a language model, a .parquet file as lists. A .faiss
-    file is an index of the codes that FAISS opens; FILE.jsonl names its rows. The file is a
+    file is an index of the codes that FAISS opens; FILE.jsonl says what its rows are. The file is a
     snapshot, even if other processes write meanwhile (an export from Milvus may miss or include
     their changes). Stored media are not exported.
     """
     from tqdm import tqdm
 
+    from app.transfer.faiss_file import FAISS, export_index
     from app.transfer.transfer import export_items
 
     settings = local_settings(data_dir=data_dir)
     with _whole_index(settings) as whole:
         items = tqdm(whole.items, total=whole.num_items, unit="item")
-        if file.suffix == ".faiss":
-            from app.transfer.faiss_file import export_index
+        if file.suffix == FAISS:
             from model.encoder import Encoder
 
             encoder = Encoder.from_pretrained(settings.checkpoint, download=False)

@@ -29,16 +29,12 @@ class ExportedItem(NamedTuple):
     fingerprint: str  # of the checkpoint that it was encoded with
 
 
-class Format(ABC, Generic[Raw]):
-    """One row per item. Holds at most a few thousand items in memory."""
-
-    @abstractmethod
-    def write(self, items: Iterable[Item], file: BinaryIO, *, fingerprint: str) -> None:
-        """Write ``items`` to an empty file."""
+class Reader(ABC, Generic[Raw]):
+    """Reads items from a file."""
 
     @abstractmethod
     def rows(self, path: Path) -> Iterator[Raw]:
-        """Yield the rows of a file.
+        """Yield the rows of a file, one per item.
 
         Raises:
             InvalidRequest: The file is not of this format.
@@ -49,8 +45,16 @@ class Format(ABC, Generic[Raw]):
         """Return the item of a row.
 
         Raises:
-            InvalidRequest: ``write`` does not write such rows.
+            InvalidRequest: Exports have no such rows.
         """
+
+
+class Format(Reader[Raw]):
+    """Writes items too. Holds at most a few thousand of them in memory."""
+
+    @abstractmethod
+    def write(self, items: Iterable[Item], file: BinaryIO, *, fingerprint: str) -> None:
+        """Write ``items`` to an empty file."""
 
 
 class ItemFields(BaseModel):

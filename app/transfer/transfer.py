@@ -7,7 +7,8 @@ from typing import Any
 from app.errors import IndexMismatch, InvalidRequest
 from app.store.base import Item
 from app.store.mismatch import old_checkpoint
-from app.transfer.base import ExportedItem, Format
+from app.transfer.base import ExportedItem, Format, Reader
+from app.transfer.faiss_file import FAISS, FaissFile
 from app.transfer.jsonl import Jsonl
 from app.transfer.parquet import Parquet
 from model.encoder import Vocabulary
@@ -40,10 +41,10 @@ def export_items(items: Iterable[Item], path: Path, *, fingerprint: str) -> None
 
 
 def read_items(path: Path, *, vocabulary: Vocabulary, fingerprint: str) -> Iterator[Item]:
-    """Yield the items of a file that ``export_items`` wrote.
+    """Yield the items of a file that ``export_items`` or ``export_index`` wrote.
 
     Args:
-        path: Ends with .jsonl or .parquet.
+        path: Ends with .jsonl, .parquet or .faiss.
         vocabulary: Of the checkpoint in use.
         fingerprint: Of the checkpoint in use.
 
@@ -52,12 +53,12 @@ def read_items(path: Path, *, vocabulary: Vocabulary, fingerprint: str) -> Itera
         InvalidRequest: The file is missing or damaged; the message names the item at fault.
         ConfigError: The format's library is not installed.
     """
-    file_format = _format_of(path)
+    reader: Reader[Any] = FaissFile(vocabulary) if path.suffix == FAISS else _format_of(path)
     where = f"{path}"
     try:
-        for number, row in enumerate(file_format.rows(path), start=1):
+        for number, row in enumerate(reader.rows(path), start=1):
             where = f"{path}, item {number}"
-            exported = file_format.parse(row)
+            exported = reader.parse(row)
             _check(exported, vocabulary, fingerprint)
             yield exported.item
     except OSError as error:
@@ -71,7 +72,7 @@ def _format_of(path: Path) -> Format[Any]:
         return FORMATS[path.suffix]()
     except KeyError:
         raise InvalidRequest(
-            f"{path.name} has no known extension: use {' or '.join(FORMATS)}"
+            f"{path.name} has no known extension: use {', '.join(FORMATS)} or {FAISS}"
         ) from None
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import faiss
+import numpy as np
 import pytest
 
 from app.transfer.transfer import FORMATS
@@ -40,18 +41,36 @@ def test_an_index_is_exported_and_imported_equal(
     assert again.read_bytes() == file.read_bytes()
 
 
-def test_an_index_is_exported_for_faiss_with_the_names_of_its_rows(
+def test_an_index_goes_through_plain_faiss_and_comes_back(
     run: Run, media: Path, tmp_path: Path
 ) -> None:
     run("index", media)
-    run("items", "add", "rain", "--text", "rain on a roof")
-    file = tmp_path / "all.faiss"
+    run("items", "add", "rain", "--text", "rain on a roof", "--metadata", "place=roof")
+    file, copy = tmp_path / "all.faiss", tmp_path / "copy.faiss"
     ran = run("store", "export", file)
     assert (ran.code, ran.out) == (0, f"2 items exported to {file}\n")
     index = faiss.read_index(str(file))
-    names = [json.loads(line) for line in Path(f"{file}.jsonl").read_text().splitlines()]
-    assert names == [["clip.mp4", "audio"], ["clip.mp4", "video"], ["rain", "text"]]
+    lines = [json.loads(line) for line in Path(f"{file}.jsonl").read_text().splitlines()]
+    names = [(line["id"], line["modality"]) for line in lines]
+    assert names == [("clip.mp4", "audio"), ("clip.mp4", "video"), ("rain", "text")]
     assert index.ntotal == 3
+    faiss.write_index(index, str(copy))
+    Path(f"{copy}.jsonl").write_bytes(Path(f"{file}.jsonl").read_bytes())
+    ran = run("store", "import", copy, "--data-dir", tmp_path / "other")
+    assert (ran.code, ran.out) == (0, f"2 items imported from {copy}\n")
+    there = run("items", "list", "--json", "--data-dir", tmp_path / "other")
+    assert there.out == run("items", "list", "--json").out
+    index.remove_ids(np.array([0, 1]))
+    faiss.write_index(index, str(copy))
+    ran = run("store", "import", copy, "--data-dir", tmp_path / "other")
+    assert (ran.code, "has 1 rows, but" in ran.err) == (2, True)
+    Path(f"{copy}.jsonl").write_text(json.dumps(lines[2] | {"id": "rain again"}))
+    assert run("store", "import", copy, "--data-dir", tmp_path / "other").code == 0
+    both = [
+        run("items", "show", item, "--json", "--data-dir", tmp_path / "other").json()
+        for item in ("rain", "rain again")
+    ]
+    assert both[0]["streams"] == both[1]["streams"]
 
 
 def test_a_file_with_a_fault_at_its_end_changes_nothing(

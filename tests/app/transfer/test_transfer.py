@@ -1,7 +1,10 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import faiss
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +14,9 @@ from hypothesis import strategies as st
 
 from app.errors import IndexMismatch, InvalidRequest
 from app.store.base import Item, Stream
+from app.transfer.faiss_file import export_index, pq_index
 from app.transfer.transfer import FORMATS, export_items, read_items
+from model.encoder import Encoder, Vocabulary
 from model.modality import Modality
 from tests.app.transfer.cases import ANY_ITEM, SIZE, VOCABULARY, lines_of, make_item, plain
 
@@ -98,7 +103,7 @@ def test_a_file_that_is_cut_short_is_refused(path: Path) -> None:
 
 
 def test_a_missing_file_a_missing_folder_and_another_ending_are_sentences(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match=r"\.jsonl or \.parquet"):
+    with pytest.raises(InvalidRequest, match=r"use \.jsonl, \.parquet or \.faiss"):
         export_items([], tmp_path / "index.csv", fingerprint="aa")
     for ending in FORMATS:
         with pytest.raises(InvalidRequest, match="No such file"):
@@ -168,4 +173,72 @@ def test_parquet_without_a_column_or_with_ragged_codes_is_refused(tmp_path: Path
         table.set_column(table.schema.get_field_index("audio_codes"), "audio_codes", ragged), path
     )
     with pytest.raises(InvalidRequest, match="differ in length"):
+        read(path)
+
+
+def export_for_faiss(items: list[Item], path: Path) -> None:
+    encoder = SimpleNamespace(vocabulary=VOCABULARY, fingerprint="aa")
+    export_index(items, path, fingerprint="aa", encoder=cast(Encoder, encoder))
+
+
+@given(items=st.lists(ANY_ITEM, min_size=1, max_size=4, unique_by=lambda item: item.id))
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_what_faiss_reads_is_read_back_equal(tmp_path: Path, items: list[Item]) -> None:
+    """Streams of all lengths: shorter ones are padded in the index."""
+    export_for_faiss(items, tmp_path / "all.faiss")
+    faiss.write_index(faiss.read_index(str(tmp_path / "all.faiss")), str(tmp_path / "all.faiss"))
+    assert [plain(own) for own in read(tmp_path / "all.faiss")] == [plain(own) for own in items]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ({}, None),
+        ({"fingerprint": "bb"}, "item 1: it was encoded with checkpoint bb"),
+        ({"modality": "smell"}, "item 1: a line has no modality"),
+        ({"sha256": "12"}, "item 1: sha256: "),
+        ({"extra": 1}, "item 1: extra: "),
+        ("no object", "not a JSON object"),
+    ],
+)
+def test_a_line_that_was_changed_is_refused(
+    tmp_path: Path, line: dict[str, object] | str, message: str | None
+) -> None:
+    export_for_faiss([make_item("a")], path := tmp_path / "all.faiss")
+    lines = Path(f"{path}.jsonl")
+    whole = json.loads(lines.read_text())
+    lines.write_text(json.dumps(whole | line if isinstance(line, dict) else line))
+    if message is None:
+        assert [item.id for item in read(path)] == ["a"]
+        return
+    with pytest.raises((InvalidRequest, IndexMismatch), match=message):
+        read(path)
+
+
+def test_two_lines_of_one_item_must_agree(tmp_path: Path) -> None:
+    export_for_faiss([make_item("a", AUDIO, VIDEO)], path := tmp_path / "all.faiss")
+    lines = Path(f"{path}.jsonl")
+    first, second = map(json.loads, lines.read_text().splitlines())
+    for wrong in ({"text": "a dog"}, {"modality": "audio"}):
+        lines.write_text(f"{json.dumps(first)}\n{json.dumps(second | wrong)}\n")
+        with pytest.raises(InvalidRequest, match="item 1: its lines have the same modality, or"):
+            read(path)
+
+
+def test_what_is_no_index_of_these_codes_is_refused(tmp_path: Path) -> None:
+    export_for_faiss([make_item("a")], path := tmp_path / "all.faiss")
+    other = Vocabulary(np.ones((2, SIZE, 3), np.float32), np.array([1, 2]))
+    for index in (pq_index(other, [np.zeros((2, 3), np.int16)]), faiss.IndexFlatIP(4)):
+        faiss.write_index(index, str(path))
+        with pytest.raises(InvalidRequest, match="not an index of this checkpoint's codes"):
+            read(path)
+    path.write_bytes(b"no index")
+    with pytest.raises(InvalidRequest, match=r"all\.faiss: it is not a FAISS index"):
+        read(path)
+    Path(f"{path}.jsonl").unlink()
+    with pytest.raises(InvalidRequest, match="cannot read"):
         read(path)

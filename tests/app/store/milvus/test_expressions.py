@@ -81,6 +81,11 @@ MATCHES = [
     ({"place": "Oslo", "place.city": ["Rome"]}, {"place.city": "Rome"}, True),
     ({"a.b": 3}, {"a.b": {"gte": 1, "lt": 4}}, True),
     ({"a.b": "roman"}, {"a.b": {"prefix": "rom"}}, True),
+    ({}, {"not": [{"a": {"gte": 1}}]}, True),
+    ({}, {"not": [{"a": {"prefix": "x"}}, {"a": 1}]}, True),
+    ({"a": 1}, {"not": [{"a": {"gte": 1}}]}, False),
+    ({"a": 1}, {"or": [{"b": {"lt": 9}}, {"a": 1}]}, True),
+    ({"a": 1}, {"and": [{"b": None}, {"a": {"lt": 1}}]}, False),
 ]
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from app.store.index.code_index import CodeIndex, ListedIndex, ReadWriteLock
 from app.store.index.kernels import best_cosines
+from app.store.index.lists import unit_means
 from app.store.index.scan import IndexSearch
 from app.store.index.shortlist import Candidates
 from app.store.index.snapshots import Snapshot, Snapshots, snapshot_blocks
@@ -131,10 +132,10 @@ def pq_way(corpus: Corpus, asked: Vectors) -> Way:
     built = Stopwatch()
     with built.running():
         index = pq_index(corpus.vocabulary, list(corpus.codes.astype(np.int16)))
-    parts = asked.reshape(len(asked), 2, 1, -1)
-    repeated = np.broadcast_to(parts, (len(asked), 2, STEPS, parts.shape[-1]))
-    queries = np.zeros((len(asked), 2 * STEPS + 2, parts.shape[-1]), np.float32)
-    queries[:, :-2] = repeated.reshape(len(asked), 2 * STEPS, -1)
+    rows, _, dim = corpus.vocabulary.tables.shape
+    of_row = CodeIndex(corpus.vocabulary).comparison(corpus.layers).parts
+    queries = np.zeros((len(asked), rows * STEPS + 2, dim), np.float32)
+    queries[:, :-2] = asked.reshape(len(asked), -1, dim)[:, of_row].repeat(STEPS, axis=1)
     queries[:, -2:, 0] = -0.9 * np.linalg.norm(asked, axis=1)[:, None]  # the least cosine
     queries = queries.reshape(len(asked), -1)
     return _way("FAISS IndexPQ of the codes", index, queries, built)
@@ -153,8 +154,7 @@ def float_ways(corpus: Corpus, asked: Vectors) -> list[Way]:
         _reranked(_way("", fast, asked, _built(fast, vectors)), fast, corpus, asked),
     ]
     built = _built(inverted, vectors)
-    packed = faiss.IndexIVFPQ(faiss.IndexFlatIP(dim), dim, lists, 32, 8, INNER)
-    packed.cp.min_points_per_centroid = 1
+    packed = faiss.IndexIVFPQ(inverted.quantizer, dim, lists, 32, 8, INNER)  # the same centroids
     ways.append(
         _way(
             f"FAISS {lists} inverted lists of PQ32, 64 probes",
@@ -177,15 +177,8 @@ def float_ways(corpus: Corpus, asked: Vectors) -> list[Way]:
 
 
 def pooled(corpus: Corpus) -> Vectors:
-    """Return the mean vectors ``[R, 2 * D]`` of length 1."""
-    tables = corpus.vocabulary.tables
-    found = np.zeros((len(corpus.codes), 2, tables.shape[2]), np.float32)
-    for row in range(2):
-        for step in range(STEPS):
-            found[:, row] += tables[row][corpus.codes[:, row, step]]
-    flat: Vectors = found.reshape(len(found), -1)
-    flat /= np.linalg.norm(flat, axis=1, keepdims=True)
-    return flat
+    """Return the mean vectors ``[R, K * D]`` of length 1."""
+    return unit_means(corpus.codes, CodeIndex(corpus.vocabulary).comparison(corpus.layers))
 
 
 def _built(index: faiss.Index, vectors: Vectors) -> Stopwatch:

@@ -25,7 +25,9 @@ OPENAI = "/v1/"  # below it, problems are also errors as OpenAI's clients read t
 INVALID = "invalid_request_error"
 OPENAI_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 # By the method that routes know it by; see ``HttpRules``.
-METHODS = {"GET": "GET", "HEAD": "GET", "POST": "POST", "PUT": "PUT", "DELETE": "DELETE"}
+METHODS = {name: name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")} | {
+    "HEAD": "GET"
+}
 # The phrases of RFC 9110, as in Python 3.13: a problem's type must not depend on the Python.
 RENAMED = {413: "Content too large", 416: "Range not satisfiable", 422: "Unprocessable content"}
 # Rejections of an overloaded server leave together, this often. One by one, each would find cold

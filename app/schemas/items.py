@@ -96,7 +96,7 @@ class ItemPage(BaseModel):
 class DeletedItems(BaseModel):
     """The result of deleting by a filter."""
 
-    deleted: int = Field(description="Number of items that matched and were deleted")
+    deleted: int = Field(description="Number of deleted items, with the segments of long media")
 
 
 class DuplicateStream(BaseModel):

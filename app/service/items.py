@@ -180,7 +180,8 @@ class Items:
             TooLarge: The metadata are too large.
             StoreUnavailable: It could not be written; nothing has changed.
         """
-        with self._locked([item_id]):
+        segments = [segment.id for segment in self._further_segments(item_id)]
+        with self._locked([item_id, *segments]):
             old = [self._stored(item_id), *self._further_segments(item_id)]
             new = [replace(item, metadata=_merged(item.metadata, metadata)) for item in old]
             for item, before in zip(new, old, strict=True):
@@ -203,7 +204,7 @@ class Items:
             self._delete([self._stored(item_id)])
 
     def delete_where(self, where: Where) -> int:
-        """Delete all items that match ``where``, as ``delete`` does; return how many matched.
+        """Delete all items that match ``where``, as ``delete`` does; return how many are gone.
 
         They go in several commits. What another call adds or changes meanwhile may stay.
         """
@@ -213,8 +214,7 @@ class Items:
             with self._locked(item.id for item in page):
                 current = ((item, self.store.get(item.id)) for item in page)
                 items = [now for item, now in current if now and now.metadata == item.metadata]
-                self._delete(items)
-            deleted += len(items)
+                deleted += self._delete(items)
         return deleted
 
     def has_media(self, item: Item) -> tuple[bool, bool]:
@@ -283,13 +283,14 @@ class Items:
                 if old := replaced.get(item.id):
                     self._media.erase(item.id, old.sha256)
 
-    def _delete(self, items: Sequence[Item]) -> None:
-        """Delete items and their further segments in one commit, then their media."""
+    def _delete(self, items: Sequence[Item]) -> int:
+        """Delete items and their further segments in one commit, then their media; count them."""
         segments = [further.id for item in items for further in self._further_segments(item.id)]
         ids = dict.fromkeys([*(item.id for item in items), *segments])
         self.store.add_many([], replace=True, delete=list(ids))
         for item in items:
             self._media.erase(item.id, item.sha256)
+        return len(ids)
 
     def _further_segments(self, item_id: str) -> Iterator[Item]:
         """Yield the segments of an item, except the first."""

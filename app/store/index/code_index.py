@@ -266,8 +266,9 @@ class ListedIndex(CodeIndex):
                     most = min(probes, len(centroids))
                     nearest[centroids] = centroids.nearest(towards, count=most)
                 count += scan_lists(state, block, number, list(nearest[centroids]))
-            skip = [chunk.count if chunk.listing else 0 for chunk in block.chunks]
-            self._scan(state, block, skip)
+            if any(chunk.listing is None for chunk in block.chunks):
+                skip = [chunk.count if chunk.listing else 0 for chunk in block.chunks]
+                self._scan(state, block, skip)
             state.chunks += block.chunks
         return count
 

@@ -161,6 +161,7 @@ def scan_lists(
         first = int(np.searchsorted(sizes, max(FIRST_TILE, state.search.k))) + 1
         num_stored = 0
         for some in (own[:first], own[first:]):  # the first give a score to beat
+            query.shortlist.entries()
             count, stored = passing_of_lists(
                 chunk.low, chunk.high, columns, lut, norms, starts, some,
                 query.shortlist.least, error, rows, totals,
@@ -169,7 +170,6 @@ def scan_lists(
             places = np.full(count, len(state.chunks) + number)
             lower, upper = bounds(totals[:count], norms[good], error)
             query.shortlist.note(Entries(places, good, lower, upper))
-            query.shortlist.entries()
             num_stored += stored
         stored_of_queries.append(num_stored)
     return min(stored_of_queries)

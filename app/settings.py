@@ -103,7 +103,7 @@ class Settings(BaseSettings):
         "auto (exact up to 250,000 streams of a modality, then lists)",
     )
     index_probes: PositiveInt = Field(
-        64,
+        48,
         description="Inverted lists that a search reads; more find more of the best streams and "
         "take longer",
     )

@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 SAVE_AT_CLOSE = 1000  # changed streams that are worth a snapshot when the store closes
 # Streams of one modality from which there are inverted lists. Fewer are scanned in 3 ms.
 LISTED_FROM: dict[IndexKind, int] = {"auto": 250_000, "ivf": 10_000}
-PROBES = 64  # lists that a query reads
+PROBES = 48  # lists that a query reads
 SYNC_AFTER = 10_000  # written items: the next search should not wait for all of them
 
 

@@ -1,7 +1,7 @@
 /** Adding to the index: files that are dropped or chosen, or a sentence. */
 
 import { api, Problem } from "./api.js";
-import { fill, h, toast } from "./dom.js";
+import { complain, fill, h, toast } from "./dom.js";
 
 const ACCEPT = "audio/*,video/*,image/*";
 
@@ -49,7 +49,7 @@ export function addForm({ onAdded }) {
   function submit(event) {
     event.preventDefault();
     const sentence = text.value.trim();
-    if (!sentence) return text.focus();
+    if (!sentence) return complain(text, "Enter a sentence, or choose files");
     add(id.value.trim() || sentence.replaceAll(/[/\\]/g, "-").slice(0, 255), { text: sentence });
   }
 
@@ -100,8 +100,6 @@ function metadataOf(field) {
   } catch {
     // said below
   }
-  field.setCustomValidity('Enter a JSON object, such as {"album": "farm"}');
-  field.reportValidity();
-  field.addEventListener("input", () => field.setCustomValidity(""), { once: true });
+  complain(field, 'Enter a JSON object, such as {"album": "farm"}');
   return null;
 }

@@ -10,7 +10,7 @@
  *   curve?: number[], text: string | null, metadata: Record<string, any>, has_media: boolean,
  *   has_thumbnail: boolean}} Hit
  * @typedef {{checkpoint: string, fingerprint: string, code_layers: number[], codebook_sizes: number[],
- *   num_items: number, keeps_media: boolean, is_calibrated: boolean, limits: Record<string, number>,
+ *   num_items: number, keeps_media: boolean, takes_jobs: boolean, is_calibrated: boolean, limits: Record<string, number>,
  *   modalities: Record<Modality, unknown>}} Model
  * @typedef {{id: string, state: string, request: {folder: string, manifest: string | null}, total: number | null,
  *   indexed: number, unchanged: number, failed: number, failures: {path: string, detail: string}[],
@@ -18,6 +18,15 @@
  */
 
 const ROOT = new URL("..", import.meta.url); // where the page is, whatever prefix a proxy has
+/** What the service advises -> what the page has for it. @type {[RegExp, string][]} */
+const HINTS = [
+  [/: GET \/items lists all items/, ": Items shows all of them"],
+  [/: GET \/jobs lists all jobs/, ": Jobs shows all of them"],
+  [/replace it \(PUT [^)]*\)/, "choose Replace"],
+  [/ \(DELETE \/jobs\/\{id\}\)/, ""],
+  [/: send it as `Authorization.*/, ": ask the person who runs this server for one"],
+  [/ \(srcid keys [^)]*\)/, ""],
+];
 const COOKIE = "srcid_key"; // read by the service: pictures and players send no other header
 
 /** What the service said was wrong. */
@@ -52,12 +61,13 @@ export function address(path) {
 /**
  * @param {string} method
  * @param {string} path
- * @param {{json?: unknown, form?: Record<string, string | Blob | undefined>, signal?: AbortSignal}} [options]
+ * @param {{json?: unknown, form?: Record<string, string | Blob | undefined>, signal?: AbortSignal,
+ *   seconds?: number}} [options] `seconds`: for which a probe of the server waits
  * @returns {Promise<any>}
  */
-async function call(method, path, { json, form, signal } = {}) {
+async function call(method, path, { json, form, signal, seconds } = {}) {
   /** @type {RequestInit} */
-  const request = { method, signal, headers: { Accept: "application/json" } };
+  const request = { method, signal: seconds ? AbortSignal.timeout(1000 * seconds) : signal, headers: { Accept: "application/json" } };
   if (json !== undefined) {
     request.body = JSON.stringify(json);
     request.headers = { ...request.headers, "Content-Type": "application/json" };
@@ -72,6 +82,7 @@ async function call(method, path, { json, form, signal } = {}) {
     answer = await fetch(address(path), request);
   } catch (error) {
     if (signal?.aborted) throw error;
+    if (!seconds) dispatchEvent(new Event("srcid:lost"));
     throw new Problem({
       status: 0,
       title: "No connection",
@@ -80,15 +91,20 @@ async function call(method, path, { json, form, signal } = {}) {
   }
   if (answer.ok) return answer.status === 204 ? null : answer.json();
   const problem = new Problem(await toldBy(answer));
-  if (problem.status === 401 && (await askForKey(problem))) return call(method, path, { json, form, signal });
+  if (problem.status === 401 && (await askForKey(problem))) return call(method, path, { json, form, signal, seconds });
   throw problem;
+}
+
+/** Return a message with the page's words in place of the API's calls and the commands. @param {string} message */
+function withButtons(message) {
+  return HINTS.reduce((text, [pattern, words]) => text.replace(pattern, words), message);
 }
 
 /** @param {Response} answer */
 async function toldBy(answer) {
   try {
     const told = await answer.json();
-    if (typeof told.detail === "string") return told;
+    if (typeof told.detail === "string") return { ...told, detail: withButtons(told.detail) };
   } catch {
     // not from the service itself: a proxy's page
   }
@@ -103,8 +119,8 @@ const pathOf = (id) => `items/${encodeURIComponent(id)}`;
 
 export const api = {
   /** @returns {Promise<Model>} */
-  model: () => call("GET", "model"),
-  ready: () => call("GET", "readyz"),
+  model: (seconds = 0) => call("GET", "model", { seconds }),
+  ready: (seconds = 0) => call("GET", "readyz", { seconds }),
 
   /** @param {string} text @param {AbortSignal} [signal] @returns {Promise<Encoded>} */
   encodeText: (text, signal) => call("POST", "encode", { json: { text }, signal }),

@@ -7,7 +7,7 @@ import { itemPlayer } from "./player.js";
 import { problemNote } from "./problem.js";
 import { nameOf } from "./results.js";
 import { href, note } from "./router.js";
-import { codeButton, KINDS, layerOf } from "./timeline.js";
+import { codeButton, codeName, KINDS, layerOf } from "./timeline.js";
 
 /** @typedef {import("./api.js").Modality} Modality */
 /** @typedef {{id: string, modality: Modality, second: number, word: string | null}} Place */
@@ -26,7 +26,7 @@ export async function openCard(row, code) {
     h("div", { class: "bone" }),
     h("div", { class: "bone short" }),
   );
-  const title = `Layer ${layerOf(row)} · code ${code}`;
+  const title = codeName(row, code).replaceAll(", ", " · ");
   const shown = opened();
   fill(
     shown,
@@ -100,7 +100,7 @@ async function content(card) {
         "div",
         { class: "chips" },
         card.companions.map(
-          (/** @type {any} */ own) => codeButton(own.row, own.code, { text: `L${own.layer} · ${own.code}` }),
+          (/** @type {any} */ own) => codeButton(own.row, own.code, { text: codeName(own.row, own.code) }),
         ),
       ),
     ) : null,

@@ -7,12 +7,12 @@ import { itemPlayer } from "./player.js";
 import { problemNote } from "./problem.js";
 import { nameOf } from "./results.js";
 import { go } from "./router.js";
-import { KINDS, timeline } from "./timeline.js";
+import { KINDS, stripLegend, timeline } from "./timeline.js";
 
 /** @typedef {import("./api.js").Modality} Modality */
 /** @typedef {{kind: "item" | "text", value: string}} Side */
 
-const SUGGESTIONS = 200;
+const LISTED = 500;
 
 /** Show the view. @param {Element} main @param {import("./router.js").Place} place */
 export function showCompare(main, place) {
@@ -33,10 +33,9 @@ export function showCompare(main, place) {
     field("a", "First", a),
     field("b", "Second", b),
     h("button", { class: "primary", type: "submit" }, "Compare"),
-    h("datalist", { id: "known-items" }),
   );
   fill(main, h("h1", {}, "Compare"), form, out);
-  suggest(form);
+  list(form, [a, b]);
   if (a && b) compare(out, a, b);
   else {
     fill(
@@ -51,7 +50,7 @@ export function showCompare(main, place) {
         ),
       ),
     );
-    form.elements[a ? "b" : "a"].focus();
+    /** @type {HTMLElement} */ (form.querySelector(`[name=${a ? "b" : "a"}]:enabled`)).focus();
   }
 }
 
@@ -61,34 +60,45 @@ function sideOf(value) {
   return match ? { kind: /** @type {"item" | "text"} */ (match[1]), value: match[2] } : null;
 }
 
-/** @param {string} name @param {string} title @param {Side | null} side */
+/** Return the fields of a side: an item that is chosen, or a sentence that is typed.
+ * @param {string} name @param {string} title @param {Side | null} side */
 function field(name, title, side) {
-  const input = h(
-    "input",
-    { name, value: side?.value ?? "", list: "known-items", autocomplete: "off", "aria-label": title },
-  );
+  const isText = side?.kind === "text";
+  const about = { name, "aria-label": title, required: true };
+  const items = h("select", { ...about, class: "known-items", disabled: isText, hidden: isText });
+  const text = h("input", { ...about, value: isText ? side.value : "", autocomplete: "off", disabled: !isText, hidden: !isText });
   const kinds = h(
     "select",
     {
-      name: `${name}-kind`,
       "aria-label": `${title}: type`,
-      onchange: () => input.setAttribute("list", kinds.value === "item" ? "known-items" : ""),
+      name: `${name}-kind`,
+      onchange: () => {
+        items.disabled = items.hidden = kinds.value === "text";
+        text.disabled = text.hidden = kinds.value === "item";
+      },
     },
     h("option", { value: "item" }, "Item"),
-    h("option", { value: "text", selected: side?.kind === "text" }, "Sentence"),
+    h("option", { value: "text", selected: isText }, "Sentence"),
   );
-  return h("fieldset", { class: "side" }, h("legend", {}, title), kinds, input);
+  return h("fieldset", { class: "side" }, h("legend", {}, title), kinds, items, text);
 }
 
-/** @param {HTMLFormElement} form */
-async function suggest(form) {
-  try {
-    const page = await api.items(null, SUGGESTIONS);
-    const list = /** @type {Element} */ (form.querySelector("datalist"));
-    fill(list, page.items.map((item) => h("option", { value: item.id }, nameOf(item))));
-  } catch {
-    // an id can still be typed
-  }
+/** Fill the lists of items; an item that a side has is in its list, however long the index is.
+ * @param {HTMLFormElement} form @param {(Side | null)[]} sides */
+async function list(form, sides) {
+  /** @type {{items: import("./api.js").Item[], next_cursor: string | null}} */
+  const page = await api.items(null, LISTED).catch(() => ({ items: [], next_cursor: null }));
+  form.querySelectorAll(".known-items").forEach((select, index) => {
+    const chosen = sides[index]?.kind === "item" ? sides[index].value : null;
+    const named = page.items.map((item) => [item.id, nameOf(item)]);
+    if (chosen && !page.items.some((item) => item.id === chosen)) named.unshift([chosen, chosen]);
+    fill(
+      select,
+      h("option", { value: "" }, named.length ? "Choose an item" : "The index is empty"),
+      named.map(([id, name]) => h("option", { value: id, selected: id === chosen }, name === id ? id : `${name} (${id})`)),
+      page.next_cursor ? h("option", { disabled: true }, "For others, open Compare beside the item") : null,
+    );
+  });
 }
 
 /** @param {HTMLElement} out @param {Side} a @param {Side} b */
@@ -103,7 +113,7 @@ async function compare(out, a, b) {
       (/** @type {any} */ x, /** @type {any} */ y) => order.indexOf(x.a) - order.indexOf(y.a) || order.indexOf(x.b) - order.indexOf(y.b),
     );
     const maps = answer.maps.map((/** @type {any} */ map) => section(map, left, right));
-    fill(out, h("div", { class: "sides" }, left.element, right.element), legend(), h("div", { class: "maps" }, maps));
+    fill(out, stripLegend(), h("div", { class: "sides" }, left.element, right.element), legend(), h("div", { class: "maps" }, maps));
     announce(`${maps.length} heat maps`);
   } catch (error) {
     fill(out, problemNote(error));
@@ -146,7 +156,7 @@ function section(map, left, right) {
   return h(
     "section",
     { class: "panel map" },
-    h("h3", {}, title, h("span", { class: "soft" }, ` ${map.score.toFixed(2)}`)),
+    h("h2", {}, title, h("span", { class: "soft" }, ` ${map.score.toFixed(2)}`)),
     drawn,
   );
 }

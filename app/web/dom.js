@@ -64,6 +64,13 @@ export function icon(name) {
   return svg;
 }
 
+/** Say beside a field why its form cannot be sent. @param {HTMLInputElement | HTMLTextAreaElement} field @param {string} why */
+export function complain(field, why) {
+  field.setCustomValidity(why);
+  field.reportValidity();
+  field.addEventListener("input", () => field.setCustomValidity(""), { once: true });
+}
+
 /** Say something to screen readers. @param {string} text */
 export function announce(text) {
   const place = document.getElementById("announce");

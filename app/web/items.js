@@ -8,7 +8,7 @@ import { itemPlayer } from "./player.js";
 import { problemNote } from "./problem.js";
 import { nameOf } from "./results.js";
 import { href } from "./router.js";
-import { timeline } from "./timeline.js";
+import { stripLegend, timeline } from "./timeline.js";
 
 /** @typedef {import("./api.js").Item} Item */
 
@@ -33,7 +33,7 @@ export function showItems(main) {
     },
   });
   onDrop("Drop files to add them to the index", form.take);
-  fill(main, h("h1", {}, "Items"), form.element, list, empty, more);
+  fill(main, h("h1", {}, "Items"), form.element, stripLegend(), list, empty, more);
   /** @type {string | null} */
   let cursor = null;
 
@@ -83,7 +83,7 @@ function row(item, list) {
       h(
         "header",
         {},
-        h("h3", {}, name),
+        h("h2", {}, name),
         h(
           "p",
           { class: "soft" },

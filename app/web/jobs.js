@@ -50,12 +50,22 @@ export async function showJobs(main) {
   );
   fill(main, h("h1", {}, "Jobs"), form, list);
   try {
+    if (!(await api.model()).takes_jobs) form.replaceWith(off());
     const { jobs } = await api.jobs();
     fill(list, jobs.length ? jobs.map((job) => watch(h("li", {}), job)) : h("li", { class: "empty" }, "No jobs yet."));
   } catch (error) {
     fill(list, h("li", {}, problemNote(error)));
   }
 }
+
+/** Return why no job can be started. */
+const off = () =>
+  h(
+    "div",
+    { class: "notice warn" },
+    h("h2", {}, "Jobs are off"),
+    h("p", {}, "Start the server with SRCID_MEDIA_ROOT set to the folder that jobs may read."),
+  );
 
 /** @param {Event} event @param {HTMLFormElement} form @param {{list: HTMLElement, said: HTMLElement}} places */
 async function start(event, form, { list, said }) {

@@ -8,6 +8,8 @@ import { KINDS, timeline } from "./timeline.js";
 
 /** @typedef {import("./api.js").Hit} Hit */
 
+const LEAD_SECONDS = 0.5; // played before the second that matched, which else begins in mid-word
+
 /** Return how an item is called. @param {{id: string, text: string | null, metadata: Record<string, any>}} item */
 export function nameOf(item) {
   const { title } = item.metadata;
@@ -25,7 +27,7 @@ export function byItem(hits) {
 /** Return the list of results. @param {Hit[]} hits */
 export function results(hits) {
   const list = h("ol", { class: "results", "aria-label": "Results" }, byItem(hits).map((own) => card(own)));
-  roving(list, ".result");
+  roving(list, ".result", () => getComputedStyle(list).gridTemplateColumns.split(" ").length);
   return list;
 }
 
@@ -70,7 +72,7 @@ function card(hits) {
         onSeek: item.has_media && item.duration_seconds !== null ? (second) => seek.to(second) : undefined,
       });
       const player = itemPlayer(item, { name, onTime: line.mark });
-      seek.to = player.seek;
+      seek.to = (second) => player.seek(Math.max(0, second - LEAD_SECONDS));
       if (jump && !player.canPlay) jump.remove();
       if (item.text === null) frame.replaceWith(player.element);
       fill(lower, line.element);
@@ -97,8 +99,7 @@ function scores(hits) {
         "li",
         { class: "score", title: "Cosine similarity of query and stream, in [-1, 1]" },
         icon(KINDS[hit.modality].icon),
-        h("span", {}, KINDS[hit.modality].label),
-        h("meter", { min: 0, max: 1, value: Math.max(0, hit.score), "aria-label": "Score" }),
+        h("span", { class: "unseen" }, KINDS[hit.modality].label),
         h("b", {}, hit.score.toFixed(2)),
         sure ? h("span", { class: "soft" }, sure) : null,
       );
@@ -120,7 +121,6 @@ function jumpButton(hits, seek) {
   return h(
     "button",
     { type: "button", class: "primary small", onclick: () => seek(second) },
-    icon("play"),
     `Play from ${clock(second)}`,
   );
 }
@@ -131,7 +131,7 @@ function actions(hit, jump) {
     "div",
     { class: "actions" },
     jump,
-    h("a", { class: "button small", href: href({ like: hit.id }) }, "More like this"),
+    h("a", { class: "button small", href: href({ like: hit.id }) }, "Similar"),
     h("a", { class: "button small", href: href({ view: "compare", a: `item:${hit.id}` }) }, "Compare"),
   );
 }

@@ -1,13 +1,13 @@
 /** The search view: a sentence, a clip or an item as the query. */
 
 import { api } from "./api.js";
-import { announce, count, fill, h, icon } from "./dom.js";
+import { announce, complain, count, fill, h, icon } from "./dom.js";
 import { onDrop } from "./drop.js";
 import { listenToForm, searchForm } from "./search_form.js";
 import { filePlayer, itemPlayer } from "./player.js";
 import { byItem, nameOf, results, skeletons } from "./results.js";
 import { go, href } from "./router.js";
-import { timeline } from "./timeline.js";
+import { stripLegend, timeline } from "./timeline.js";
 import { problemNote } from "./problem.js";
 
 /** @typedef {import("./router.js").Place} Place */
@@ -31,6 +31,7 @@ export function showSearch(main, place) {
     onSubmit: (fields) => {
       if (fields.q) go(fields);
       else if (clip || query.like) go({ ...fields, like: query.like }, { state: place.state });
+      else complain(form.q, "Enter a sentence, or choose a clip");
     },
     onFile: searchBy,
   });
@@ -92,14 +93,14 @@ function optionsOf(params) {
 async function find(out, query, params, signal) {
   out.setAttribute("aria-busy", "true");
   const about = h("div", { class: "query" });
-  const list = h("div", {}, skeletons(3));
+  const list = h("div", {}, skeletons(8));
   fill(out, about, list);
   const options = optionsOf(params);
   showQuery(about, query, signal);
   try {
     const answer = await asked(query, options, signal);
     const hits = query.like ? answer.hits.filter((/** @type {Hit} */ hit) => hit.id !== query.like) : answer.hits;
-    fill(list, summary(answer, hits, query), hits.length ? results(hits) : null);
+    fill(list, summary(answer, hits, query), hits.length ? [stripLegend({ hasCurves: true }), results(hits)] : null);
   } catch (error) {
     if (signal.aborted) return;
     fill(list, problemNote(error));
@@ -178,8 +179,8 @@ async function showQuery(about, { text, like, clip }, signal) {
         h(
           "div",
           { class: "query-body" },
-          h("p", { class: "soft" }, clip ? "Similar to this clip" : like ? "Similar to this item" : "Query codes"),
-          h("h2", {}, title),
+          text ? null : h("p", { class: "soft" }, clip ? "Similar to this clip" : "Similar to this item"),
+          h("h2", { class: text ? "unseen" : "" }, title), // the sentence stands in the field above
           streams ? line(streams) : h("div", { class: "bone" }),
         ),
         clear,

@@ -4,6 +4,7 @@ import { api, Problem } from "./api.js";
 import { count, fill, h } from "./dom.js";
 
 const EVERY_SECONDS = 15;
+const ANSWER_SECONDS = 5; // a server that hangs says nothing
 
 /** Keep the line up to date. @param {(model: import("./api.js").Model) => void} onModel called with what is served */
 export function watchStatus(onModel) {
@@ -13,10 +14,10 @@ export function watchStatus(onModel) {
 
   async function look() {
     try {
-      const model = await api.model();
+      const model = await api.model(ANSWER_SECONDS);
       if (model.fingerprint !== fingerprint) onModel(model);
       fingerprint = model.fingerprint;
-      await api.ready();
+      await api.ready(ANSWER_SECONDS);
       tell("good", "ready", model);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -40,5 +41,6 @@ export function watchStatus(onModel) {
 
   setInterval(() => document.visibilityState === "visible" && look(), 1000 * EVERY_SECONDS);
   addEventListener("srcid:items", look); // some were added or deleted
+  addEventListener("srcid:lost", look); // a call had no answer
   return look();
 }

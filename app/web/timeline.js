@@ -25,6 +25,22 @@ export const knownLayers = () => [...new Set(layers)];
 /** @param {number} row */
 export const layerOf = (row) => layers[row] ?? row + 1;
 
+/** Return how a code is called; several rows of a layer are counted. @param {number} row @param {number} code */
+export function codeName(row, code) {
+  const rows = layers.flatMap((layer, index) => (layer === layerOf(row) ? index : []));
+  const which = rows.length > 1 ? `, row ${rows.indexOf(row) + 1}` : "";
+  return `Layer ${layerOf(row)}${which}, code ${code}`;
+}
+
+/** Return what strips and bars mean. @param {{hasCurves?: boolean}} [options] whether bars are shown too */
+export const stripLegend = ({ hasCurves = false } = {}) =>
+  h(
+    "p",
+    { class: "strip-legend soft" },
+    hasCurves ? h("span", {}, h("i", { class: "key-bar", "aria-hidden": "true" }), "similarity per second") : null,
+    h("span", {}, h("i", { class: "key-code", "aria-hidden": "true" }), "equal colours are equal codes"),
+  );
+
 /**
  * Return the streams of an item or query, one below the other on the same axis of time.
  * @param {Partial<Record<Modality, {codes: number[][]}>>} streams
@@ -127,14 +143,14 @@ function strip(codes, kind) {
  */
 export function codeButton(row, code, { kind, step, text } = {}) {
   const where = kind && step !== undefined ? `, ${KINDS[kind].step} ${KINDS[kind].step === "second" ? clock(step) : step + 1}` : "";
-  const label = `Layer ${layerOf(row)}, code ${code}${where}`;
+  const label = `${codeName(row, code)}${where}`;
   return h(
     "button",
     {
       type: "button",
       class: text ? "code chip" : "code",
       title: label,
-      "aria-label": label,
+      "aria-label": text ? null : label, // else the text is the name
       style: { "--colour": colourOf(row, code) },
       onclick: (/** @type {Event} */ event) => {
         event.currentTarget?.dispatchEvent(new CustomEvent("srcid:code", { bubbles: true, detail: { row, code } }));

@@ -1,6 +1,9 @@
 """How the page looks and reads: narrow, dark, with little motion, to a screen reader."""
 
+import json
+
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.e2e.web.conftest import NewPage
@@ -53,6 +56,46 @@ def test_nothing_is_wider_than_a_narrow_screen(server: str, new_page: NewPage, v
     too_wide = """[...document.querySelectorAll('main *')]
         .filter(element => element.getBoundingClientRect().right > 361).length"""
     assert page.evaluate(too_wide) == 0
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "columns", "shown"), [(1280, 1024, 4, 7), (360, 800, 2, 4)]
+)
+def test_results_stand_in_a_grid(
+    server: str, new_page: NewPage, width: int, height: int, columns: int, shown: int
+) -> None:
+    """Of seven results; the eighth place of two rows of four is free."""
+    page = new_page(f"{server}/?q=a+red+circle", viewport={"width": width, "height": height})
+    settle(page)
+    left = {own.bounding_box()["x"] for own in page.locator(".result").all()}
+    assert len(left) == columns
+    boxes = [own.bounding_box() for own in page.locator(".result .score:first-child").all()]
+    assert sum(box["y"] + box["height"] <= height for box in boxes) >= shown
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_axe_finds_nothing(server: str, new_page: NewPage, view: str, scheme: str) -> None:
+    page = new_page("about:blank", color_scheme=scheme, bypass_csp=True)  # axe is a script
+    page.goto(f"{server}/{VIEWS[view]}")
+    settle(page)
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_codes_of_two_rows_have_two_names(server: str, new_page: NewPage) -> None:
+    """Also where a layer has several rows, as in a checkpoint with residual quantization."""
+    page = new_page("about:blank")
+    model = page.request.get(f"{server}/model").json()
+    one_layer = json.dumps({**model, "code_layers": [1, 1]})
+    page.route("**/model", lambda route: route.fulfill(body=one_layer))
+    page.goto(f"{server}/?view=items")
+    settle(page)
+    names = [own.get_attribute("aria-label") for own in page.locator(".item .strip button").all()]
+    assert {(name or "").split(", code")[0] for name in names} == {
+        "Layer 1, row 1",
+        "Layer 1, row 2",
+    }
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -76,6 +76,8 @@ def test_what_matched_is_played_and_the_curve_shows_where(server: str, new_page:
     assert media.value.status == 206
     player = card.locator("video")
     until(page, lambda: second < player.evaluate("own => own.currentTime") < second + 2)
+    started = player.evaluate("own => own.played.start(0)")
+    assert max(0, second - 0.7) <= started <= max(0.2, second - 0.3)  # a moment before
     card.get_by_role("button", name=re.compile("^Play from 0:03")).click()
     until(page, lambda: player.evaluate("own => own.currentTime") > 3)
     head = card.locator(".playhead")
@@ -99,7 +101,7 @@ def test_more_like_this_leaves_the_item_itself_out(server: str, new_page: NewPag
     page = new_page(f"{server}/?q=a+red+circle&targets=video")
     card = page.locator(".result").first
     name = card.locator("h3").text_content()
-    card.get_by_role("link", name="More like this").click()
+    card.get_by_role("link", name="Similar").click()
     expect(page).to_have_url(f"{server}/?like={name}")
     expect(page.locator(".query h2")).to_have_text(name or "")
     expect(page.locator(".result").first).to_be_visible()
@@ -190,9 +192,9 @@ def test_a_search_without_the_mouse(server: str, new_page: NewPage) -> None:
     expect(first).to_be_focused()
     outline = first.evaluate("card => getComputedStyle(card).outlineStyle")
     assert outline == "solid"  # where the focus is can be seen
-    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
     expect(second).to_be_focused()
-    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowLeft")
     expect(first).to_be_focused()
     while not first.locator(".strip .code").first.evaluate("c => c === document.activeElement"):
         page.keyboard.press("Tab")

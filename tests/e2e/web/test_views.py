@@ -39,7 +39,7 @@ def test_a_code_opens_its_card_and_has_one_colour(server: str, new_page: NewPage
     expect(card.locator(".places li").first).to_be_visible()
     expect(card.get_by_text("audio and video 40 %")).to_be_visible()
     companion = card.locator(".chip").first
-    named = companion.get_attribute("aria-label") or ""
+    named = companion.text_content() or ""
     companion.click()
     expect(card.locator("h2")).to_have_text(named.replace(", ", " · "))
     expect(page).to_have_url(re.compile(r"code=1\.\d+$"))
@@ -64,8 +64,8 @@ def test_two_items_are_compared_by_the_second(
     page = new_page(f"{server}/?like={a}")
     page.locator(".result").first.get_by_role("link", name="Compare").click()
     expect(page.get_by_label("Second", exact=True)).to_be_focused()
-    page.get_by_label("First", exact=True).fill(a)
-    page.get_by_label("Second", exact=True).fill(b)
+    expect(page.get_by_label("First", exact=True)).to_have_value(f"{a}")
+    page.get_by_label("Second", exact=True).select_option(b)
     page.get_by_role("button", name="Compare").click()
     expect(page.locator("canvas")).to_have_count(4)
     heat = page.locator("canvas").first
@@ -99,6 +99,7 @@ def test_an_item_is_compared_with_a_sentence(
 def test_comparing_with_what_is_not_there_says_so(server: str, new_page: NewPage) -> None:
     page = new_page(f"{server}/?view=compare&a=item:nobody&b=item:said", expected="404")
     expect(page.locator(".notice.bad p")).to_contain_text("'nobody'")
+    expect(page.get_by_label("First", exact=True)).to_have_value("nobody")
 
 
 def test_items_are_added_replaced_and_deleted(server: str, new_page: NewPage) -> None:
@@ -197,13 +198,63 @@ def test_a_service_that_is_gone_is_told_of(server: str, new_page: NewPage) -> No
     expect(page.locator(".notice.bad h2")).to_have_text("No connection")
 
 
+def test_the_head_says_that_a_server_is_gone_or_hangs(server: str, new_page: NewPage) -> None:
+    page = new_page("about:blank", expected="ERR_CONNECTION_REFUSED")
+    page.clock.install()
+    page.goto(server)
+    expect(page.locator("#status")).to_have_text(re.compile("ready"))
+    page.route("**/model", lambda route: None)  # never answered
+    page.clock.run_for(15_000)
+    page.clock.run_for(6_000)
+    expect(page.locator("#status")).to_have_text("no connection")
+    page.unroute_all(behavior="ignoreErrors")
+    page.clock.run_for(15_000)
+    expect(page.locator("#status")).to_have_text(re.compile("ready"))
+    page.route("**/*", lambda route: route.abort("connectionrefused"))
+    page.get_by_label("Search query").fill("a dog")
+    page.keyboard.press("Enter")
+    expect(page.locator("#status")).to_have_text("no connection")  # at once
+
+
+def test_forms_that_cannot_work_say_why(
+    server: str, guarded_server: tuple[str, str], new_page: NewPage
+) -> None:
+    page = new_page(f"{server}/?")
+    page.get_by_role("button", name="Search").click()
+    said = "field => field.validationMessage"
+    assert page.get_by_label("Search query").evaluate(said).startswith("Enter a sentence")
+    page.get_by_role("link", name="Items").click()
+    page.get_by_role("button", name="Add sentence").click()
+    field = page.get_by_label("A sentence instead")
+    assert field.evaluate(said).startswith("Enter a sentence")
+    page.get_by_role("link", name="Compare").first.click()
+    page.get_by_role("button", name="Compare").click()
+    assert page.get_by_label("First", exact=True).evaluate("field => field.validity.valueMissing")
+    address, key = guarded_server
+    other = new_page(f"{address}/web/icon.svg")
+    other.context.add_cookies([{"name": "srcid_key", "value": key, "url": address}])
+    other.goto(f"{address}/?view=jobs")
+    expect(other.locator(".notice.warn")).to_contain_text("SRCID_MEDIA_ROOT")
+    expect(other.get_by_role("button", name="Start indexing")).to_have_count(0)
+
+
+def test_messages_name_what_the_page_has(server: str, new_page: NewPage) -> None:
+    page = new_page(f"{server}/?view=items", expected="409")
+    page.get_by_label("Id", exact=True).fill("said")
+    page.get_by_label("A sentence instead").fill("rain")
+    page.get_by_role("button", name="Add sentence").click()
+    expect(page.locator(".doing")).to_contain_text("exists: choose Replace, delete it first")
+    page = new_page(f"{server}/?view=compare&a=item:nobody&b=item:said", expected="404")
+    expect(page.locator(".notice.bad p")).to_contain_text("Items shows all of them")
+
+
 def test_a_search_that_takes_long_shows_that_it_runs(server: str, new_page: NewPage) -> None:
     page = new_page("about:blank")
     held: list[Route] = []
     page.route("**/search", lambda route: held.append(route))
     page.goto(f"{server}/?q=a+dog")
     expect(page.locator(".found")).to_have_attribute("aria-busy", "true")
-    expect(page.locator(".result.skeleton")).to_have_count(3)
+    expect(page.locator(".result.skeleton")).to_have_count(8)
     held[0].continue_()
     expect(page.locator(".result.skeleton")).to_have_count(0)
     expect(page.locator(".result").first).to_be_visible()

@@ -131,10 +131,10 @@ def pq_way(corpus: Corpus, asked: Vectors) -> Way:
     built = Stopwatch()
     with built.running():
         index = pq_index(corpus.vocabulary, list(corpus.codes.astype(np.int16)))
-    parts = asked.reshape(len(asked), 2, 1, -1)
-    repeated = np.broadcast_to(parts, (len(asked), 2, STEPS, parts.shape[-1]))
-    queries = np.zeros((len(asked), 2 * STEPS + 2, parts.shape[-1]), np.float32)
-    queries[:, :-2] = repeated.reshape(len(asked), 2 * STEPS, -1)
+    of_rows = _layer_of_rows(corpus)
+    parts = asked.reshape(len(asked), len(corpus.layers), -1)[:, of_rows]  # [N, C, D]
+    queries = np.zeros((len(asked), len(of_rows) * STEPS + 2, parts.shape[-1]), np.float32)
+    queries[:, :-2] = parts.repeat(STEPS, axis=1)
     queries[:, -2:, 0] = -0.9 * np.linalg.norm(asked, axis=1)[:, None]  # the least cosine
     queries = queries.reshape(len(asked), -1)
     return _way("FAISS IndexPQ of the codes", index, queries, built)
@@ -177,15 +177,20 @@ def float_ways(corpus: Corpus, asked: Vectors) -> list[Way]:
 
 
 def pooled(corpus: Corpus) -> Vectors:
-    """Return the mean vectors ``[R, 2 * D]`` of length 1."""
+    """Return the mean vectors ``[R, K * D]`` of length 1."""
     tables = corpus.vocabulary.tables
-    found = np.zeros((len(corpus.codes), 2, tables.shape[2]), np.float32)
-    for row in range(2):
+    found = np.zeros((len(corpus.codes), len(corpus.layers), tables.shape[2]), np.float32)
+    for row, layer in enumerate(_layer_of_rows(corpus)):
         for step in range(STEPS):
-            found[:, row] += tables[row][corpus.codes[:, row, step]]
+            found[:, layer] += tables[row][corpus.codes[:, row, step]]
     flat: Vectors = found.reshape(len(found), -1)
     flat /= np.linalg.norm(flat, axis=1, keepdims=True)
     return flat
+
+
+def _layer_of_rows(corpus: Corpus) -> NDArray[np.int64]:
+    """Return the place ``[C]`` among the layers of each code row's layer."""
+    return np.searchsorted(corpus.layers, corpus.vocabulary.layers)
 
 
 def _built(index: faiss.Index, vectors: Vectors) -> Stopwatch:

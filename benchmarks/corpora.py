@@ -51,7 +51,7 @@ def topical_corpus(count: int) -> Corpus:
 
 
 def real_corpus(count: int, folders: list[Path], kept: Path) -> Corpus:
-    """Return streams put together from seconds of real sounds, as ``default`` encodes them.
+    """Return streams put together from seconds of real sounds, as ``aligned`` encodes them.
 
     A stream is ten seconds of one sound (which is repeated if it is shorter), of which a share is
     replaced by seconds of other sounds of its class. The share is uniform between 0 and 1, so
@@ -62,7 +62,7 @@ def real_corpus(count: int, folders: list[Path], kept: Path) -> Corpus:
         folders: Of sounds and videos; those in one folder are of one class.
         kept: The file that their codes are written to, or read from if it exists.
     """
-    encoder = Encoder.from_pretrained("default")
+    encoder = Encoder.from_pretrained("aligned")
     if not kept.exists():
         np.savez(kept, **encoded(encoder, folders))
     with np.load(kept) as file:

@@ -237,7 +237,10 @@ def summary(found: Mapping[str, Figures]) -> str:
 
 
 def report(out: Path) -> Iterator[str]:
-    """Yield a table: mean over seeds, then mean and standard error over folds or halves."""
+    """Yield a table: mean over seeds, then mean and standard error over folds or halves.
+
+    Differences are of the same run and seed, so that how hard a fold is does not count.
+    """
     done = [(file.stem.rsplit("-", 1), json.loads(file.read_text())) for file in out.glob("*.json")]
     rows: dict[tuple[str, str, str], dict[str, list[float]]] = {}
     for (name, _), found in done:
@@ -245,6 +248,13 @@ def report(out: Path) -> Iterator[str]:
             for what, by_direction in own.items():
                 for direction, value in by_direction.items():
                     rows.setdefault((kind, what, direction), {}).setdefault(name, []).append(value)
+    for (kind, what, direction), by_run in list(rows.items()):
+        before, _, items = kind.partition(", ")
+        if before == "aligned" and ("trained, " + items, what, direction) in rows:
+            after = rows["trained, " + items, what, direction]
+            rows["trained - aligned, " + items, what, direction] = {
+                name: list(np.subtract(after[name], own)) for name, own in by_run.items()
+            }
     seeds = {len(own) for by_run in rows.values() for own in by_run.values()}
     yield f"{len(done)} runs, seeds of each: {sorted(seeds)}"
     heads = sorted({(kind, what) for kind, what, _ in rows})

@@ -102,7 +102,7 @@ def made(kind: str, count: int, media: list[Path], codes: Path) -> Corpus:
 
 
 def made_queries(corpus: Corpus, count: int) -> Vectors:
-    """Return pooled vectors ``[N, 2 * D]``: streams of which two seconds have been replaced."""
+    """Return pooled vectors ``[N, K * D]``: streams of which two seconds have been replaced."""
     rng = np.random.default_rng(2)
     rows = rng.integers(0, len(corpus.codes), (2, count))
     mixed = corpus.codes[rows[0]].astype(np.int16)

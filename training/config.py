@@ -192,15 +192,6 @@ class TrainConfig(FrozenModel):
         return self
 
     @model_validator(mode="after")
-    def _a_share_needs_a_start(self) -> Self:
-        if self.optim.start_share and self.init is None:
-            raise ValueError(
-                f"optim.start_share is {self.optim.start_share}, but training begins with random "
-                "weights: name a checkpoint to start from (init, or --init), or set it to 0"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _patience_needs_validation(self) -> Self:
         if self.stopping.patience is not None and not self.data.validation:
             raise ValueError("stopping.patience needs a validation split: set data.validation > 0")

@@ -42,7 +42,17 @@ ALIGNED_PARTS = ("quantizer", "residual_quantizer")  # and every specific_dim
 
 
 def initial_model(config: TrainConfig) -> SRCID:
-    """Return the network that a run begins with, the same at every call."""
+    """Return the network that a run begins with, the same at every call.
+
+    Raises:
+        CheckpointError: The checkpoint to start from is missing or damaged.
+        ConfigError: It is of another architecture, or none is named and a share of it shall stay.
+    """
+    if config.optim.start_share and config.init is None:
+        raise ConfigError(
+            f"optim.start_share is {config.optim.start_share}, but training begins with random "
+            "weights: name a checkpoint to start from (--init), or set optim.start_share to 0"
+        )
     torch.manual_seed(config.seed)
     model = SRCID(config.model)
     if config.init is not None:

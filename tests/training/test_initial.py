@@ -134,3 +134,9 @@ def test_a_run_begins_with_the_same_network_at_every_call(
     torch.rand(3)
     second = initial_model(config).state_dict()
     assert all(torch.equal(x, second[name]) for name, x in first.items())
+
+
+def test_a_share_of_the_start_needs_a_start(tiny_run: TrainConfig) -> None:
+    optim = tiny_run.optim.model_copy(update={"start_share": 0.5})
+    with pytest.raises(ConfigError, match="name a checkpoint to start from"):
+        initial_model(tiny_run.model_copy(update={"optim": optim}))

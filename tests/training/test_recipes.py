@@ -70,11 +70,6 @@ def test_what_sets_nothing_apart_has_nothing_to_reconstruct() -> None:
         override(recipe("shared"), {"objective.layers.0.mi": 0.1})
 
 
-def test_a_share_of_the_start_needs_a_start() -> None:
-    with pytest.raises(ConfigError, match="name a checkpoint to start from"):
-        override(recipe("srcid"), {"optim.start_share": 0.5})
-
-
 def test_a_field_is_set_by_its_path() -> None:
     config = override(recipe("srcid"), {"objective.layers.1.mi": 0, "optim.lr": 1e-3})
     assert config.objective.layers[1].mi == 0

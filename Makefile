@@ -14,7 +14,7 @@ SITE_TOOLS := $(RELEASE)/site-tools/.installed
 DEMO_ARGS ?=
 BENCH ?=
 DATA ?= runs/bank
-# Processes that tests are spread over, a file of tests to one of them; each takes a gigabyte.
+# Processes that tests are spread over; each takes a gigabyte. One that is done takes tests from another.
 JOBS ?= 2
 
 .PHONY: help
@@ -84,7 +84,7 @@ imports: $(INSTALLED) ## Who may import whom (import-linter; the contracts stand
 
 .PHONY: test
 test: $(INSTALLED) ## The tests, JOBS=2 at a time: no network, GPU or Docker; six minutes on two cores
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow and not gpu" --numprocesses=$(JOBS) --dist=loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow and not gpu" --numprocesses=$(JOBS) --dist=worksteal
 
 .PHONY: test-all
 test-all: $(INSTALLED) ## The tests marked slow, gpu and docker too
@@ -96,7 +96,7 @@ docker-test: $(INSTALLED) ## Build the image and try it (DOCKER=command BASE_IMA
 
 .PHONY: cov
 cov: $(INSTALLED) ## The tests again, with the lines that none of them reaches
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow and not gpu" --numprocesses=$(JOBS) --dist=loadfile \
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow and not gpu" --numprocesses=$(JOBS) --dist=worksteal \
 		--cov --cov-report=term-missing:skip-covered
 
 .PHONY: bench

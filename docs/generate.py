@@ -94,7 +94,7 @@ def _bodies(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the calls take, by name: FastAPI keeps these beside the calls."""
     calls = [call for path in document["paths"].values() for call in path.values()]
     contents = [call.get("requestBody", {}).get("content", {}).values() for call in calls]
-    schemas = [own["schema"] for content in contents for own in content]
+    schemas = [media_type["schema"] for content in contents for media_type in content]
     bodies = [body for schema in schemas for body in schema.get("anyOf", [schema])]
     return {body["title"]: body for body in bodies if "properties" in body}
 
@@ -118,8 +118,13 @@ def _call(title: str, call: Mapping[str, Any]) -> list[str]:
 def _schema(name: str, schema: Mapping[str, Any]) -> list[str]:
     required = schema.get("required", ())
     rows = [
-        [f"`{field}`", _type(own), "yes" if field in required else "", own.get("description", "")]
-        for field, own in schema.get("properties", {}).items()
+        [
+            f"`{field}`",
+            _type(details),
+            "yes" if field in required else "",
+            details.get("description", ""),
+        ]
+        for field, details in schema.get("properties", {}).items()
     ]
     values = ", ".join(f"`{value}`" for value in schema.get("enum", ()))
     lines = [f"### {name}", "", schema.get("description", ""), ""]
@@ -151,14 +156,14 @@ def _commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
     if not hasattr(command, "commands"):
         yield name, command
         return
-    for word, own in sorted(command.commands.items()):
-        yield from _commands(f"{name} {word}", own)
+    for word, subcommand in sorted(command.commands.items()):
+        yield from _commands(f"{name} {word}", subcommand)
 
 
 def _below(error: type[ServiceError]) -> Iterator[type[ServiceError]]:
-    for own in error.__subclasses__():
-        yield own
-        yield from _below(own)
+    for subclass in error.__subclasses__():
+        yield subclass
+        yield from _below(subclass)
 
 
 def _table(header: list[str], rows: list[list[str]]) -> list[str]:

@@ -45,12 +45,12 @@ def main(folder: str) -> None:
 def _items(bank: Path, name: str, split: str) -> Iterator[Row]:
     colour, corners, hertz = CLASSES[name]
     for number in range(ITEMS[split]):
-        own = f"{name}-{split}-{number:02}"
+        item_id = f"{name}-{split}-{number:02}"
         draw = np.random.default_rng([corners, len(split), number])
-        _picture(draw, colour, corners).save(bank / f"{own}.png")
-        yield f"{own}.png", "image", name, split, ""
-        _write_tone(bank / f"{own}.wav", draw, hertz)
-        yield f"{own}.wav", "audio", name, split, ""
+        _picture(draw, colour, corners).save(bank / f"{item_id}.png")
+        yield f"{item_id}.png", "image", name, split, ""
+        _write_tone(bank / f"{item_id}.wav", draw, hertz)
+        yield f"{item_id}.wav", "audio", name, split, ""
     for number, sentence in enumerate(SENTENCES[split]):
         text = sentence.format(colour=colour, name=name)
         yield f"text:{name}-{split}-{number}", "text", name, split, text

@@ -55,9 +55,9 @@ def calibrate(
     if foreign:
         with _bank(foreign, without=bank.classes) as other:
             others = open_bank(other, model.config, cache)
-    found = fit(model, bank, fit_on=split, held_out=held_out, foreign=others)
-    write_calibration(folder, found)
-    print(f"{len(found.matches)} curves fitted to the {split} split of {data.name}: {folder}")
+    calibration = fit(model, bank, fit_on=split, held_out=held_out, foreign=others)
+    write_calibration(folder, calibration)
+    print(f"{len(calibration.matches)} curves fitted to the {split} split of {data.name}: {folder}")
 
 
 @contextmanager
@@ -72,8 +72,8 @@ def _bank(name: str, *, without: Collection[str]) -> Iterator[Path]:
         return
     with TemporaryDirectory() as folder:
         try:
-            found = stamps.find(stamps.fetch(Path(folder)))
+            usable = stamps.find(stamps.fetch(Path(folder)))
         except stamps.StampsUnavailable as error:
             raise DataError(f"{error}: use your own bank (--foreign FOLDER)") from error
-        stamps.write_bank(found, Path(folder, "bank"), without=without)
+        stamps.write_bank(usable, Path(folder, "bank"), without=without)
         yield Path(folder, "bank")

@@ -83,24 +83,24 @@ def _evaluate_benchmark(
     from training.evaluation.tables import render
 
     rows: list[PaperRow] = []
-    found: dict[str, list[Figures]] = {}
+    figures: dict[str, list[Figures]] = {}
     for checkpoint in dict.fromkeys(checkpoints):
         model = _load(checkpoint)
         benchmark = open_benchmark(data, model.config)
-        if not found and benchmark.missing:
+        if not figures and benchmark.missing:
             print(f"missing in {data}: {', '.join(benchmark.missing)}", file=sys.stderr)
         measure = retrieval_figures if table == 3 else all_figures
-        found[checkpoint] = [measure(model, benchmark)]
+        figures[checkpoint] = [measure(model, benchmark)]
         rows += checkpoint_rows(
             checkpoint, recipe=_recipe(checkpoint), layers=model.config.num_layers
         )
     ceiling = {} if table in (2, 3) else ceiling_figures(benchmark)
     tables = (
-        all_tables(rows, found, benchmark.suite, ceiling=ceiling)
+        all_tables(rows, figures, benchmark.suite, ceiling=ceiling)
         if table is None
-        else chosen_tables(table, rows, found, benchmark.suite, ceiling=ceiling)
+        else chosen_tables(table, rows, figures, benchmark.suite, ceiling=ceiling)
     )
-    print("\n\n".join(render(own, form) for own in tables if own.rows))
+    print("\n\n".join(render(shown, form) for shown in tables if shown.rows))
 
 
 def _write_codes(checkpoint: str, data: Path, out: Path) -> None:
@@ -111,11 +111,11 @@ def _write_codes(checkpoint: str, data: Path, out: Path) -> None:
 
     model = _load(checkpoint)
     benchmark = open_benchmark(data, model.config)
-    found = meanings(model, benchmark)
+    codes_found = meanings(model, benchmark)
     out.mkdir(parents=True, exist_ok=True)
-    write_meanings(found, out / "codes.csv")
+    write_meanings(codes_found, out / "codes.csv")
     if clips := benchmark.paired():
-        write_codebooks(found, vocabularies(model, clips), out / "codes.png")
+        write_codebooks(codes_found, vocabularies(model, clips), out / "codes.png")
     print(f"what the codes mean: {out}", file=sys.stderr)
 
 
@@ -151,8 +151,8 @@ def _recipe(checkpoint: str) -> str:
     from training.run_folder import read_config
 
     folder = Path(checkpoint)
-    known = (read_config(run) for run in (folder, folder.parent))
-    return next((config.name for config in known if config), checkpoint)
+    configs = (read_config(run) for run in (folder, folder.parent))
+    return next((config.name for config in configs if config), checkpoint)
 
 
 def _trained_on(run: Path) -> Path:

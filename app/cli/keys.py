@@ -32,13 +32,13 @@ def add(
 @keys.command("list")
 def list_keys(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
     """List the API keys, oldest first: all but the keys themselves."""
-    known = _file(data_dir).all()
+    stored = _file(data_dir).all()
     if as_json:
         import json
 
-        print(json.dumps([key.model_dump(mode="json", exclude={"sha256"}) for key in known]))
+        print(json.dumps([key.model_dump(mode="json", exclude={"sha256"}) for key in stored]))
         return
-    rows = [[own.name, own.scope, f"...{own.last_four}", f"{own.created:%F %R}"] for own in known]
+    rows = [[key.name, key.scope, f"...{key.last_four}", f"{key.created:%F %R}"] for key in stored]
     print_table(["name", "scope", "key", "created"], rows)
 
 

@@ -43,18 +43,18 @@ def reproduce(
     runs = plan(configs, numbers, out)
     for progress in run(runs, jobs=jobs):
         print(_line(progress), file=sys.stderr, flush=True)
-    found = {
+    figures = {
         config.name: [
             kept.figures
-            for own in runs
-            if own.config.name == config.name and (kept := read_figures(own.folder))
+            for planned in runs
+            if planned.config.name == config.name and (kept := read_figures(planned.folder))
         ]
         for config in configs
     }
     shown = recipe_rows(configs) if rows else table_rows(table)
-    tables = all_tables(shown, found, benchmark.suite, ceiling=ceiling(benchmark, out))
+    tables = all_tables(shown, figures, benchmark.suite, ceiling=ceiling(benchmark, out))
     print("\n\n".join(render(table, form) for table in tables if table.rows))
-    if picture := write_figure_3(found, benchmark.suite, out):
+    if picture := write_figure_3(figures, benchmark.suite, out):
         print(f"figure 3: {picture}", file=sys.stderr)
 
 

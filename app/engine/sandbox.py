@@ -207,8 +207,8 @@ def _program(machine: Machine) -> bytes:
     for numbers in ALLOWED.values():
         rules += _returns(numbers[machine.column], RET_ALLOW)
     rules += _returns(CLONE3[machine.column], RET_ERRNO | errno.ENOSYS)
-    own = Guarded(TGKILL, 0, ANY, (os.getpid(),))
-    for guarded in (*GUARDED.values(), own):
+    kill_itself = Guarded(TGKILL, 0, ANY, (os.getpid(),))
+    for guarded in (*GUARDED.values(), kill_itself):
         rules += _guard(guarded, guarded.numbers[machine.column])
     return b"".join([*rules, _instruction(RETURN, RET_ERRNO | errno.EPERM)])
 
@@ -237,5 +237,5 @@ def _instruction(code: int, value: int, *, then: int = 0, otherwise: int = 0) ->
 
 def _call(number: int, *arguments: object) -> int:
     """Make a system call; return what it returns, or -1."""
-    own = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
-    return int(_libc.syscall(ctypes.c_long(number), *own))
+    words = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
+    return int(_libc.syscall(ctypes.c_long(number), *words))

@@ -30,7 +30,9 @@ class ModelInfo(BaseModel):
     keeps_media: bool = Field(description="Whether added media are stored")
     takes_jobs: bool = Field(description="Whether SRCID_MEDIA_ROOT is set, so that jobs can start")
     num_items: int
-    limits: dict[str, int] = Field(description="The settings whose names begin with max_")
+    limits: dict[str, int] = Field(
+        description="The settings whose names begin with max_, where they are set"
+    )
 
 
 class Health(BaseModel):

@@ -120,8 +120,10 @@ class Like(_OneStream):
 
 def is_address(text: str) -> bool:
     """Return whether a text is a ``data:`` URI, or a URL and nothing else."""
-    own = text.strip()
-    return own[:5].lower() == "data:" or (_is_url(own) and not any(map(str.isspace, own)))
+    address = text.strip()
+    return address[:5].lower() == "data:" or (
+        _is_url(address) and not any(map(str.isspace, address))
+    )
 
 
 def _is_url(text: str) -> bool:

@@ -135,7 +135,7 @@ def pq_index(vocabulary: Vocabulary, streams: Sequence[NDArray[np.int16]]) -> An
     columns, levels = rows * steps, 2**bits
     layers = sorted(set(vocabulary.layers.tolist()))
     lengths = np.array(
-        [np.linalg.norm(vocabulary.pooled(own, layers)) * own.shape[1] for own in streams]
+        [np.linalg.norm(vocabulary.pooled(stream, layers)) * stream.shape[1] for stream in streams]
     )
     coarse = max(float(lengths.max()), 1e-9) / (levels - 1)
     fine = coarse / (levels - 1)
@@ -149,8 +149,8 @@ def pq_index(vocabulary: Vocabulary, streams: Sequence[NDArray[np.int16]]) -> An
     index.is_trained = True
 
     codes = np.full((len(streams), rows, steps), size, np.int32)
-    for own, stream in zip(codes, streams, strict=True):
-        own[:, : stream.shape[1]] = stream
+    for row, stream in zip(codes, streams, strict=True):
+        row[:, : stream.shape[1]] = stream
     whole = np.floor(lengths / coarse)
     rest = np.rint((lengths - whole * coarse) / fine)
     numbers = np.stack([whole, rest], axis=1).astype(np.int32).clip(0, levels - 1)

@@ -236,8 +236,8 @@ class ListedIndex(CodeIndex):
         super().attach(chunk)
         if chunk.listing:
             known = [self._centroids] if self._centroids else []
-            own = chunk.listing.centroids
-            self._centroids = max([own, *known], key=lambda one: one.num_streams)
+            centroids = chunk.listing.centroids
+            self._centroids = max([centroids, *known], key=lambda one: one.num_streams)
 
     def search(self, search: IndexSearch) -> list[Candidates]:
         """Return the nearest streams of each query; see ``CodeIndex.search``."""

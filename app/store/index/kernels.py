@@ -201,17 +201,17 @@ def passing_of_lists(
     Returns:
         The number of these streams, and of all stored streams in the lists.
     """
-    part, found = np.empty(TILE, np.float32), np.empty(TILE, np.int32)
+    part, passed = np.empty(TILE, np.float32), np.empty(TILE, np.int32)
     count, stored = 0, 0
-    for own in lists:
-        for start in range(starts[own], starts[own + 1], TILE):
-            end = min(start + TILE, starts[own + 1])
+    for number in lists:
+        for start in range(starts[number], starts[number + 1], TILE):
+            end = min(start + TILE, starts[number + 1])
             some = part[: end - start]
             sums(low[:, start:end], high[:, start:end], tables, lut, some)
-            good = passing(some, norms[start:end], least, error, found)
+            good = passing(some, norms[start:end], least, error, passed)
             for i in range(good):
-                rows[count] = start + found[i]
-                totals[count] = some[found[i]]
+                rows[count] = start + passed[i]
+                totals[count] = some[passed[i]]
                 count += 1
             for i in range(start, end):
                 stored += norms[i] > 0

@@ -104,11 +104,11 @@ class Draft(NamedTuple):
         rows = rows[np.argsort(lists[rows], kind="stable")]
         chunk = Chunk(self.chunks[0].packing, len(rows))
         chunk.count = len(rows)
-        chunk.keys = np.concatenate([own.keys[:count] for own, count in parts])[rows]
+        chunk.keys = np.concatenate([source.keys[:count] for source, count in parts])[rows]
         for j, column in enumerate(chunk.low):
-            column[:] = np.concatenate([own.low[j, :count] for own, count in parts])[rows]
+            column[:] = np.concatenate([source.low[j, :count] for source, count in parts])[rows]
         for j, plane in enumerate(chunk.high):
-            plane[:] = np.concatenate([own.high[j, :count] for own, count in parts])[rows]
+            plane[:] = np.concatenate([source.high[j, :count] for source, count in parts])[rows]
         starts = np.searchsorted(lists[rows], np.arange(len(centroids) + 1))
         chunk.listing = Listing(centroids, starts, np.argsort(chunk.keys).astype(np.uint32))
         return chunk, rows

@@ -154,13 +154,13 @@ def scan_lists(
     starts, norms = chunk.listing.starts, chunk.norms[comparison.layers]
     columns = comparison.columns(block.packing)
     stored_of_queries = []
-    for query, own in zip(state.queries, lists, strict=True):
+    for query, chosen in zip(state.queries, lists, strict=True):
         lut, error = scaled_lut(query.lut, comparison, block.packing)
-        sizes = np.cumsum(starts[own + 1] - starts[own])
+        sizes = np.cumsum(starts[chosen + 1] - starts[chosen])
         rows, totals = np.empty(sizes[-1], np.int64), np.empty(sizes[-1], np.float32)
         first = int(np.searchsorted(sizes, max(FIRST_TILE, state.search.k))) + 1
         num_stored = 0
-        for some in (own[:first], own[first:]):  # the first give a score to beat
+        for some in (chosen[:first], chosen[first:]):  # the first give a score to beat
             query.shortlist.entries()
             count, stored = passing_of_lists(
                 chunk.low, chunk.high, columns, lut, norms, starts, some,

@@ -154,7 +154,7 @@ def _frozen(modality: Modality, chunk: Chunk) -> SnapshotBlock:
 
 def _pieces(snapshot: Snapshot, fingerprint: str) -> Iterator[bytes | memoryview]:
     listings = [block.listing for block in snapshot.blocks if block.listing]
-    centroids = list({id(own.centroids): own.centroids for own in listings}.values())
+    centroids = list({id(listing.centroids): listing.centroids for listing in listings}.values())
     blocks = [
         {
             "modality": block.modality,
@@ -169,13 +169,13 @@ def _pieces(snapshot: Snapshot, fingerprint: str) -> Iterator[bytes | memoryview
     header = {
         "fingerprint": fingerprint,
         "position": snapshot.position,
-        "centroids": [{"shape": own.vectors.shape, "for": own.num_streams} for own in centroids],
+        "centroids": [{"shape": each.vectors.shape, "for": each.num_streams} for each in centroids],
         "parts": blocks,
     }
     text = json.dumps(header).encode()
     start = FORMAT + LENGTH.pack(len(text)) + text
     yield start.ljust(_aligned(len(start)), b"\0")
-    arrays = [own.vectors for own in centroids]
+    arrays = [each.vectors for each in centroids]
     for block in snapshot.blocks:
         arrays += [*block.arrays, *(block.listing[1:] if block.listing else ())]
     for array in arrays:
@@ -186,13 +186,13 @@ def _pieces(snapshot: Snapshot, fingerprint: str) -> Iterator[bytes | memoryview
 def _blocks(memory: mmap.mmap, header: dict[str, Any], offset: int) -> Iterator[SnapshotBlock]:
     def array(shape: Sequence[int], kind: str) -> NDArray[Any]:
         nonlocal offset
-        own = np.frombuffer(memory, kind, int(np.prod(shape)), offset).reshape(shape)
-        offset += _aligned(own.nbytes)
-        return own
+        values = np.frombuffer(memory, kind, int(np.prod(shape)), offset).reshape(shape)
+        offset += _aligned(values.nbytes)
+        return values
 
     centroids = [
-        Centroids(array(own["shape"], "<f4"), num_streams=own["for"])
-        for own in header.get("centroids", [])  # none in the format before
+        Centroids(array(stored["shape"], "<f4"), num_streams=stored["for"])
+        for stored in header.get("centroids", [])  # none in the format before
     ]
     for block in header["parts"]:
         packing, count = Packing(*block["packing"]), block["count"]
@@ -200,8 +200,8 @@ def _blocks(memory: mmap.mmap, header: dict[str, Any], offset: int) -> Iterator[
         arrays = tuple(map(array, shapes, block["types"]))
         listing = None
         if block.get("centroids") is not None:
-            own = centroids[block["centroids"]]
-            listing = Listing(own, array((len(own) + 1,), "<i8"), array((count,), "<u4"))
+            used = centroids[block["centroids"]]
+            listing = Listing(used, array((len(used) + 1,), "<i8"), array((count,), "<u4"))
         modality, layers = Modality(block["modality"]), tuple(block["layers"])
         yield SnapshotBlock(modality, packing, layers, arrays, listing)
 

@@ -14,8 +14,9 @@ from tests.media_maker import make_sound
 SENTENCES = ["a dog barks", "A dog sleeps", "rain on a roof", "the dog"]
 
 
-@pytest.fixture
-def filled(client: TestClient) -> TestClient:
+@pytest.fixture(scope="module")
+def filled(shared_client: TestClient) -> TestClient:
+    client = shared_client
     rng = np.random.default_rng(0)
     for number in range(3):
         noise = rng.normal(0, 0.1 * (number + 1), 16_000 * 6).astype(np.float32).clip(-1, 1)
@@ -26,9 +27,9 @@ def filled(client: TestClient) -> TestClient:
     return client
 
 
-@pytest.fixture
-def vocabulary(settings: Settings) -> Vocabulary:
-    return Encoder.from_pretrained(settings.checkpoint).vocabulary
+@pytest.fixture(scope="module")
+def vocabulary(shared_settings: Settings) -> Vocabulary:
+    return Encoder.from_pretrained(shared_settings.checkpoint).vocabulary
 
 
 def streams(client: TestClient) -> dict[tuple[str, str], "np.ndarray[Any, Any]"]:
@@ -72,9 +73,9 @@ def test_a_card_tells_the_words_of_a_code(filled: TestClient) -> None:
 
 @pytest.mark.parametrize("path", ["/codes/3/1", "/codes/1/32", "/codes/0/0", "/codes/1/1?row=1"])
 def test_a_code_that_the_checkpoint_does_not_have_is_not_found(
-    client: TestClient, path: str
+    shared_client: TestClient, path: str
 ) -> None:
-    answer = client.get(path)
+    answer = shared_client.get(path)
     assert answer.status_code == 404
     assert "this checkpoint has layers [1, 2]" in answer.json()["detail"]
 
@@ -116,8 +117,10 @@ def test_a_pattern_is_found_wherever_it_stands(filled: TestClient) -> None:
         ([[-1]], "greater than or equal to 0"),
     ],
 )
-def test_an_impossible_pattern_is_refused(client: TestClient, pattern: Any, part: str) -> None:
-    answer = client.post("/search/codes", json={"pattern": pattern})
+def test_an_impossible_pattern_is_refused(
+    shared_client: TestClient, pattern: Any, part: str
+) -> None:
+    answer = shared_client.post("/search/codes", json={"pattern": pattern})
     assert answer.status_code == 422
     assert part in answer.json()["detail"]
 

@@ -28,19 +28,19 @@ def test_sentences_become_unit_vectors_that_search_agrees_with(client: TestClien
     np.testing.assert_array_equal(vectors(client, input=texts[0])[0], found[0])
 
 
-def test_media_come_as_data_uris(client: TestClient, clip: bytes) -> None:
+def test_media_come_as_data_uris(shared_client: TestClient, clip: bytes) -> None:
     uri = f"data:video/mp4;base64,{base64.b64encode(clip).decode()}"
-    found = vectors(client, input=[uri])[0]
-    streams = client.post("/encode", files={"file": clip}, data={"floats": "true"}).json()
+    found = vectors(shared_client, input=[uri])[0]
+    streams = shared_client.post("/encode", files={"file": clip}, data={"floats": "true"}).json()
     pooled = [np.array(s["vectors"]["pooled"]) for s in streams["streams"].values()]
     mean = np.mean([own / np.linalg.norm(own) for own in pooled], axis=0)
     np.testing.assert_allclose(found, mean / np.linalg.norm(mean), atol=1e-6)
 
 
-def test_base64_holds_the_same_floats(client: TestClient) -> None:
-    floats = vectors(client, input="a dog")[0]
+def test_base64_holds_the_same_floats(shared_client: TestClient) -> None:
+    floats = vectors(shared_client, input="a dog")[0]
     body = {"input": "a dog", "encoding_format": "base64", "user": "someone"}
-    answer = client.post("/v1/embeddings", json=body).json()
+    answer = shared_client.post("/v1/embeddings", json=body).json()
     packed = base64.b64decode(answer["data"][0]["embedding"])
     np.testing.assert_allclose(np.frombuffer(packed, "<f4"), floats, rtol=1e-7)
     assert answer["usage"] == {"prompt_tokens": 2, "total_tokens": 2}
@@ -60,12 +60,12 @@ def test_base64_holds_the_same_floats(client: TestClient) -> None:
     ],
 )
 def test_what_cannot_be_embedded_is_refused(
-    client: TestClient, body: dict[str, Any], part: str
+    shared_client: TestClient, body: dict[str, Any], part: str
 ) -> None:
-    answer = client.post("/v1/embeddings", json=body)
+    answer = shared_client.post("/v1/embeddings", json=body)
     assert answer.status_code == 422
     assert part in answer.json()["detail"]
 
 
-def test_a_sentence_about_an_address_is_a_sentence(client: TestClient) -> None:
-    vectors(client, input="https://example.org is a page", dimensions=16)
+def test_a_sentence_about_an_address_is_a_sentence(shared_client: TestClient) -> None:
+    vectors(shared_client, input="https://example.org is a page", dimensions=16)

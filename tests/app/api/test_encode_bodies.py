@@ -17,9 +17,14 @@ from model.media import read_clip
 from model.modality import Modality
 
 
-@pytest.fixture
-def encoder(settings: Settings) -> Encoder:
-    return Encoder.from_pretrained(settings.checkpoint)
+@pytest.fixture(scope="module")
+def client(shared_client: TestClient) -> TestClient:
+    return shared_client
+
+
+@pytest.fixture(scope="module")
+def encoder(shared_settings: Settings) -> Encoder:
+    return Encoder.from_pretrained(shared_settings.checkpoint)
 
 
 def npy(array: "np.ndarray[Any, Any]") -> bytes:

@@ -38,9 +38,11 @@ def whole(client: TestClient, samples: "np.ndarray[Any, Any]") -> list[list[int]
 
 
 @pytest.mark.parametrize("seconds", [0.5, 3.0, 10.0, 10.03, 23.5])
-def test_the_pieces_are_the_codes_of_the_whole_sound(client: TestClient, seconds: float) -> None:
+def test_the_pieces_are_the_codes_of_the_whole_sound(
+    shared_client: TestClient, seconds: float
+) -> None:
     samples = noise(seconds)[: round(seconds * RATE)]
-    with client.websocket_connect("/live") as socket:
+    with shared_client.websocket_connect("/live") as socket:
         start = socket.receive_json()
         assert start["kind"] == "start"
         assert (start["sample_rate"], start["piece_seconds"]) == (RATE, 10)
@@ -52,14 +54,14 @@ def test_the_pieces_are_the_codes_of_the_whole_sound(client: TestClient, seconds
     pieces = [message for message in messages if message["kind"] == "piece"]
     assert [piece["first_second"] for piece in pieces] == [10 * n for n in range(len(pieces))]
     codes = np.concatenate([piece["codes"] for piece in pieces], axis=1).tolist()
-    assert codes == whole(client, samples)
+    assert codes == whole(shared_client, samples)
     told = [message["second"] for message in messages if message["kind"] == "second"]
     assert told == list(range(len(codes[0])))
 
 
-def test_a_second_is_told_as_soon_as_it_has_passed(client: TestClient) -> None:
+def test_a_second_is_told_as_soon_as_it_has_passed(shared_client: TestClient) -> None:
     samples = noise(2)
-    with client.websocket_connect("/live") as socket:
+    with shared_client.websocket_connect("/live") as socket:
         socket.receive_json()
         for second in range(2):
             part = samples[second * RATE : (second + 1) * RATE].tobytes()
@@ -67,7 +69,7 @@ def test_a_second_is_told_as_soon_as_it_has_passed(client: TestClient) -> None:
             socket.send_bytes(part[999:])
             message = socket.receive_json()
             assert (message["kind"], message["second"]) == ("second", second)
-            heard = whole(client, samples[: (second + 1) * RATE])
+            heard = whole(shared_client, samples[: (second + 1) * RATE])
             assert message["codes"] == [row[-1] for row in heard]
 
 
@@ -88,11 +90,11 @@ def test_sound_is_taken_at_the_rate_that_the_backbone_needs(
     assert len(piece["codes"][0]) == 3
 
 
-def test_floats_are_taken_too(client: TestClient) -> None:
+def test_floats_are_taken_too(shared_client: TestClient) -> None:
     samples = noise(1)
     answers = []
     for name, data in (("s16le", samples), ("f32le", (samples / 2**15).astype("<f4"))):
-        with client.websocket_connect(f"/live?format={name}") as socket:
+        with shared_client.websocket_connect(f"/live?format={name}") as socket:
             socket.receive_json()
             socket.send_bytes(data.tobytes())
             answers.append(socket.receive_json())
@@ -112,24 +114,24 @@ def problem(client: TestClient, *sent: bytes | str, path: str = "/live") -> tupl
     return closed["code"], last["problem"]["detail"]
 
 
-def test_what_is_wrong_is_said_before_the_connection_closes(client: TestClient) -> None:
-    code, detail = problem(client, "hello")
+def test_what_is_wrong_is_said_before_the_connection_closes(shared_client: TestClient) -> None:
+    code, detail = problem(shared_client, "hello")
     assert code == 1008
     assert '"end" ends it' in detail
-    code, detail = problem(client, bytes(2**20 + 1))
+    code, detail = problem(shared_client, bytes(2**20 + 1))
     assert code == 1009
     assert "at most 1048576" in detail
     nan = np.full(RATE, np.nan, "<f4").tobytes()
-    code, detail = problem(client, nan, path="/live?format=f32le")
+    code, detail = problem(shared_client, nan, path="/live?format=f32le")
     assert code == 1008
     assert "NaN" in detail
 
 
 def test_who_says_nothing_is_not_waited_for(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
+    shared_client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.api.routes.live.IDLE_SECONDS", 0.01)
-    code, detail = problem(client)
+    code, detail = problem(shared_client)
     assert code == 1008
     assert "send silence too" in detail
 

@@ -9,9 +9,10 @@ from model.encoder import Encoder
 from tests.media_maker import make_sound, make_video, tone
 
 
-@pytest.fixture
-def filled(client: TestClient) -> TestClient:
+@pytest.fixture(scope="module")
+def filled(shared_client: TestClient) -> TestClient:
     """A few sounds, clips and sentences."""
+    client = shared_client
     rng = np.random.default_rng(0)
     for number in range(4):
         noise = rng.normal(0, 0.1 * (number + 1), 16_000 * 3).astype(np.float32).clip(-1, 1)
@@ -44,8 +45,10 @@ def test_a_sentence_finds_itself_with_all_that_is_known_of_it(filled: TestClient
     } in body["hits"]
 
 
-def test_hits_are_the_cosines_of_the_codes_vectors(filled: TestClient, settings: Settings) -> None:
-    vocabulary = Encoder.from_pretrained(settings.checkpoint).vocabulary
+def test_hits_are_the_cosines_of_the_codes_vectors(
+    filled: TestClient, shared_settings: Settings
+) -> None:
+    vocabulary = Encoder.from_pretrained(shared_settings.checkpoint).vocabulary
     query = filled.post("/encode", json={"text": "a dog"}).json()["streams"]["text"]["codes"]
     for layers, numbers in {"1": [1], "2": [2], "both": [1, 2]}.items():
         body = filled.post("/search", json={"text": "a dog", "k": 100, "layers": layers}).json()
@@ -111,3 +114,4 @@ def test_an_indexed_sound_is_found_by_itself_with_its_best_second(
     hit = filled.post("/search", files={"file": sound}, data={"targets": "audio"}).json()["hits"][0]
     assert (hit["id"], hit["score"]) == ("!first", 1.0)
     assert hit["best_second"] in {0, 1, 2}
+    filled.delete("/items/!first")

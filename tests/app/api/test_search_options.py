@@ -15,8 +15,9 @@ from model.modality import Modality
 from tests.media_maker import make_sound
 
 
-@pytest.fixture
-def filled(client: TestClient) -> TestClient:
+@pytest.fixture(scope="module")
+def filled(shared_client: TestClient) -> TestClient:
+    client = shared_client
     rng = np.random.default_rng(0)
     for number in range(4):
         noise = rng.normal(0, 0.1 * (number + 1), 16_000 * 5).astype(np.float32).clip(-1, 1)

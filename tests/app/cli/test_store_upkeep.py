@@ -1,6 +1,7 @@
 """``srcid store backup``, ``restore``, ``verify``, ``rebuild`` and ``compact``."""
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -26,17 +27,29 @@ def other_checkpoint(tiny_config: SRCIDConfig, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first test that needs an index leaves it for the others to copy."""
+    return tmp_path_factory.mktemp("made")
+
+
 @pytest.fixture
-def index(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def index(run: Run, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clip, a longer one in three parts, and a sentence; the media are kept."""
     monkeypatch.setenv("SRCID_KEEP_MEDIA", "true")
     monkeypatch.setenv("SRCID_MAX_STEPS", "10")
-    media = tmp_path / "media"
-    media.mkdir()
-    (media / "clip.mp4").write_bytes(make_video(colours(3), audio=tone(3)))
-    (media / "long.mp4").write_bytes(make_video(colours(23), audio=tone(23)))
-    assert run("index", media).code == 0
-    assert run("items", "add", "rain", "--text", "rain on a roof", "--metadata", "n=1").code == 0
+    if not (made / "data").exists():
+        media = made / "media"
+        media.mkdir()
+        (media / "clip.mp4").write_bytes(make_video(colours(3), audio=tone(3)))
+        (media / "long.mp4").write_bytes(make_video(colours(23), audio=tone(23)))
+        assert run("index", media).code == 0
+        words = ("items", "add", "rain", "--text", "rain on a roof", "--metadata", "n=1")
+        assert run(*words).code == 0
+        shutil.copytree(tmp_path / "data", made / "data")
+    else:
+        shutil.copytree(made / "data", tmp_path / "data")
+    shutil.copytree(made / "media", tmp_path / "media")
     return tmp_path / "data"
 
 

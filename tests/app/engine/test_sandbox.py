@@ -336,8 +336,9 @@ def test_where_a_worker_lacks_a_part_required_decodes_nothing(part: Part, tmp_pa
         assert pool.failure is not None
 
 
-@pytest.mark.parametrize("part", ["landlock", "seccomp"])
-@pytest.mark.parametrize("command", ["serve --port 0", "index ."])
+@pytest.mark.parametrize(
+    ("part", "command"), [("landlock", "serve --port 0"), ("seccomp", "index .")]
+)
 def test_where_the_kernel_lacks_a_part_required_does_not_start(
     part: Part, command: str, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -1,9 +1,6 @@
 """The store in a folder: crashes, threads, a second process, damage."""
 
-import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -35,42 +32,6 @@ def make_item(item_id: str, code: int = 1) -> Item:
 
 def open_store(folder: Path, *, read_only: bool = False, fingerprint: str = "aa") -> LocalStore:
     return LocalStore(folder, VOCABULARY, fingerprint=fingerprint, read_only=read_only)
-
-
-WRITER = """
-import sys
-from pathlib import Path
-sys.path[:0] = {path!r}
-from tests_of_local import make_item, open_store
-store = open_store(Path({folder!r}))
-for number in range(100_000):
-    store.add(make_item(f"{{number:06}}", number % 12), replace=False)
-    print(f"{{number:06}}", flush=True)
-"""
-
-
-@pytest.mark.parametrize("acknowledged", [1, 40])
-def test_a_killed_writer_has_lost_no_item_that_it_acknowledged(
-    tmp_path: Path, acknowledged: int
-) -> None:
-    (tmp_path / "tests_of_local.py").write_text(Path(__file__).read_text())
-    folder = tmp_path / "data"
-    script = WRITER.format(path=[str(tmp_path), str(Path.cwd())], folder=str(folder))
-    writer = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    assert writer.stdout is not None
-    seen = [writer.stdout.readline().strip() for _ in range(acknowledged)]
-    writer.send_signal(signal.SIGKILL)
-    seen += writer.stdout.read().split()
-    writer.wait()
-    writer.stdout.close()
-
-    with open_store(folder) as store:
-        kept = [item.id for item in store.page(after="", limit=100_000)]
-        assert len(seen) >= acknowledged
-        assert kept[: len(seen)] == seen
-        assert len(kept) <= len(seen) + 1  # the one that was under way
-        hits = store.search(QUERY, SearchOptions(targets=[AUDIO, VIDEO], k=1000), layers=(1, 2))
-        assert len(hits) == min(2 * len(kept), 1000)
 
 
 def test_readers_never_miss_an_item_that_is_being_replaced(tmp_path: Path) -> None:

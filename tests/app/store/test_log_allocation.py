@@ -2,9 +2,17 @@
 
 from pathlib import Path
 
+import pytest
+
 from app.store.data_folder import database_path
+from app.store.sqlite import schema
 from app.store.sqlite.schema import LOG_BYTES, log_path
 from tests.app.store.processes import make_item, open_store
+
+
+@pytest.fixture(autouse=True)
+def _whole_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "LOG_BYTES", LOG_BYTES)
 
 
 def log_size(folder: Path) -> int:

@@ -26,7 +26,7 @@ CODES = np.zeros((2, 3), np.int16)
     batch=st.sampled_from([1, 2, 100]),
 )
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_the_first_streams_are_those_of_the_first_ids_however_many_there_are(
     monkeypatch: pytest.MonkeyPatch,
@@ -41,9 +41,11 @@ def test_the_first_streams_are_those_of_the_first_ids_however_many_there_are(
     monkeypatch.setattr(views, "BATCH", batch)
     path: Path = tmp_path_factory.mktemp("views") / "items.sqlite3"
     database = ItemDatabase(path, fingerprint="aa", read_only=False)
-    for item_id, modalities in items.items():
-        streams = {m: Stream(CODES, 3.0) for m in modalities}
-        database.put_all([Item(item_id, streams, {}, None, "0" * 64)], replace=False)
+    stored_items = [
+        Item(item_id, {m: Stream(CODES, 3.0) for m in modalities}, {}, None, "0" * 64)
+        for item_id, modalities in items.items()
+    ]
+    database.put_all(stored_items, replace=False)
     with database.view() as view:
         keys = [key for own in view.code_batches() for key in own.keys.tolist()]
         stored = view.of_streams(keys)

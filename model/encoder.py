@@ -47,7 +47,7 @@ class Vocabulary(NamedTuple):
     layers: NDArray[np.int64]  # [C] the layer (1, 2, ...) that each code row belongs to
 
     def steps(self, codes: Codes, layers: Sequence[int]) -> NDArray[np.float32]:
-        """Return one vector a step, ``[T, len(layers) * D]``: layers side by side.
+        """Return one vector per step, ``[T, len(layers) * D]``: layers side by side.
 
         Rows of one layer are summed: that is what residual quantization means by them.
         """
@@ -138,7 +138,7 @@ class Encoder:
         """Return the codes ``[C, T]`` of each stream of a source; of a list, a list of these.
 
         ``encode("a dog barks")["text"]`` has a column a word, ``encode(Path("clip.mp4"))["video"]``
-        a column a second. A file is encoded whole, up to an hour.
+        one column per second. A file is encoded whole, up to an hour.
 
         Args:
             source: A sentence (str), media (``Path`` or bytes), a PIL image, a sound as

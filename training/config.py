@@ -141,7 +141,7 @@ class DataConfig(FrozenModel):
     imagined: float = Field(0.0, ge=0, lt=1)
     clips: Path | None = None  # beside such examples: media that `srcid extract` wrote
     partial: bool = False  # train on fewer clips than a published archive has
-    # "pad": a word a step, zeros after the last word (paper). "spread": words over all steps.
+    # "pad": one word per step, zeros after the last word (paper). "spread": words over all steps.
     text_layout: Literal["pad", "spread"] = "pad"
     text_mask: bool = True  # False: padding counts as words (published)
 

@@ -160,7 +160,7 @@ def _train_and_evaluate(run: Run) -> None:
 
 
 def _progress(runs: Sequence[Run], *, left: int, pace: float | None) -> Progress:
-    """Return where ``runs`` are, with ``left`` to come at ``pace`` seconds each."""
+    """Return the progress of ``runs``, with ``left`` more at ``pace`` seconds each."""
     kept = [figures for run in runs if (figures := read_figures(run.folder))]
     return Progress(
         last=None,

@@ -12,7 +12,7 @@ CONFIG = "train.json"
 
 
 def check_run_folder(out: Path, config: TrainConfig, *, resume: bool) -> None:
-    """See that ``out`` holds this very run, to resume it, or none, to begin one.
+    """Check that ``out`` has this run, to resume it, or no run, to start one.
 
     A run that was stopped while its data was read has written nothing: resumed, it begins.
 

@@ -29,7 +29,7 @@ class Sink(Protocol):
 
 
 class JsonLog:
-    """``log.jsonl``, a line a step, and ``validation.jsonl``, a line an epoch.
+    """``log.jsonl``, one line per step, and ``validation.jsonl``, one per epoch.
 
     A resumed run takes back the lines of the steps and epochs that it is about to repeat.
     """

@@ -58,7 +58,7 @@ class WarmStart:
             logger.info("layer 2 joins at step %d: %s", self.steps, why)
 
     def finish(self) -> None:
-        """Warn where training ends before layer 2 joined: its codes are those of random weights."""
+        """Warn if layer 2 never joined: its weights, and so its codes, are random."""
         if self.opened_at is None and self.num_layers > 1:
             trigger = self.config.trigger
             when = f"epoch {self.config.epoch}" if trigger == "epoch" else "layer 1's MI near 0"

@@ -30,7 +30,9 @@ def align(
     ] = None,
     sentences: Annotated[
         Path | None,
-        typer.Option(help="Instead of --data: a text file, a sentence a line, no labels needed."),
+        typer.Option(
+            help="Instead of --data: a text file with one sentence per line; no labels needed."
+        ),
     ] = None,
     media: Annotated[
         Path | None,
@@ -83,12 +85,14 @@ def align(
         raise typer.BadParameter("name with --text the models that read sentences for these")
 
     named = {"video": video, "audio": audio, "text": text}
-    backbones = {f"model.modalities.{m}.backbone": own for m, own in named.items() if own}
+    backbones = {
+        f"model.modalities.{m}.backbone": backbone for m, backbone in named.items() if backbone
+    }
     config = pinned(configured(recipe, setting, **backbones), dtype=dtype, download=download)
     data = _by_sentences(
         config, sentences, media, out, codes=codes, seed=seed, cache=cache, device=device
     )
-    settings = [*(setting or []), *(f"{path}={own}" for path, own in backbones.items())]
+    settings = [*(setting or []), *(f"{path}={backbone}" for path, backbone in backbones.items())]
     pairs = "".join(f" --set {shlex.quote(pair)}" for pair in settings)
     pairs += f" --dtype {dtype}" if dtype != "float32" else ""
     print(f"to train: srcid train {recipe} --init {out} --data {data} --out runs/{recipe}{pairs}")
@@ -112,9 +116,9 @@ def _by_names(data: Path, out: Path, *, codes: int, seed: int, cache: Path) -> N
     text = TextVectors(backbones[Modality.TEXT])
     model = fit(bank, backbones, text=text, config=config, seed=seed)
     model.save_pretrained(out, dtype=torch.float16)
-    found = calibrate_unseen(model, bank, backbones, text=text, config=config, seed=seed)
-    if found:
-        write_calibration(out, found)
+    calibration = calibrate_unseen(model, bank, backbones, text=text, config=config, seed=seed)
+    if calibration:
+        write_calibration(out, calibration)
     print(f"aligned with {len(bank.entries)} items of {len(bank.classes)} classes: {out}")
 
 
@@ -149,6 +153,6 @@ def _by_sentences(
     read = sentence_features(sentences, network, cache=cache, device=device)
     model = align_by_sentences(network, read, of_media, seed=seed)
     model.save_pretrained(out, dtype=torch.float16)
-    steps = ", ".join(f"{len(own)} steps of {m}" for m, own in of_media.features.items())
+    steps = ", ".join(f"{len(features)} steps of {m}" for m, features in of_media.features.items())
     print(f"aligned with {len(read)} sentences and {steps}: {out}")
     return data

@@ -62,7 +62,7 @@ def calibrate(
 
 @contextmanager
 def _bank(name: str, *, without: Collection[str]) -> Iterator[Path]:
-    """Yield the folder of a bank; that of the stamps is made here, without some classes.
+    """Yield the folder of a bank. The bank of the stamps is made here, without some classes.
 
     Raises:
         DataError: The stamps are unavailable.

@@ -78,7 +78,7 @@ class DecodePool:
 
     @property
     def sandbox(self) -> Sandbox | None:
-        """What confines the workers, as they report; None until one has been waited for."""
+        """What confines the workers, as they report; None until the first is ready."""
         return self._sandbox
 
     def start(self) -> None:

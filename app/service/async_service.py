@@ -241,7 +241,7 @@ class AsyncRetrievalService:
         )
 
     def live_audio(self, sample_format: SampleFormat) -> LiveAudio:
-        """Return an encoder of audio that arrives bit by bit.
+        """Return an encoder of streamed audio.
 
         Raises:
             InvalidRequest: The checkpoint takes no audio.
@@ -323,7 +323,7 @@ class AsyncRetrievalService:
 
     @property
     def is_draining(self) -> bool:
-        """Whether ``drain`` was called: endless answers should come to an end."""
+        """Whether ``drain`` was called: streamed responses should end."""
         return self._is_draining
 
     async def _encode(self, subject: HasSource) -> Encoded:

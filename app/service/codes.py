@@ -134,7 +134,9 @@ class CodeExplorer:
         """Return a pattern of all rows ``[C, n]``, with ``ANY_CODE`` for None."""
         num_rows, codebook_size = self._encoder.vocabulary.tables.shape[:2]
         if len({len(codes) for codes in pattern}) != 1:
-            raise InvalidRequest("the rows of the pattern have different lengths: a column a step")
+            raise InvalidRequest(
+                "the rows of the pattern have different lengths: give one column per step"
+            )
         rows = np.array(
             [[ANY_CODE if code is None else code for code in codes] for codes in pattern], np.int16
         )

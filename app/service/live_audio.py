@@ -1,4 +1,4 @@
-"""Audio that arrives bit by bit, encoded second by second.
+"""Streamed audio, encoded second by second.
 
 The network encodes pieces of ``max_steps`` seconds. A second's codes are first sent when it has
 passed, computed from its piece so far; when the piece is complete they are sent again, and are

@@ -253,7 +253,7 @@ def check_pattern(vocabulary: "Vocabulary", pattern: NDArray[np.integer]) -> Non
     if pattern.shape[0] != rows or (pattern == ANY_CODE).all():
         raise InvalidRequest(
             f"the pattern has {pattern.shape[0]} rows of {pattern.shape[1]} codes: give "
-            f"{rows} rows, one a row of the codes, with at least one code that is not "
+            f"{rows} rows, one per row of the codes, with at least one code that is not "
             f"{ANY_CODE} (any)"
         )
 

@@ -58,7 +58,7 @@ class Space:
 class Examples:
     """What of one modality a bank shows."""
 
-    features: Tensor  # [N, E + L] a row a step
+    features: Tensor  # [N, E + L] one row per step
     labels: list[str]  # [N] the class of each
 
 

@@ -75,7 +75,7 @@ def extracted_media(folder: Path, config: SRCIDConfig, *, cache: Path, device: s
 
 
 def media_features(folder: Path, config: SRCIDConfig) -> Media:
-    """Return the features of the clips to train on in what ``srcid extract`` wrote.
+    """Return the features of the training clips that ``srcid extract`` wrote.
 
     Raises:
         DataError: It is malformed, or was made with other backbones.

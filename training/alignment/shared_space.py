@@ -45,7 +45,7 @@ class Block(NamedTuple):
 class Media(NamedTuple):
     """Features of clips without labels."""
 
-    features: dict[Modality, Tensor]  # [N, F] a row a step; N differs between modalities
+    features: dict[Modality, Tensor]  # [N, F] one row per step; N differs between modalities
     pairs: dict[Modality, Tensor]  # [N, F] the steps that have sound and picture, in one order
 
 

@@ -1,9 +1,9 @@
 """A folder of extracted features: what ``srcid extract`` writes and training reads.
 
 * ``extracted.json``: the backbones whose features these are, and how the media was decoded
-* ``clips/*.safetensors``: a file a clip: ``audio`` and ``video`` ``[T, *F]``, ``text/0``,
+* ``clips/*.safetensors``: one file per clip: ``audio`` and ``video`` ``[T, *F]``, ``text/0``,
   ``text/1``, ... ``[words, F]``, a tensor a caption; what a clip lacks is left out
-* ``clips.csv``: a row a clip, written when all are done
+* ``clips.csv``: one row per clip, written when all are done
 * ``failed.csv``: the files of which nothing could be had, and why
 """
 

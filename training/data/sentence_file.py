@@ -1,4 +1,4 @@
-"""A text file with a sentence a line, and the features of these sentences, kept from run to run."""
+"""A text file with one sentence per line, and the cached features of its sentences."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def read_sentences(file: Path) -> list[str]:
         raise DataError(f"{file} is no text file in UTF-8 ({error}): name one") from error
     found = list(dict.fromkeys(line.strip() for line in lines if any(map(str.isalnum, line))))
     if not found:
-        raise DataError(f"{file} has no sentence in it: write one a line")
+        raise DataError(f"{file} has no sentences: write one per line")
     return found
 
 

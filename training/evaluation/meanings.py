@@ -57,7 +57,7 @@ def meanings(model: SRCID, data: EvaluationData) -> dict[Code, Meaning]:
 
 
 def write_meanings(found: Mapping[Code, Meaning], path: Path) -> None:
-    """Write a line a code as CSV."""
+    """Write one line per code as CSV."""
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)

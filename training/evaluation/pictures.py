@@ -47,7 +47,7 @@ def write_figure_3(
 
 
 def bars(table: Table) -> Figure:
-    """Return a group of bars for each column of ``table``, with a bar a row and standard errors."""
+    """Return a group of bars per column of ``table``, one bar per row, with standard errors."""
     figure = Figure(figsize=(2 + 1.3 * len(table.columns), 4), layout="constrained")
     axis = figure.subplots()
     width = 0.8 / len(table.rows)

@@ -63,7 +63,7 @@ class Probe(nn.Module):
 class ExpLogLoss(nn.Module):
     """-sum_c y_c log softmax(logits)_c exp(-alpha_c), the mean over rows; alpha is learned.
 
-    Nothing keeps alpha from growing until the term says nothing: so it is published.
+    As published, alpha is not bounded, so it may grow until the term is constant.
     """
 
     def __init__(self, classes: int) -> None:

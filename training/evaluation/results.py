@@ -140,7 +140,7 @@ def retrieval_table(
 
 
 def vocabulary_table(runs: Mapping[str, Sequence[Figures]]) -> Table:
-    """Return how each recipe's codebooks are used and shared, a row a layer."""
+    """Return how each recipe's codebooks are used and shared, one row per layer."""
     prefix = "vocabulary/"
     everything = [name for own in runs.values() for one in own for name in one]
     paths = [name.removeprefix(prefix) for name in everything if name.startswith(prefix)]

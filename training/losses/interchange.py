@@ -11,7 +11,7 @@ from training.losses.masking import masked_mean, time_mean
 
 
 class Interchange(nn.Module):
-    """Decodes each modality from the codes of every other one, pooled to one vector a clip.
+    """Decodes each modality from the codes of every other one, pooled to one vector per clip.
 
     Args:
         dim: D, of the quantized vectors.

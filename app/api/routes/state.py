@@ -31,8 +31,7 @@ async def livez() -> Health:
 async def readyz(service: ServiceDep) -> Health:
     """Tell that requests can be served: network and decoders work, the index is readable.
 
-    Waits for no work in progress. An overloaded service is ready; one that is being stopped is
-    not.
+    Waits for no work in progress. An overloaded service is ready; a stopping one is not.
     """
     try:
         with anyio.fail_after(CHECK_SECONDS):

@@ -113,7 +113,7 @@ def _joined(clauses: Sequence[Clause], word: str) -> Clause:
 
 
 def _path(field: str) -> Clause:
-    """Return SQLite's path to a field; with dots, to the nested one, or else to the one key."""
+    """Return SQLite's path to a field; a name with dots is a nested field, or else one key."""
     whole, nested = _keys(field), _keys(*field.split("."))
     if whole == nested:
         return Clause("?", (whole,))

@@ -1,4 +1,4 @@
-"""A folder of the authors' features: one zip a clip, with one pickled array in it.
+"""A folder of the authors' features: one zip per clip, each with one pickled array.
 
 Shape letters: T steps, F feature dim.
 """

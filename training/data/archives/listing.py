@@ -48,7 +48,7 @@ def read_table(path: Path, columns: Sequence[str], *, delimiter: str = ",") -> l
 
 
 def read_names(path: Path, *, count: int | None = None) -> tuple[str, ...]:
-    """Return the names in a file that has one a line.
+    """Return the names in a file with one per line.
 
     Raises:
         DataError: The file is missing, a line is empty or there twice, or there are not ``count``.

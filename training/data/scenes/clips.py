@@ -162,7 +162,7 @@ class SceneClips(Dataset[Sample]):
         return Sample({**pieces, Modality.TEXT: words}, self._label(scene))
 
     def _label(self, scene: Scene) -> int:
-        """Return the class of a scene of one event, -1 of others."""
+        """Return the class of a scene with one event; -1 for other scenes."""
         if len(scene.events) > 1:
             return -1
         return self.source.about.classes.index(scene.events[0].label)

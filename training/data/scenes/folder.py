@@ -1,7 +1,7 @@
 """The folder of composed scenes: what ``srcid scenes`` writes, and how it is read.
 
 * ``scenes.json``: seed and counts, the bank's fingerprint, its classes, the backbones
-* ``scenes.jsonl``: a scene a line (``training.data.scenes.script``)
+* ``scenes.jsonl``: one scene per line (``training.data.scenes.script``)
 * ``features/SET-SPLIT.safetensors``: ``audio`` and ``video`` ``[N, T, *F]``, float16, in the
   order of the lines
 * ``features/text-SPLIT.safetensors``: the words ``[words, F]`` of each caption, under the caption

@@ -35,6 +35,7 @@ class Tower(Backbone):
     output: ClassVar[Literal["shared", "last", "mean", "first"]] = "shared"
     unused: ClassVar[tuple[str, ...]] = ()  # what may be missing in a file: its output is not read
     max_rows: ClassVar[int] = 64  # of a batch on a GPU
+    max_rows_cpu: ClassVar[int] = 1  # all of one item, which is what makes it independent of others
 
     def __init__(self, config: TowerConfig, folder: Path) -> None:
         super().__init__()
@@ -65,8 +66,7 @@ class Tower(Backbone):
 
     def forward(self, steps: Tensor) -> Tensor:
         """Return the features ``[T, F]`` of preprocessed ``steps`` ``[T, ...]``."""
-        # On a CPU one by one: sums of float32 are cut up by the number of rows.
-        size = 1 if steps.device.type == "cpu" else self.max_rows
+        size = self.max_rows_cpu if steps.device.type == "cpu" else self.max_rows
         return torch.cat([self.vectors(rows).float() for rows in steps.split(size)])
 
     @property

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from model.media import SAMPLE_RATE
+from model.media import SAMPLE_RATE, DecodeConfig
 from model.modality import Modality
 from tests.media_maker import make_picture, make_sound, tone
 from training.data.scenes.compose import compose, frame_at, sound_of
@@ -149,6 +149,22 @@ def test_noise_fills_the_pauses_at_its_level(material: Material) -> None:
 def test_nothing_is_louder_than_full_scale(material: Material) -> None:
     events = [sound(name, span=(0, 10), level=0.0) for name in ("low", "high")]
     assert np.abs(sound_of(scene(*events), material)).max() == pytest.approx(0.98, abs=1e-6)
+
+
+def test_a_scene_has_the_size_and_the_rate_that_it_is_composed_in(
+    scenes: list[Scene], bank_folder: Path
+) -> None:
+    own = next(scene for scene in scenes if len(SETS[scene.set]) > 1)
+    config = DecodeConfig(short_side=64, is_squashed=True, sample_rate=48_000)
+    clip = compose(own, Material(bank_folder, config))
+    assert clip.frames is not None
+    assert clip.waveform is not None
+    assert clip.frames.shape == (SECONDS, 1, 64, 64, 3)
+    assert (clip.sample_rate, len(clip.waveform)) == (48_000, SECONDS * 48_000)
+    usual = compose(own, Material(bank_folder))
+    assert usual.waveform is not None
+    loudness = [float(np.sqrt((wave**2).mean())) for wave in (clip.waveform, usual.waveform)]
+    assert loudness[0] == pytest.approx(loudness[1], rel=0.1)
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from model.backbones import build_backbone
+from model.backbones.tiny import TinyAudio
 from model.config import SRCIDConfig
 from model.errors import ConfigError, DataError
 from model.modality import Modality
@@ -24,7 +26,7 @@ from training.data.scenes.folder import (
     read_manifest,
 )
 from training.data.scenes.material import Material
-from training.data.scenes.script import SETS, SPLITS, Scene
+from training.data.scenes.script import SECONDS, SETS, SPLITS, Scene
 from training.data.scenes.write import write_scenes
 
 PARTS = [(name, split) for name in SETS for split in SPLITS if getattr(COUNTS[name], split)]
@@ -55,6 +57,23 @@ def test_features_are_what_the_backbones_make_of_each_clip(
         for scene, row in zip(own, found, strict=True):
             wanted = backbone.extract([backbone.preprocess(compose(scene, material))])[0]
             torch.testing.assert_close(row, wanted, rtol=1e-3, atol=1e-3)
+
+
+def test_what_hears_seconds_together_gets_the_whole_scene(
+    bank_folder: Path, tiny_config: SRCIDConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seconds that sound alike have other features where other ones are around them."""
+    monkeypatch.setattr(TinyAudio, "window_seconds", 10)
+    heard: list[int] = []
+    extract = TinyAudio.extract
+
+    def listening(self: TinyAudio, items: list[Tensor]) -> list[Tensor]:
+        heard.extend(map(len, items))
+        return extract(self, items)
+
+    monkeypatch.setattr(TinyAudio, "extract", listening)
+    write_scenes(bank_folder, tmp_path / "scenes", tiny_config, SMALL)
+    assert set(heard) == {SECONDS}
 
 
 @pytest.mark.parametrize("split", SPLITS)

@@ -236,8 +236,8 @@ def pe_av() -> TrainConfig:
 
 
 def _on_clips(name: str, model: SRCIDConfig) -> TrainConfig:
-    """Return ``shared`` on media that was extracted, from a start that --init names."""
-    update = {"name": name, "model": model, "init": None, "data": DataConfig()}
+    """Return ``shared`` on media that was extracted; --init names what ``srcid align`` wrote."""
+    update = {"name": name, "model": model, "data": DataConfig()}
     return shared().model_copy(update=update)
 
 

@@ -223,7 +223,9 @@ class _Reader:
         track.counted = max(track.counted, end - self.packets_zero)
         self._check_length(track.counted)
 
-    def _pictures(self, video: VideoStream, packet: "Packet[Any]") -> Iterator[VideoFrame]:
+    def _pictures(
+        self, video: VideoStream, packet: "Packet[Any]"
+    ) -> Iterator[VideoFrame | AudioFrame]:
         """Decode a packet of the picture, or let it wait until one comes that may need it.
 
         None does where a key frame comes before the next middle of a step, or the end.
@@ -250,7 +252,7 @@ class _Reader:
         yield from self._catch_up(video)
         yield from self._decoded(packet)
 
-    def _catch_up(self, video: VideoStream) -> Iterator[VideoFrame]:
+    def _catch_up(self, video: VideoStream) -> Iterator[VideoFrame | AudioFrame]:
         """Decode the packets that wait, but for frames that no other refers to."""
         if self.has_gap:  # as after seeking
             yield from _drained(video)
@@ -298,10 +300,12 @@ class _Reader:
         )
 
 
-def _drained(stream: Track) -> "Sequence[VideoFrame | AudioFrame]":
+def _drained(stream: VideoStream | AudioStream) -> "Sequence[VideoFrame | AudioFrame]":
     """Return the frames that the decoder of ``stream`` still holds."""
     packet: Packet[Any] = Packet()  # an empty one is the last: its frames have their time
-    packet.stream, packet.time_base = stream, stream.time_base
+    packet.stream = stream
+    if stream.time_base is not None:
+        packet.time_base = stream.time_base
     try:
         return packet.decode()
     except av.FFmpegError:

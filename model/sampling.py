@@ -15,7 +15,7 @@ import numpy as np
 from av.buffer import Buffer
 from av.sidedata.sidedata import Type
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 
 from model.errors import MediaError, MediaTooLarge
 
@@ -51,10 +51,22 @@ def opaque(image: Image.Image) -> Image.Image:
         image = Image.fromarray(np.where(is_clear, 255, greys >> 8).astype(np.uint8))
     elif image.mode in ("I", "F"):
         image = Image.fromarray(_eight_bits(np.asarray(image)))
+    if image.mode == "CMYK":
+        return _from_inks(image)
     if not image.has_transparency_data:
         return image.convert("RGB")
     layer = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+
+
+def _from_inks(image: Image.Image) -> Image.Image:
+    """Return a picture in CMYK as RGB: as its profile says what its inks look like, if it can."""
+    try:
+        inks = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+        light = ImageCms.createProfile("sRGB")
+        return cast(Image.Image, ImageCms.profileToProfile(image, inks, light, outputMode="RGB"))
+    except (KeyError, OSError, ImageCms.PyCMSError):  # none, or a damaged one
+        return image.convert("RGB")
 
 
 def _eight_bits(values: NDArray[np.number[Any]]) -> NDArray[np.uint8]:
@@ -169,16 +181,20 @@ class FrameSampler:
         """Until the end of the latest frame."""
         return max(self._end, self._end_passed_over)
 
+    def middle_from(self, start: float) -> float:
+        """Return the first middle of a step, or of a step's equal part, from ``start`` on."""
+        parts = self.frames_per_step
+        return (max(0, math.ceil(start * parts - 0.5)) + 0.5) / parts
+
     def passes_over(self, start: float, seconds: float) -> bool:
         """Tell whether a frame on screen from ``start`` on, for ``seconds``, is of no use.
 
         It counts for the length all the same. That ``seconds`` is too low is allowed for, since
         files round it, and tell none where frames come as they like.
         """
-        parts = self.frames_per_step
-        middle = (math.ceil(start * parts - 0.5) + 0.5) / parts  # the next from start on
         seconds = seconds or self.frame_seconds
-        if not seconds or middle - start < max(2 * seconds, UNTOLD_SECONDS):
+        needed = max(2 * seconds, UNTOLD_SECONDS)
+        if not seconds or self.middle_from(start) - start < needed:
             return False
         self._end_passed_over = max(self._end_passed_over, start + seconds)
         return True

@@ -15,7 +15,6 @@ import pytest
 from model.checkpoint import read_config
 from model.config import PretrainedBackbone
 from model.encoder import Encoder
-from model.modality import Modality
 from tests import running_server
 from tests.app.cli.conftest import run
 from tests.app.cli.running import Run
@@ -158,11 +157,10 @@ def test_codes_of_an_aligned_checkpoint_do_not_depend_on_what_is_beside_it(
     assert ran.code == 0, ran.err
     encoder = Encoder.from_pretrained(tmp_path / "aligned")
     texts = ["a dog barks", "the sea is near. a bird passes by", "rain"]
-    prepared = [(Modality.TEXT, encoder.prepare(text)[Modality.TEXT]) for text in texts]
-    together = encoder.encode(prepared)
+    together = [streams["text"] for streams in encoder.encode(texts)]
     assert [codes.shape for codes in together] == [(2, 1), (2, 2), (2, 1)]  # a step a sentence
-    for one, codes in zip(prepared, together, strict=True):
-        assert (encoder.encode([one])[0] == codes).all()
+    for text, codes in zip(texts, together, strict=True):
+        assert (encoder.encode(text)["text"] == codes).all()
 
 
 def test_another_commit_of_a_model_never_gets_cached_features(
@@ -194,4 +192,4 @@ def test_another_commit_of_a_model_never_gets_cached_features(
     # And what was extracted with the old one is refused for the new one.
     ran = run(*align, "--media", cache / first[0][0], "--out", tmp_path / "third")
     assert ran.code == 2
-    assert "holds no video features of hf:acme/clip@" in ran.err
+    assert "has no video features of hf:acme/clip@" in ran.err

@@ -22,7 +22,7 @@ NAMED = 3  # tensors of a kind that an error names
 # How media and sentences become features: decoding, preprocessing, backbones. Whatever changes
 # features by more than float32 rounds raises it, since old and new codes are not to mix in one
 # index (tests/model/test_features.py; docs/decisions/0029-what-a-fingerprint-covers.md).
-FEATURES = 1
+FEATURES = 2
 
 
 def shipped() -> list[str]:

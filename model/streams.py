@@ -23,7 +23,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition
-from av.video.frame import VideoFrame
+from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from model.clip import ADVICE, TOLERANCE_SECONDS, Clip, DecodeConfig, num_steps
@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 Track = TypeVar("Track", VideoStream, AudioStream)
 
 MAX_FAILED = 1000  # packets that do not decode beyond those that do: then the rest is left unread
+MAX_WAITING = 1000  # packets of a picture that nobody has needed so far
+MIN_SHRINKING = 1.4  # from which on the loop filter is left out
 LEAD_SECONDS = 1.0  # decoded before a later start: sound needs some of it to settle
 PROBED_BYTES = 1_000_000  # in which streams are to show; FFmpeg's 5 MB can take it seconds
 OUTLAST_SECONDS = 0.5  # sound that ends this much after the picture is padding, not content
@@ -137,7 +139,13 @@ class _Reader:
         self.zero = in_seconds(clock.start_time, clock.time_base) if clock else None
         self.packets_zero: float | None = None  # the same, of packets; None before the first
         self.num_decoded = self.num_failed = 0  # packets
-        self.is_passing_over = False  # frames of the picture that no other refers to
+        self.waiting: list[Packet[Any]] = []  # of the picture: unwanted, but others may refer to it
+        self.waits_since = 0.0  # seconds of the clip: when the first of them is on screen
+        self.has_gap = False  # packets were left out after those that the decoder has
+        # Key frames of streams that are refreshed bit by bit need the frames before them: gaps
+        # wait until one, of the time ``key``, has turned out to stand alone.
+        self.may_leave_gaps = False
+        self.key: int | None = None
 
     def read(self) -> Clip:
         self._check_limits()
@@ -149,6 +157,8 @@ class _Reader:
             origin = self.config.start_second + (self.zero or 0.0)
             start = None if time is None else time - origin
             if isinstance(frame, VideoFrame):
+                if frame.pts == self.key is not None:
+                    self.may_leave_gaps = frame.pict_type == PictureType.I
                 self.pictures.add(frame, start)
             else:
                 self.sound.add(frame, start)
@@ -172,7 +182,13 @@ class _Reader:
             self._check_length(track.told or 0.0)
             context = track.stream.codec_context
             context.options = _decoder_options(self.config)
+            if isinstance(track.stream, VideoStream) and self._shrinks(track.stream):
+                # It smooths the edges of blocks, which go when the picture is made smaller.
+                context.options |= {"skip_loop_filter": "all"}
             context.thread_count = 1  # callers decode several files at once
+
+    def _shrinks(self, video: VideoStream) -> bool:
+        return min(video.width, video.height) >= MIN_SHRINKING * self.config.short_side
 
     def _check_length(self, seconds: float) -> None:
         if num_steps(seconds) > self.config.max_seconds:
@@ -191,14 +207,18 @@ class _Reader:
                 is_hopeless = self.num_failed > self.num_decoded + MAX_FAILED
                 if is_hopeless or all(own.is_done for own in self.tracks.values()):
                     return
-                if not track.sampler.is_full:
-                    self._pass_over(packet)
+                if track.sampler.is_full:
+                    continue
+                if track.stream is self.video:
+                    yield from self._pictures(self.video, packet)
+                else:
                     yield from self._decoded(packet)
         except av.FFmpegError as error:  # the file breaks off: take what the decoders still hold
             logger.info("reading stopped early: %s", error)
+            if self.video is not None:
+                yield from self._catch_up(self.video)
             for stream in streams:
-                with suppress(av.FFmpegError):
-                    yield from stream.decode(None)
+                yield from _drained(stream)
 
     def _count(self, track: _Track, packet: "Packet[Any]") -> None:
         if packet.pts is None:
@@ -210,20 +230,50 @@ class _Reader:
         track.counted = max(track.counted, end - self.packets_zero)
         self._check_length(track.counted)
 
-    def _pass_over(self, packet: "Packet[Any]") -> None:
-        """Have the decoder leave out a frame that nobody wants, unless others refer to it."""
-        if self.video is None or packet.stream is not self.video:
-            return
-        start = in_seconds(packet.pts, packet.time_base)
+    def _pictures(self, video: VideoStream, packet: "Packet[Any]") -> Iterator[VideoFrame]:
+        """Decode a packet of the picture, or let it wait until one comes that may need it.
+
+        None does where a key frame comes before the next middle of a step, or the end.
+        """
+        start = None if self.zero is None else in_seconds(packet.pts, packet.time_base)
+        if start is not None:
+            start -= (self.zero or 0.0) + self.config.start_second
+        is_end = start is None and not packet.size
+        until = self._last_step() if is_end else start
+        needs_none = is_end or (packet.is_keyframe and self.may_leave_gaps)
+        middle = self.pictures.middle_from(self.waits_since)
+        if self.waiting and needs_none and until is not None and middle >= until:
+            self.waiting.clear()
+            self.has_gap = True
+        if packet.is_keyframe and not self.pictures.is_empty:
+            self.key = packet.pts
         seconds = in_seconds(packet.duration, packet.time_base) or 0.0
-        is_unwanted = (
-            start is not None
-            and self.zero is not None
-            and self.pictures.passes_over(start - self.zero - self.config.start_second, seconds)
-        )
-        if is_unwanted != self.is_passing_over:
-            self.is_passing_over = is_unwanted
-            self.video.codec_context.skip_frame = "NONREF" if is_unwanted else "DEFAULT"
+        if start is not None and self.pictures.passes_over(start, seconds):
+            self.waits_since = min(self.waits_since, start) if self.waiting else start
+            self.waiting.append(packet)
+            if len(self.waiting) < MAX_WAITING:
+                return
+            packet = self.waiting.pop()
+        yield from self._catch_up(video)
+        yield from self._decoded(packet)
+
+    def _catch_up(self, video: VideoStream) -> Iterator[VideoFrame]:
+        """Decode the packets that wait, but for frames that no other refers to."""
+        if self.has_gap:  # as after seeking
+            yield from _drained(video)
+            video.codec_context.flush_buffers()
+            self.has_gap = False
+        if self.waiting:
+            video.codec_context.skip_frame = "NONREF"
+            for packet in self.waiting:
+                yield from self._decoded(packet)
+            self.waiting.clear()
+            video.codec_context.skip_frame = "DEFAULT"
+
+    def _last_step(self) -> int:
+        """Return T of the clip, now that all packets are counted: that many or fewer."""
+        left = max(own.counted for own in self.tracks.values()) - self.config.start_second
+        return min(num_steps(left), self.config.max_steps)
 
     def _decoded(self, packet: "Packet[Any]") -> Sequence[VideoFrame | AudioFrame]:
         try:
@@ -253,6 +303,16 @@ class _Reader:
             seconds,
             self.config.sample_rate,
         )
+
+
+def _drained(stream: Track) -> "Sequence[VideoFrame | AudioFrame]":
+    """Return the frames that the decoder of ``stream`` still holds."""
+    packet: Packet[Any] = Packet()  # an empty one is the last: its frames have their time
+    packet.stream, packet.time_base = stream, stream.time_base
+    try:
+        return packet.decode()
+    except av.FFmpegError:
+        return []
 
 
 def _format(file: BinaryIO) -> str:

@@ -75,7 +75,7 @@ def atomic_folder(folder: Path, *, mode: int = 0o755) -> Iterator[Path]:
     Raises:
         OSError: The disk rejects the write; ``folder`` is unchanged.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=folder.parent) as name:
         new, old = Path(name) / "new", Path(name) / "old"
         new.mkdir()
@@ -92,6 +92,18 @@ def atomic_folder(folder: Path, *, mode: int = 0o755) -> Iterator[Path]:
                 old.rename(folder)
             raise
     sync_folder(folder.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Create ``folder``, and its parents, where missing; its name survives a power failure.
+
+    It is synced even where it exists: a process that was killed may have made it just before.
+    """
+    if not folder.parent.exists():
+        make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    with suppress(PermissionError):  # a parent that this user may not read was made by another
+        sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:

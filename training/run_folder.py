@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from model.errors import ConfigError
-from model.files import atomic_write_text
+from model.files import atomic_write_text, make_folder
 from training.config import TrainConfig
 
 CONFIG = "train.json"
@@ -31,7 +31,7 @@ def check_run_folder(out: Path, config: TrainConfig, *, resume: bool) -> None:
 
 def write_config(out: Path, config: TrainConfig) -> None:
     """Make ``out`` this run's folder."""
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     atomic_write_text(out / CONFIG, config.model_dump_json(indent=2) + "\n")
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import InvalidRequest, NotFound, StoreUnavailable
-from model.files import PRIVATE, atomic_write_text
+from model.files import PRIVATE, atomic_write_text, make_folder
 
 FILE = "keys.json"
 PREFIX = "srcid_"
@@ -152,7 +152,7 @@ class KeyFile:
     def _locked(self) -> Iterator[None]:
         """Keep other processes from writing between this one's read and write."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             with self.path.with_suffix(".lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 yield

@@ -22,7 +22,7 @@ from app.indexing.media_root import MediaRoot
 from app.indexing.progress import FailureReport, Progress
 from app.indexing.run import FileToIndex, Outcome, files_below, files_of_manifest, index_files
 from app.schemas.jobs import FailedFile, IndexRequest, Job, JobState
-from model.files import atomic_write_text
+from model.files import atomic_write_text, make_folder
 
 logger = logging.getLogger(__name__)
 
@@ -282,5 +282,5 @@ def _saved(folder: Path) -> list[Job]:
 
 
 def _save(folder: Path, job: Job) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     atomic_write_text(folder / f"{job.id}.json", job.model_dump_json(indent=1))

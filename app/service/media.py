@@ -22,7 +22,7 @@ from app.engine.engine import Encoded
 from app.errors import StoreUnavailable
 from app.schemas.fields import MAX_ID_CHARACTERS, shortened
 from app.store.base import Item, Stream
-from model.files import PRIVATE, atomic_write
+from model.files import PRIVATE, atomic_write, make_folder
 from model.modality import Modality
 
 MEDIA, THUMBNAIL = ".media", ".jpg"
@@ -33,6 +33,7 @@ class MediaFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._made: set[Path] = set()  # folders in it, by this process
 
     def keep(
         self, item_id: str, digest: str, media: bytes | Path, *, thumbnail: bytes | None
@@ -48,7 +49,9 @@ class MediaFolder:
         added = [path for path in contents if not path.exists()]
         try:
             for path, content in contents.items():
-                path.parent.mkdir(parents=True, exist_ok=True)
+                if path.parent not in self._made:
+                    make_folder(path.parent)
+                    self._made.add(path.parent)
                 _write(path, content)
         except OSError as error:
             for path in added:  # what was there belongs to the item that is stored

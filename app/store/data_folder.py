@@ -10,6 +10,7 @@ from typing import NamedTuple
 from app.errors import StoreUnavailable
 from app.store.base import Item
 from app.store.sqlite.database import ItemDatabase
+from model.files import make_folder
 
 
 def database_path(folder: Path) -> Path:
@@ -68,7 +69,7 @@ def become_writer(folder: Path) -> WriterLock:
         StoreUnavailable: Another process writes to the folder, or it is not writable.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         return WriterLock(folder)
     except OSError as error:
         raise StoreUnavailable(

@@ -23,6 +23,7 @@ from model.files import (
     atomic_folder,
     atomic_write,
     atomic_write_text,
+    make_folder,
     sha256,
 )
 
@@ -150,7 +151,7 @@ def _copy_media(source: Path, to: Path) -> Iterator[int]:
     """Copy the files that ``to`` does not have; yield the size of each. Files never change."""
     for path in source.glob("*/[!.]*"):  # names with a dot are still being written
         target = to / path.relative_to(source)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         try:
             if not target.exists():
                 _copy(path, target)

@@ -36,7 +36,9 @@ def replace_database(path: Path, by: Path) -> None:
         with closing(_plain(by)) as source:
             _begin_history(source)
             with closing(connect(path, read_only=False)) as target:
-                target.execute("PRAGMA synchronous = FULL")
+                # FULL does not sync that the rollback journal is gone: a power cut could bring it
+                # back, and with it the old content.
+                target.execute("PRAGMA synchronous = EXTRA")
                 source.backup(target)
                 target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.Error as error:

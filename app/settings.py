@@ -129,7 +129,9 @@ class Settings(BaseSettings):
         description="Media files decoded at the same time; default: number of processors",
     )
     max_decode_seconds: PositiveInt = Field(
-        30, description="Maximum seconds to decode one media file"
+        30,
+        description="Maximum seconds to decode one small media file; a MiB adds one, up to ten for "
+        "each second that is decoded",
     )
     max_decode_memory_bytes: PositiveInt = Field(
         2**31, description="Maximum bytes of memory to decode one media file"

@@ -9,10 +9,12 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
@@ -25,7 +27,7 @@ from model.errors import MediaError, MediaTooLarge
 from model.sampling import SoundSampler, check_pixels, opaque, scaled, sound_frame
 from model.streams import read_streams
 
-PICTURES = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "ICO", "JPEG2000")
+PICTURES = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF", "ICO", "JPEG2000")
 # What Pillow's decoders raise on damaged files.
 DAMAGED = (
     *(OSError, SyntaxError, ValueError, ArithmeticError, LookupError, EOFError, RuntimeError),
@@ -119,6 +121,14 @@ def open_media(path: Path) -> BinaryIO:
 def load_plugins() -> None:
     """Load what would be loaded with the first picture, when a sandboxed process may not."""
     Image.init()
+    _load_heif()
+
+
+@cache
+def _load_heif() -> None:
+    """Have Pillow read HEIC: the photo that the file names, whole, turned and with its alpha."""
+    pillow_heif.options.DECODE_THREADS = 1  # callers decode several files at once
+    pillow_heif.register_heif_opener(thumbnails=False)
 
 
 @contextmanager
@@ -145,6 +155,7 @@ def _opened(source: bytes | Path | BinaryIO, max_bytes: int) -> Iterator[BinaryI
 
 def _read_picture(file: BinaryIO, config: DecodeConfig) -> Clip | None:
     """Return the picture in ``file``, or None where it is no picture."""
+    _load_heif()
     try:
         # Pillow warns of damaged metadata, which matters to nobody.
         with warnings.catch_warnings(action="ignore"), Image.open(file, formats=PICTURES) as image:

@@ -16,7 +16,7 @@ from av.buffer import Buffer
 from av.sidedata.sidedata import Type
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 
 from model.errors import MediaError, MediaTooLarge
 
@@ -52,10 +52,22 @@ def opaque(image: Image.Image) -> Image.Image:
         image = Image.fromarray(np.where(is_clear, 255, greys >> 8).astype(np.uint8))
     elif image.mode in ("I", "F"):
         image = Image.fromarray(_eight_bits(np.asarray(image)))
+    if image.mode == "CMYK":
+        return _from_inks(image)
     if not image.has_transparency_data:
         return image.convert("RGB")
     layer = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+
+
+def _from_inks(image: Image.Image) -> Image.Image:
+    """Return a picture in CMYK as RGB: as its profile says what its inks look like, if it can."""
+    try:
+        inks = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+        light = ImageCms.createProfile("sRGB")
+        return cast(Image.Image, ImageCms.profileToProfile(image, inks, light, outputMode="RGB"))
+    except (KeyError, OSError, ImageCms.PyCMSError):  # none, or a damaged one
+        return image.convert("RGB")
 
 
 def _eight_bits(values: NDArray[np.number[Any]]) -> NDArray[np.uint8]:

@@ -72,6 +72,11 @@ class DecodePool:
             return [worker.pid for worker in (*self._idle, *self._leased)]
 
     @property
+    def longest_seconds(self) -> float:
+        """The time limit of the largest file."""
+        return self.limits.seconds_for(self.config.max_bytes, self.config.max_steps)
+
+    @property
     def failure(self) -> str | None:
         """Why nothing can be decoded; None if the pool is healthy."""
         return self._failure

@@ -25,6 +25,9 @@ from model.sampling import MAX_ASPECT
 
 logger = logging.getLogger(__name__)
 
+# Added to the time limit: for each MiB of a file, and at most for each second that is decoded. A
+# second of film in 4K takes 1.5 s of processor time, and the processor may be shared.
+SECONDS_PER_MIB, SECONDS_PER_STEP = 1.0, 10.0
 START_SECONDS = 60.0  # for a worker to start: far more than it takes on a busy machine
 GRACE_SECONDS = 1.0  # by which the kernel's time limit strikes before the parent's
 EXTERNAL_SIGNALS = {"SIGKILL", "SIGTERM", "SIGHUP"}  # which no decoder raises itself
@@ -40,13 +43,24 @@ class DecodeLimits(FrozenModel):
     """Limits of a worker, enforced by the kernel; the seconds also by the parent's clock."""
 
     memory_bytes: PositiveInt = 2 * 2**30  # beyond what the worker uses when it starts
-    seconds: PositiveFloat = 30.0  # for one file, of processor time and of wall time
+    seconds: PositiveFloat = 30.0  # for a small file, of processor time and of wall time
+
+    def seconds_for(self, num_bytes: int, max_steps: int) -> float:
+        """Return the time for a file: it grows with the size, which a bomb lacks, up to a limit.
+
+        Args:
+            num_bytes: The size of the file.
+            max_steps: The seconds of it that are decoded.
+        """
+        most = SECONDS_PER_STEP * max_steps
+        return self.seconds + min(SECONDS_PER_MIB * num_bytes / 2**20, most)
 
 
 class DecodeTask(FrozenModel):
     """One file to decode: the descriptor sent along, or ``size`` bytes from the arena's start."""
 
     config: DecodeConfig
+    seconds: PositiveFloat
     size: NonNegativeInt = 0
 
 
@@ -138,17 +152,20 @@ class DecodeProcess:
         self.wait_until_ready()
         if isinstance(source, Path):
             with open_media(source) as file:
-                self._send(DecodeTask(config=config), file.fileno())
+                size = os.fstat(file.fileno()).st_size
+                seconds = self.limits.seconds_for(size, config.max_steps)
+                self._send(DecodeTask(config=config, seconds=seconds), file.fileno())
         else:
             if len(source) > len(self._shared):
                 self._shared = self._map(len(source))
             self._shared[: len(source)] = source
-            self._send(DecodeTask(config=config, size=len(source)))
-        answer = self._answer(self.limits.seconds + GRACE_SECONDS)
+            seconds = self.limits.seconds_for(len(source), config.max_steps)
+            self._send(DecodeTask(config=config, seconds=seconds, size=len(source)))
+        answer = self._answer(seconds + GRACE_SECONDS)
         if answer is None:
             ending = self._ending()
             raise (WorkerKilled if ending in EXTERNAL_SIGNALS else WorkerDied)(
-                self._message(ending)
+                self._message(ending, seconds)
             )
         return self._clip(answer, config.sample_rate)
 
@@ -178,7 +195,7 @@ class DecodeProcess:
         try:
             socket.send_fds(self._channel, [_json(task)], descriptors)
         except OSError as error:  # it was killed while idle
-            raise WorkerKilled(self._message(self._ending())) from error
+            raise WorkerKilled(self._message(self._ending(), self.limits.seconds)) from error
 
     def _answer(self, seconds: float) -> DecodeAnswer | None:
         """Return the worker's answer; None if it has ended or does not answer in ``seconds``."""
@@ -211,11 +228,11 @@ class DecodeProcess:
             raise WorkerDied("the decoder gave an invalid answer for this file") from error
         return Clip(frames, sound, answer.duration_seconds, sample_rate)
 
-    def _message(self, ending: str) -> str:
+    def _message(self, ending: str, seconds: float) -> str:
         """Return why there is no answer, for the file's sender."""
         if ending in {"it hangs", "SIGXCPU"}:
             return (
-                f"decoding takes over {self.limits.seconds:g} seconds: send a shorter or smaller "
+                f"decoding takes over {seconds:.3g} seconds: send a shorter or smaller "
                 "clip, or raise SRCID_MAX_DECODE_SECONDS"
             )
         return f"the decoder crashed on this file ({ending}): re-encode it and send it again"

@@ -63,7 +63,7 @@ def main() -> None:
         if not message:
             return
         task = DecodeTask.model_validate_json(message)
-        allow_processor_seconds(limits.seconds)
+        allow_processor_seconds(task.seconds)
         if descriptor is None:
             answer = decode(_media(arena, task.size), task, arena)
         else:

@@ -96,7 +96,7 @@ class Engine:
             Preprocessor(self._pool, encoder, max_steps=settings.max_steps).run,
             part="decoder",
             threads=settings.max_decodes,
-            max_run_seconds=2 * settings.max_decode_seconds + START_SECONDS,
+            max_run_seconds=2 * self._pool.longest_seconds + START_SECONDS,
             observer=observer,
             slots=self._slots,
         )
@@ -135,7 +135,7 @@ class Engine:
         Raises:
             EngineFailed: A part failed or hangs; the message says which and why.
         """
-        stalled = self.settings.max_decode_seconds + self.settings.max_run_seconds
+        stalled = self._pool.longest_seconds + self.settings.max_run_seconds
         reasons = [self._network.failure, self._preprocessing.failure, self._pool.failure]
         reasons += [admission.stall(stalled) for admission in self._admissions.values()]
         if reason := next(filter(None, reasons), None):

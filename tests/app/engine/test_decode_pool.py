@@ -17,7 +17,7 @@ import pytest
 
 from app.engine import decode_process
 from app.engine.decode_pool import DecodePool
-from app.engine.decode_process import DecodeAnswer, DecodeLimits, DecodeProcess
+from app.engine.decode_process import GRACE_SECONDS, DecodeAnswer, DecodeLimits, DecodeProcess
 from app.errors import EngineFailed
 from app.telemetry.engine_observer import EngineObserver, Part
 from model.errors import MediaError, MediaTooLarge
@@ -191,6 +191,28 @@ def test_a_file_that_hangs_its_worker_fails_after_the_time_limit(
         pass
     assert warmed(pool, picture) != pid
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_the_time_limit_grows_with_the_file_up_to_what_its_seconds_may_take() -> None:
+    limits = DecodeLimits(seconds=30)
+    mib = 2**20
+    assert limits.seconds_for(0, 60) == 30
+    assert limits.seconds_for(375 * mib, 60) == 405  # a minute of film at 50 Mbit a second
+    assert limits.seconds_for(2048 * mib, 60) == 630
+    assert limits.seconds_for(2048 * mib, 1) == 40
+
+
+def test_a_larger_file_gets_more_time(make_pool: MakePool, picture: bytes, tmp_path: Path) -> None:
+    """A picture is a whole one, whatever follows it: here more than the time without it allows."""
+    pool = make_pool(seconds=0.1)
+    (large := tmp_path / "large.png").write_bytes(picture + bytes(8 * 2**20))
+    pid = warmed(pool, picture)
+    for source in (large.read_bytes(), large):
+        stop(pid)
+        threading.Timer(0.1 + GRACE_SECONDS + 0.5, os.kill, (pid, signal.SIGCONT)).start()
+        with pool.decoded(source) as clip:
+            assert clip.frames is not None
+    assert warmed(pool, picture) == pid
 
 
 def test_processor_time_is_limited_by_the_kernel() -> None:

@@ -308,7 +308,7 @@ def test_requests_that_are_never_answered_show(
     monkeypatch: pytest.MonkeyPatch,
     source: str,
 ) -> None:
-    engine = make_engine(max_decode_seconds=20, max_run_seconds=30)
+    engine = make_engine(max_decode_seconds=20, max_run_seconds=30, max_media_bytes=2**20)
     encoder.may_encode.clear()
     future = engine.submit({"sound": sound, "sentence": "a dog"}[source])
     now = time.monotonic()

@@ -52,6 +52,7 @@ lock: ## Write requirements.lock from what .venv holds now (after a change of de
 ci-deps: ## What CI needs beside `make install`, through apt where it is root
 	@wanted=; \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || wanted="python3 python3-venv"; \
+	command -v strace >/dev/null || wanted="$$wanted strace"; \
 	if [ -z "$$wanted" ] && [ -x /usr/bin/chromium ]; then echo "ci-deps: nothing to install"; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq || true; \

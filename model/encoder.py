@@ -246,6 +246,8 @@ class Encoder:
             members = [index for index, (own, _) in enumerate(items) if own == m]
             features = [items[index][1] for index in members]
             of_items = self._coded(m, features) if m in self._coders else self._torch(m, features)
+            if m is Modality.TEXT:
+                of_items = map(self._with_meaning, of_items)
             quantized.update(zip(members, map(self._quantized, of_items), strict=True))
         return [quantized[index] for index in range(len(items))]
 
@@ -308,6 +310,23 @@ class Encoder:
         for own in zip(*(own.cpu().split(steps) for own in (codes, general, errors)), strict=True):
             codes_of_item, general_of_item, errors_of_item = (part.numpy() for part in own)
             yield Coded(codes_of_item.T, general_of_item, errors_of_item)
+
+    def _with_meaning(self, coded: Coded) -> Coded:
+        """Give a sentence the most similar codes with a meaning where layer 1's have none.
+
+        A checkpoint may have a code of zeros, the best one for what is unlike all that it knows,
+        such as "man" or "hello". A sentence of that code only would be like nothing, not even
+        like itself.
+        """
+        if self.vocabulary.steps(coded.codes.astype(np.int16), [1]).any():
+            return coded
+        table = self.vocabulary.tables[0]  # [L, D]
+        norms = np.linalg.norm(table, axis=1)
+        likeness = coded.general[:, 0] @ (table / np.maximum(norms, 1e-12)[:, None]).T  # [T, L]
+        likeness[:, norms == 0] = -np.inf
+        codes = coded.codes.copy()
+        codes[0] = likeness.argmax(1)
+        return coded._replace(codes=codes)
 
     def _quantized(self, coded: Coded) -> Quantized:
         rows = np.ascontiguousarray(coded.codes, np.int16)

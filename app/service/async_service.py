@@ -354,6 +354,8 @@ class AsyncRetrievalService:
         vocabulary = self._engine.encoder.vocabulary
         layers = sorted(set(vocabulary.layers.tolist()))
         pooled = [vocabulary.pooled(codes, layers) for codes in encoded.codes.values()]
+        if not np.any(pooled):  # silence, say: what a search compares is never nothing
+            pooled = [own.ravel() for own in encoded.queries.values()]
         return unit(unit(np.stack(pooled)).mean(0)).astype(np.float32)
 
 

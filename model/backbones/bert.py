@@ -8,6 +8,7 @@ Source: Devlin et al., NAACL 2019.
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ from model.errors import CheckpointError, MediaError
 from model.media import Clip
 from model.modality import Modality
 
-MAX_WORDS = 64  # the words of a sentence that count; the rest is cut off
+MAX_WORDS = 64  # of a piece: a longer text is read piece by piece
 TOKENS = "embeddings.word_embeddings.weight"  # the published name of their table
 SPECIAL = -1  # in the place of a word's index: a token that is no part of a word
 
@@ -93,39 +94,49 @@ class Bert(Backbone):
     def preprocess(self, item: Clip | str) -> Tensor:
         """Return ``[L, 2]``: each token's number, and the index of its word or -1.
 
+        A text of over 64 words is several pieces, end to end, each with its first and last token.
+
         Raises:
             MediaError: There is no word in the sentence.
         """
         if not isinstance(item, str):
             raise MediaError("media holds no sentence; send the text itself")
-        tokens = [(token.number, token.word) for token in self._tokens(item)]
-        if all(word == SPECIAL for _, word in tokens):
+        rows = []
+        for piece in self._pieces(item):
+            tokens = [(token.number, token.word) for token in piece]
+            rows += [(self.first, SPECIAL), *tokens, (self.last, SPECIAL)]
+        if not rows:
             raise MediaError(f"no word in the sentence {item[:40]!r}; write at least one")
-        return torch.tensor([(self.first, SPECIAL), *tokens, (self.last, SPECIAL)])
+        return torch.tensor(rows)
 
     def words(self, sentence: str) -> list[str]:
         """Return the words that the steps stand for."""
         spans: dict[int, tuple[int, int]] = {}  # of the text, by word
-        for token in self._tokens(sentence):
+        for token in chain.from_iterable(self._pieces(sentence)):
             start, _ = spans.get(token.word, (token.start, 0))
             spans[token.word] = (start, token.end)
         spans.pop(SPECIAL, None)
         return [sentence[start:end] for start, end in spans.values()]
 
-    def _tokens(self, sentence: str) -> list["_Token"]:
-        """Return the tokens that fit, without the special ones around them."""
+    def _pieces(self, sentence: str) -> list[list["_Token"]]:
+        """Return the tokens of each piece that has words, without the special ones around them."""
         encoding = self.tokenizer.encode(sentence, add_special_tokens=False)
-        tokens: list[_Token] = []
+        pieces: list[list[_Token]] = [[]]
         words: dict[int | None, int] = {}  # the tokenizer's words that count -> their index
+        first = 0  # word of the piece
         for number, word, (start, end) in zip(
             encoding.ids, encoding.word_ids, encoding.offsets, strict=True
         ):
+            is_full = len(pieces[-1]) == self.max_tokens - 2
             if word not in words and any(map(str.isalnum, sentence[start:end])):
                 words[word] = len(words)
-            if len(words) > MAX_WORDS or len(tokens) == self.max_tokens - 2:
-                break
-            tokens.append(_Token(number, words.get(word, SPECIAL), start, end))
-        return tokens
+                if is_full or words[word] - first == MAX_WORDS:
+                    pieces.append([])
+                    first = words[word]
+            elif is_full:  # of what is no word, or of a word that alone is longer
+                continue
+            pieces[-1].append(_Token(number, words.get(word, SPECIAL), start, end))
+        return [piece for piece in pieces if any(token.word != SPECIAL for token in piece)]
 
     def compile_for_cpu(self) -> None:
         """Have ONNX Runtime run the transformer; looking tokens up stays where their table is."""
@@ -136,24 +147,32 @@ class Bert(Backbone):
 
     def forward(self, steps: Tensor) -> Tensor:
         """Return ``[W, F]`` for the tokens ``[L, 2]`` of one sentence."""
-        hidden = self.network(steps[None, :, 0])
-        return _by_word(hidden[0], steps[:, 1])
+        pieces = self._split(steps)
+        return torch.cat([_by_word(self.network(own[None, :, 0])[0], own[:, 1]) for own in pieces])
+
+    def _split(self, steps: Tensor) -> Sequence[Tensor]:
+        """Return the pieces of a sentence, ``[L, 2]`` each."""
+        starts = (steps == steps.new_tensor([self.first, SPECIAL])).all(1).nonzero().flatten()
+        return torch.tensor_split(steps, starts[1:].cpu())
 
     @torch.inference_mode()
     def extract(self, items: Sequence[Tensor]) -> list[Tensor]:
         """Return ``[W, F]`` for the tokens ``[L, 2]`` of each sentence."""
         if all(item.device.type == "cpu" for item in items):
             return super().extract(items)
-        numbers = pad_sequence([item[:, 0] for item in items], batch_first=True)  # [B, L]
-        lengths = torch.tensor([len(item) for item in items], device=numbers.device)
+        split = [self._split(item) for item in items]
+        pieces = [piece for item in split for piece in item]
+        numbers = pad_sequence([piece[:, 0] for piece in pieces], batch_first=True)  # [B, L]
+        lengths = torch.tensor([len(piece) for piece in pieces], device=numbers.device)
         mask = torch.arange(numbers.shape[1], device=numbers.device) < lengths[:, None]
-        hidden = self.network(numbers, mask)  # [B, L, F]
-        return [_by_word(own, item[:, 1]) for own, item in zip(hidden, items, strict=True)]
+        hidden = iter(self.network(numbers, mask))  # of [L, F]
+        return [torch.cat([_by_word(next(hidden), own[:, 1]) for own in item]) for item in split]
 
 
 def _by_word(hidden: Tensor, words: Tensor) -> Tensor:
     """Return ``[W, F]``, the means of ``hidden`` ``[L, F]`` over the tokens of each word."""
-    parts = words == torch.arange(int(words.max()) + 1, device=words.device)[:, None]  # [W, L]
+    first, last = int(words[words != SPECIAL].min()), int(words.max())
+    parts = words == torch.arange(first, last + 1, device=words.device)[:, None]  # [W, L]
     share = parts / parts.sum(1, keepdim=True)
     return share @ hidden[: len(words)]
 

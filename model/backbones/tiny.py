@@ -19,7 +19,6 @@ DIM = 8
 PARTS = 20  # of a second whose loudness is told apart
 GRID = 8  # rows and columns of a frame that are told apart
 BUCKETS = 4096  # of words
-MAX_WORDS = 64
 
 
 def _projection(inputs: int) -> nn.Parameter:
@@ -83,7 +82,7 @@ class TinyText(Backbone):
         self.projection = _projection(BUCKETS)
 
     def preprocess(self, item: Clip | str) -> Tensor:
-        """Return ``[T]``, the bucket of each of at most 64 words."""
+        """Return ``[T]``, the bucket of each word."""
         words = self.words(item) if isinstance(item, str) else []
         if not words:
             raise MediaError("no word in the sentence; write at least one")
@@ -91,7 +90,7 @@ class TinyText(Backbone):
 
     def words(self, sentence: str) -> list[str]:
         """Return the words that the steps stand for."""
-        return sentence.split()[:MAX_WORDS]
+        return sentence.split()
 
     def forward(self, steps: Tensor) -> Tensor:
         """Return ``[N, DIM]``."""

@@ -9,13 +9,14 @@ import random
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from tests.power_cuts.disk import State, states, write_state
-from tests.power_cuts.recording import Operation, Told, reason_against, record
+from tests.power_cuts.recording import Operation, Sync, Told, reason_against, record
 from tests.power_cuts.written import GONE, OpenStore, Values, found, store_opener
 
 PROJECT = Path(__file__).parents[2]
@@ -61,6 +62,44 @@ def test_a_hundred_power_cuts_lose_nothing(recorded: Recorded, tmp_path: Path) -
     every = list(states(recorded.operations))
     some = random.Random(0).sample(every, 100)
     assert list(losses(recorded, some, tmp_path)) == []
+
+
+@pytest.mark.slow
+def test_two_thousand_power_cuts_lose_nothing(recorded: Recorded, tmp_path: Path) -> None:
+    every = list(states(recorded.operations))
+    some = random.Random(1).sample(every, 2000)
+    assert list(losses(recorded, some, tmp_path)) == []
+
+
+PLANTED = {  # a synchronisation by its path: the first of these
+    "an item": "index/items.sqlite3-wal",
+    "the name of the data folder": "",
+    "the name of the keys": "data/of/service",
+    "the name of a medium": "data/of/service/media/",
+    "the name of a job": "data/of/service/jobs",
+    "a backup": "backups/of/service",
+    "a checkpoint": "runs/one",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", PLANTED)
+def test_a_synchronisation_that_is_missing_is_seen(
+    recorded: Recorded, tmp_path: Path, what: str
+) -> None:
+    """Taken away one by one, at least one of them loses something."""
+    lost = []
+    for number, own in enumerate(recorded.operations):
+        if isinstance(own, Sync) and is_planted(own.path, PLANTED[what]) and not lost:
+            every = states(recorded.operations, without=number)
+            later = [cut for cut in every if cut.kept and max(cut.kept + cut.lost) >= own.since]
+            some = random.Random(0).sample(later, min(len(later), 150))
+            lost = list(islice(losses(recorded, some, tmp_path), 1))
+    assert lost
+
+
+def is_planted(path: str, wanted: str) -> bool:
+    return path.startswith(wanted) if wanted.endswith("/") else path == wanted
 
 
 def losses(recorded: Recorded, cuts: Sequence[State], folder: Path) -> Iterator[str]:

@@ -134,19 +134,19 @@ def test_a_sentence_without_words_is_refused(bert: Bert) -> None:
             bert.preprocess(sentence)
 
 
-def test_a_long_sentence_is_cut_at_what_the_network_reads(bert: Bert) -> None:
+def test_a_long_sentence_is_read_in_pieces_of_what_the_network_reads(bert: Bert) -> None:
     """40 places, of which [CLS] and [SEP] take two."""
-    item = bert.preprocess("dog " * 10_000)
-    assert len(item) == 40
+    item = bert.preprocess("dog " * 100)
+    assert [len(piece) for piece in bert._split(item)] == [40, 40, 26]
     assert item[-1].tolist() == [3, -1]
-    assert bert.extract([item])[0].shape == (38, 8)
+    assert bert.extract([item])[0].shape == (100, 8)
 
 
-def test_a_long_sentence_is_cut_at_the_most_words(bert: Bert) -> None:
+def test_a_piece_has_no_more_than_the_most_words(bert: Bert) -> None:
     bert.max_tokens = 1000
-    item = bert.preprocess("barks " * 100)
-    assert item[:, 1].max() == MAX_WORDS - 1
-    assert len(item) == 2 * MAX_WORDS + 2
+    pieces = bert._split(bert.preprocess("barks " * 100))
+    assert [int(piece[:, 1].max()) for piece in pieces] == [MAX_WORDS - 1, 99]
+    assert len(pieces[0]) == 2 * MAX_WORDS + 2
 
 
 def test_forward_takes_one_sentence(bert: Bert) -> None:

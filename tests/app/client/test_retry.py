@@ -26,6 +26,7 @@ HEALTH = {"status": "ready"}
 MODEL = {
     "checkpoint": "compact",
     "fingerprint": "f",
+    "code_layers": [1],
     "modalities": {},
     "code_layers": [1],
     "codebook_sizes": [4],
@@ -37,6 +38,7 @@ MODEL = {
 ITEM = {
     "id": "a",
     "fingerprint": "f",
+    "code_layers": [1],
     "duration_seconds": None,
     "streams": {},
     "text": "a dog",
@@ -209,7 +211,7 @@ def test_an_id_that_is_taken_is_told_where_no_answer_was_lost(script: Scripts) -
 
 
 def test_a_body_is_whole_each_time_it_is_sent(script: Scripts, clip_file: Path) -> None:
-    encoded = {"fingerprint": "f", "duration_seconds": 1.0, "streams": {}}
+    encoded = {"fingerprint": "f", "code_layers": [1], "duration_seconds": 1.0, "streams": {}}
     played = script(refused("overloaded", 503), httpx2.ReadError("reset"), ok(encoded))
     played.client().encode(clip_file)
     assert all(clip_file.read_bytes() in request.content for request in played.requests)

@@ -95,5 +95,5 @@ def test_a_real_clip_is_a_stretch_of_itself_in_sound_and_picture_alike(world: Wo
 
 def test_a_bank_without_sounds_is_refused(world: World, tmp_path: Path) -> None:
     pictures = [entry for entry in world.bank.entries if entry.modality is VIDEO]
-    with pytest.raises(DataError, match="no audio"):
+    with pytest.raises(DataError, match="no labelled audio"):
         clips(world, bank=Bank(pictures, world.bank.features))

@@ -28,7 +28,7 @@ from app.store.sqlite import schema
 from app.upkeep.backup import back_up, read_backup, restore
 from model.checkpoint import fingerprint
 from model.encoder import vocabulary_of
-from model.files import sha256
+from model.files import TEMPORARY, sha256
 from model.srcid import SRCID
 from tests.app.indexing.opened import opened_index
 from tests.app.store.processes import AUDIO, QUERY, VIDEO, is_whole, make_item, open_store
@@ -198,9 +198,12 @@ def found(root: Path, open_own: OpenStore) -> Values:
         read_backup(backup)
         _items(backup, open_own)
         values[f"backup/{backup.name}"] = THERE
-    checkpoint = root / "runs" / "one" / "checkpoint"
-    if checkpoint.exists():
-        values["checkpoint"] = _value(SRCID.from_pretrained(checkpoint))
+    run = root / "runs" / "one"
+    # While a folder is replaced, the former one lies aside for a moment (atomic_folder).
+    for checkpoint in (run / "checkpoint", *run.glob(f"{TEMPORARY}*/old")):
+        if checkpoint.exists():
+            values["checkpoint"] = _value(SRCID.from_pretrained(checkpoint))
+            break
     return values
 
 

@@ -26,12 +26,13 @@ HEALTH = {"status": "ready"}
 MODEL = {
     "checkpoint": "compact",
     "fingerprint": "f",
-    "code_layers": [1],
     "modalities": {},
     "code_layers": [1],
     "codebook_sizes": [4],
     "is_calibrated": False,
     "keeps_media": False,
+    "takes_jobs": False,
+    "device": "cpu",
     "num_items": 0,
     "limits": {},
 }

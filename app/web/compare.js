@@ -18,6 +18,7 @@ const LISTED = 500;
 export function showCompare(main, place) {
   const a = sideOf(place.params.get("a"));
   const b = sideOf(place.params.get("b"));
+  const [first, second] = [field("a", "First", a), field("b", "Second", b)];
   const out = h("section", { "aria-label": "Comparison" });
   const form = h(
     "form",
@@ -30,12 +31,12 @@ export function showCompare(main, place) {
         go({ view: "compare", a: side("a"), b: side("b") });
       },
     },
-    field("a", "First", a),
-    field("b", "Second", b),
+    first.element,
+    second.element,
     h("button", { class: "primary", type: "submit" }, "Compare"),
   );
   fill(main, h("h1", {}, "Compare"), form, out);
-  list(form, [a, b]);
+  list([[first.items, a], [second.items, b]]);
   if (a && b) compare(out, a, b);
   else {
     fill(
@@ -50,7 +51,7 @@ export function showCompare(main, place) {
         ),
       ),
     );
-    /** @type {HTMLElement} */ (form.querySelector(`[name=${a ? "b" : "a"}]:enabled`)).focus();
+    /** @type {HTMLElement} */ (form.querySelector(`[name=${a ? "b" : "a"}]`)).focus();
   }
 }
 
@@ -65,31 +66,28 @@ function sideOf(value) {
 function field(name, title, side) {
   const isText = side?.kind === "text";
   const about = { name, "aria-label": title, required: true };
-  const items = h("select", { ...about, class: "known-items", disabled: isText, hidden: isText });
-  const text = h("input", { ...about, value: isText ? side.value : "", autocomplete: "off", disabled: !isText, hidden: !isText });
+  const items = h("select", about);
+  const text = h("input", { ...about, value: isText ? side.value : "", autocomplete: "off" });
   const kinds = h(
     "select",
     {
-      "aria-label": `${title}: type`,
       name: `${name}-kind`,
-      onchange: () => {
-        items.disabled = items.hidden = kinds.value === "text";
-        text.disabled = text.hidden = kinds.value === "item";
-      },
+      "aria-label": `${title}: type`,
+      onchange: () => (kinds.value === "text" ? items.replaceWith(text) : text.replaceWith(items)),
     },
     h("option", { value: "item" }, "Item"),
     h("option", { value: "text", selected: isText }, "Sentence"),
   );
-  return h("fieldset", { class: "side" }, h("legend", {}, title), kinds, items, text);
+  return { items, element: h("fieldset", { class: "side" }, h("legend", {}, title), kinds, isText ? text : items) };
 }
 
 /** Fill the lists of items; an item that a side has is in its list, however long the index is.
- * @param {HTMLFormElement} form @param {(Side | null)[]} sides */
-async function list(form, sides) {
+ * @param {[HTMLSelectElement, Side | null][]} selects */
+async function list(selects) {
   /** @type {{items: import("./api.js").Item[], next_cursor: string | null}} */
   const page = await api.items(null, LISTED).catch(() => ({ items: [], next_cursor: null }));
-  form.querySelectorAll(".known-items").forEach((select, index) => {
-    const chosen = sides[index]?.kind === "item" ? sides[index].value : null;
+  for (const [select, side] of selects) {
+    const chosen = side?.kind === "item" ? side.value : null;
     const named = page.items.map((item) => [item.id, nameOf(item)]);
     if (chosen && !page.items.some((item) => item.id === chosen)) named.unshift([chosen, chosen]);
     fill(
@@ -98,7 +96,7 @@ async function list(form, sides) {
       named.map(([id, name]) => h("option", { value: id, selected: id === chosen }, name === id ? id : `${name} (${id})`)),
       page.next_cursor ? h("option", { disabled: true }, "For others, open Compare beside the item") : null,
     );
-  });
+  }
 }
 
 /** @param {HTMLElement} out @param {Side} a @param {Side} b */

@@ -82,8 +82,8 @@ def test_what_matched_is_played_and_the_curve_shows_where(server: str, new_page:
     until(page, lambda: player.evaluate("own => own.currentTime") > 3)
     head = card.locator(".playhead")
     expect(head).to_be_visible()
-    place = float(head.evaluate("head => parseFloat(head.style.left)"))
-    assert 75 <= place <= 100  # of the width: from the fourth second of four
+    until(page, lambda: 75 <= float(head.evaluate("head => parseFloat(head.style.left)")) <= 100)
+    # of the width: in the fourth second of four
 
 
 def test_only_one_player_plays_at_a_time(server: str, new_page: NewPage) -> None:

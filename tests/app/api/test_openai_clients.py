@@ -94,14 +94,16 @@ def test_keys_and_limits_are_openais_errors(settings: Settings) -> None:
     secret = KeyFile(settings.data_dir).add("reader", Scope.READ)
     limited = settings.model_copy(update={"max_requests_per_minute": 1})
     with listening(limited) as url:
-        other = openai.OpenAI(base_url=f"{url}/v1", api_key="wrong", max_retries=0)
-        with pytest.raises(openai.AuthenticationError) as refused:
+        with (
+            openai.OpenAI(base_url=f"{url}/v1", api_key="wrong", max_retries=0) as other,
+            pytest.raises(openai.AuthenticationError) as refused,
+        ):
             other.models.list()
         assert refused.value.type == "authentication_error"
-        own = openai.OpenAI(base_url=f"{url}/v1", api_key=secret, max_retries=0)
-        own.models.list()
-        with pytest.raises(openai.RateLimitError) as late:
-            own.embeddings.create(model="srcid", input="a dog")
+        with openai.OpenAI(base_url=f"{url}/v1", api_key=secret, max_retries=0) as own:
+            own.models.list()
+            with pytest.raises(openai.RateLimitError) as late:
+                own.embeddings.create(model="srcid", input="a dog")
         assert late.value.type == "rate_limit_error"
         assert int(late.value.response.headers["Retry-After"]) > 0
 
@@ -113,6 +115,7 @@ def test_langchain_embeds_documents_and_queries(server: str, expected: np.ndarra
     np.testing.assert_allclose(langchain.embed_documents(TEXTS), expected, rtol=1e-6)
     np.testing.assert_allclose(langchain.embed_query(TEXTS[1]), expected[1], rtol=1e-6)
     assert len(langchain.embed_documents(["rain"] * 1500)) == 1500  # two of its batches
+    langchain.client._client.close()
 
 
 def test_llama_index_embeds_documents_and_queries(server: str, expected: np.ndarray) -> None:

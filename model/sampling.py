@@ -276,7 +276,7 @@ def _know_all_side_data() -> None:
         member._value_ = cast("Any", value)
         return member
 
-    Type._missing_ = classmethod(unnamed)  # type: ignore[method-assign, assignment]
+    Type._missing_ = classmethod(unnamed)  # type: ignore[method-assign, assignment]  # enum's hook
 
 
 def upright(pixels: NDArray[np.uint8], matrix: NDArray[np.int32]) -> NDArray[np.uint8]:

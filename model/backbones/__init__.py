@@ -33,8 +33,8 @@ def build_backbone(backbone: str | PretrainedBackbone, device: str = "cpu") -> B
         return build(backbone).eval().requires_grad_(False).to(device)
     if is_source(backbone):
         raise ConfigError(
-            f"{backbone} is not said exactly enough to build it: describe_backbone finds the "
-            "commit and the weights; a checkpoint that names only this was not written by srcid"
+            f"{backbone} names a model without its commit and weights, which describe_backbone "
+            "finds; a checkpoint that names only this was not written by srcid"
         )
     if backbone not in BACKBONES:
         raise ConfigError(

@@ -110,7 +110,7 @@ def losses(recorded: Recorded, cuts: Sequence[State], folder: Path) -> Iterator[
         write_state(recorded.operations, cut, root)
         try:
             values = found(root, recorded.open_own)
-        except Exception as error:
+        except Exception as error:  # any: a folder that does not open is a loss
             yield f"{cut}: {type(error).__name__}: {error}"
         else:
             if wrong := unlike(values, lines[: cut.told]):

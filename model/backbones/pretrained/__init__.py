@@ -46,7 +46,7 @@ def describe(
     dtype: Literal["float32", "bfloat16"] = "float32",
     download: bool = False,
 ) -> PretrainedBackbone:
-    """Return what exactly the models are that ``sources`` name now.
+    """Return the exact record of the models that ``sources`` name now.
 
     Args:
         modality: Of which part of each model.
@@ -63,8 +63,8 @@ def describe(
     backbone = PretrainedBackbone(towers=towers)
     if len(towers) > 1 and any(getattr(own.input, "step", "") == "word" for own in towers):
         raise ConfigError(
-            f"{backbone}: models of which one gives a vector a word cannot stand side by side; "
-            "name such that were trained to compare sentences"
+            f"{backbone}: a model with one vector per word cannot stand beside others; "
+            "name models that were trained to compare sentences"
         )
     return backbone
 

@@ -72,7 +72,7 @@ def read_config(folder: Path) -> PretrainedConfig:
     Raises:
         ConfigError: It is not one that transformers knows.
     """
-    read_json(folder / "config.json")  # says better what is wrong with a file
+    read_json(folder / "config.json")  # its error is clearer
     try:
         return transformers.AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False

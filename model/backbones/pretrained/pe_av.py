@@ -5,6 +5,7 @@ called one by one. Each is loaded without the others: sound and text then need n
 Source: Vyas et al., 2025.
 """
 
+from abc import abstractmethod
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -112,10 +113,11 @@ def _parts() -> dict[str, Any]:
             super().__init__(config)
             self.audio_model, self.video_model = nn.Module(), nn.Module()
             self.fill(config)
-            self.post_init()  # type: ignore[no-untyped-call]
+            self.post_init()  # type: ignore[no-untyped-call]  # transformers'
 
+        @abstractmethod
         def fill(self, config: Any) -> None:
-            raise NotImplementedError
+            """Add the modules of this part."""
 
     class Sound(Part):
         def fill(self, config: Any) -> None:

@@ -180,7 +180,7 @@ def test_an_unknown_family_or_part_is_refused(copied: Callable[[str], Path]) -> 
 
 def test_what_cannot_stand_side_by_side_is_refused(originals: Path) -> None:
     both = [str(originals / name) for name in ("clip", "bert")]
-    with pytest.raises(ConfigError, match="a vector a word cannot stand side by side"):
+    with pytest.raises(ConfigError, match="cannot stand beside others"):
         describe_backbone(TEXT, both)
     with pytest.raises(ConfigError, match="only text takes several"):
         describe_backbone(VIDEO, [both[0], both[0]])

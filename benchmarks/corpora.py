@@ -51,7 +51,7 @@ def topical_corpus(count: int) -> Corpus:
 
 
 def real_corpus(count: int, folders: list[Path], kept: Path) -> Corpus:
-    """Return streams put together from seconds of real sounds, as ``aligned`` encodes them.
+    """Return streams put together from seconds of real sounds, as ``default`` encodes them.
 
     A stream is ten seconds of one sound (which is repeated if it is shorter), of which a share is
     replaced by seconds of other sounds of its class. The share is uniform between 0 and 1, so
@@ -62,7 +62,7 @@ def real_corpus(count: int, folders: list[Path], kept: Path) -> Corpus:
         folders: Of sounds and videos; those in one folder are of one class.
         kept: The file that their codes are written to, or read from if it exists.
     """
-    encoder = Encoder.from_pretrained("aligned")
+    encoder = Encoder.from_pretrained("default")
     if not kept.exists():
         np.savez(kept, **encoded(encoder, folders))
     with np.load(kept) as file:
@@ -72,12 +72,12 @@ def real_corpus(count: int, folders: list[Path], kept: Path) -> Corpus:
         classes[name.split("|")[0]].append(codes)
     rng = np.random.default_rng(0)
     chosen = rng.integers(0, len(sounds), count)
-    codes = np.empty((count, 2, STEPS), np.uint16)
-    for number, (name, own) in enumerate(sounds.items()):
+    codes = np.empty((count, len(encoder.vocabulary.tables), STEPS), np.uint16)
+    for number, (name, sound) in enumerate(sounds.items()):
         members = np.flatnonzero(chosen == number)
         alike = np.concatenate(classes[name.split("|")[0]], axis=1)  # [C, seconds]
-        start = rng.integers(0, own.shape[1], (len(members), 1))
-        base = own[:, (start + np.arange(STEPS)) % own.shape[1]]  # [C, R, T]
+        start = rng.integers(0, sound.shape[1], (len(members), 1))
+        base = sound[:, (start + np.arange(STEPS)) % sound.shape[1]]  # [C, R, T]
         other = alike[:, rng.integers(0, alike.shape[1], (len(members), STEPS))]
         is_other = rng.random((len(members), STEPS)) < rng.random((len(members), 1))
         codes[members] = np.where(is_other, other, base).transpose(1, 0, 2)

@@ -11,7 +11,7 @@ Shape letters: R streams, C code rows, T steps, K compared layers, D hidden dim,
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
 
@@ -22,17 +22,16 @@ from app.store.index.blocks import Block, Chunk, CodeArray, Doubles, Floats, Int
 from app.store.index.comparison import Comparison
 from app.store.index.kernels import lengths
 from app.store.index.lists import SAMPLED, Centroids, Draft, num_lists, trained, unit_means
-from app.store.index.postings import MOST_SYMBOLS, Postings
 from app.store.index.scan import (
     IndexSearch,
     Scan,
     SearchState,
     scan_lists,
     scan_means,
-    scan_windows,
     settle,
 )
 from app.store.index.shortlist import Candidates
+from app.store.index.windows import WindowLengths, scan_windows
 from model.encoder import Vocabulary
 
 
@@ -77,33 +76,22 @@ class ReadWriteLock:
                 self._changed.notify_all()
 
 
-POSTINGS_FROM = 50_000  # streams of one length: fewer are scanned in less than a millisecond
-
-
 class CodeIndex:
     """The streams of one modality by an integer key. The caller separates changes from searches.
 
     Args:
         vocabulary: The vectors of the codes.
-        postings_from: The number of streams of one length from which postings are made.
         scan: Scans the means; a ``TorchScan`` does it on a GPU.
     """
 
-    def __init__(
-        self,
-        vocabulary: Vocabulary,
-        *,
-        postings_from: int = POSTINGS_FROM,
-        scan: Scan = scan_means,
-    ) -> None:
+    def __init__(self, vocabulary: Vocabulary, *, scan: Scan = scan_means) -> None:
         self.blocks: dict[int, Block] = {}  # by T
         self.all_layers: Layers = tuple(sorted(set(vocabulary.layers.tolist())))
         self._vocabulary = vocabulary
-        self._postings_from = postings_from
         self._scan = scan
         self._comparisons: dict[Layers, Comparison] = {}
-        self._postings: dict[tuple[int, Layers], Postings] = {}  # by T and layers
-        self._deriving = threading.Lock()  # held while something is derived from the codes
+        self._window_lengths = WindowLengths()
+        self._measuring = threading.Lock()  # held while the means of other layers are measured
 
     def __len__(self) -> int:
         return sum(len(block) for block in self.blocks.values())
@@ -132,10 +120,7 @@ class CodeIndex:
 
     def remove(self, key: int) -> bool:
         """Remove the stream with that key; return whether it existed."""
-        existed = any(block.remove(key) for block in self.blocks.values())
-        for postings in self._postings.values():
-            postings.remove(key)
-        return existed
+        return any(block.remove(key) for block in self.blocks.values())
 
     def search(self, search: IndexSearch) -> list[Candidates]:
         """Return each query's ``k`` nearest streams, and all that tie with the last of them.
@@ -144,17 +129,12 @@ class CodeIndex:
         """
         state = SearchState(search, self.comparison(search.layers))
         for block in self.blocks.values():
-            with self._deriving:
+            with self._measuring:
                 block.prepare(search.layers)
             if search.width is None or search.width >= block.packing.steps:
                 self._scan(state, block, ())
             else:
-                listed: Sequence[int] = ()
-                if search.width == 1 and (postings := self._postings_of(block, state)):
-                    listed = postings.counts
-                    for query in state.queries:
-                        query.take(postings.best_steps(query.lut, search))
-                scan_windows(state, block, search.width, listed)
+                scan_windows(state, block, search.width, self._window_lengths)
             state.chunks += block.chunks
         return settle(state)
 
@@ -178,24 +158,12 @@ class CodeIndex:
         norms = lengths(codes, comparison.tables, comparison.parts, len(layers))
         return norms / comparison.norm_unit
 
-    def _postings_of(self, block: Block, state: SearchState) -> Postings | None:
-        """Return the postings for best steps, made again if outdated; None for few streams."""
-        comparison, size = state.comparison, sum(chunk.count for chunk in block.chunks)
-        if size < self._postings_from or comparison.num_symbols > MOST_SYMBOLS:
-            return None
-        place = block.packing.steps, comparison.layers
-        with self._deriving:
-            postings = self._postings.get(place)
-            if not postings or postings.version != block.version or len(postings) < 7 / 8 * size:
-                postings = self._postings[place] = Postings(block, comparison)
-        return postings
-
 
 def warm_up(vocabulary: Vocabulary) -> threading.Thread:
     """Compile the loops of a search, or load them from disk, in the background."""
 
     def search() -> None:
-        index = CodeIndex(vocabulary, postings_from=1)
+        index = CodeIndex(vocabulary)
         layers = index.all_layers
         queries = np.ones((2, len(layers) * vocabulary.tables.shape[-1]), np.float32)
         index.add(np.array([1]), np.zeros((1, len(vocabulary.tables), 3), np.int16))

@@ -37,15 +37,14 @@ class Comparison:
 
     @cached_property
     def pairs(self) -> Ints:
-        """``[P, 2]`` the pairs of compared rows in one layer, by their place."""
+        """``[P, 2]`` the pairs of compared rows in one layer, by their place, in one order."""
         parts = self.parts[self.rows]
-        return np.argwhere(parts[:, None] == parts)
+        return np.argwhere(np.triu(parts[:, None] == parts))
 
     @cached_property
-    def grams(self) -> Floats:
+    def grams(self) -> Doubles:
         """``[P, L, L]`` the dot products of two rows' codes."""
-        grams = [self._exact[one] @ self._exact[other].T for one, other in self.pairs]
-        return np.ascontiguousarray(np.stack(grams), np.float32)
+        return np.stack([self._exact[one] @ self._exact[other].T for one, other in self.pairs])
 
     def towards(self, query: Floats) -> Doubles:
         """Return ``query`` ``[K * D]`` scaled to length 1; zeros stay zeros."""
@@ -67,19 +66,6 @@ class Comparison:
         for row in self.rows:
             symbols = symbols * self.tables.shape[1] + codes[:, row]
         return symbols
-
-    def dots(self, lut: Floats) -> Floats:
-        """Return the dot product of every symbol with a query, ``[M]``."""
-        dots = lut[0]
-        for row in lut[1:]:
-            dots = (dots[:, None] + row).ravel()
-        return dots
-
-    @cached_property
-    def inverse_norms(self) -> Floats:
-        """One over the length of every symbol's vector, ``[M]``; 0 where it has none."""
-        norms = self._norms
-        return np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0).astype(np.float32)
 
     def exact_cosines(self, symbols: Ints, lut: Doubles) -> Doubles:
         """Return the cosines of some symbols with the query of ``lut``, in float64."""
@@ -104,9 +90,8 @@ class Comparison:
     def _norms(self) -> Doubles:
         """The length of every symbol's vector, ``[M]``."""
         codes, squares = self._codes(np.arange(self.num_symbols)), np.zeros(self.num_symbols)
-        for one, other in self.pairs:
-            gram = self._exact[one] @ self._exact[other].T
-            squares += gram[codes[one], codes[other]]
+        for (one, two), gram in zip(self.pairs, self.grams, strict=True):
+            squares += (1 if one == two else 2) * gram[codes[one], codes[two]]
         return np.sqrt(np.maximum(squares, 0))
 
     @cached_property

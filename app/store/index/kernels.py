@@ -3,7 +3,7 @@
 A column is one code of every stream. There are S columns; four are looked up at a time.
 Shape letters: R streams, C code rows, T steps, S columns (C * T, rounded up to fours), H planes
 of ninth bits, L codebook size, D hidden dim, N queries, K compared layers, Q compared rows, P
-pairs of these in one layer, M symbols.
+pairs of these in one layer, W windows of consecutive steps.
 """
 
 from collections.abc import Callable
@@ -31,6 +31,7 @@ def jit(loop: Loop) -> Loop:
 TILE = 2048  # streams whose sums fit into the first-level cache
 ROWS_OF_MANY = 256  # streams whose codes do
 NINTH = np.uint32(256)  # a code's ninth bit
+TINY = 1e-300  # instead of a square that rounding has made negative
 
 
 @jit
@@ -297,103 +298,118 @@ def best_cosines(
 
 
 @jit
-def window_scores(
-    codes: CodeArray, lut: Floats, grams: Floats, pairs: Ints, width: int, out: Floats
-) -> None:
-    """Write to ``out`` ``[R]`` the best cosine of ``width`` consecutive steps, in about float32.
+def window_lengths(codes: CodeArray, grams: Doubles, pairs: Ints, width: int) -> Doubles:
+    """Return ``[W, R]`` the lengths of the means of ``width`` consecutive steps.
 
-    If the vectors of a window nearly cancel, it is infinity: only ``best_cosines`` is accurate.
+    A length is 0 only where every step's vector is: rounding leaves more of what cancels.
 
     Args:
         codes: ``[R, Q, T]`` the compared rows of the streams.
-        lut: ``[Q, L]`` dot products with the query.
         grams: ``[P, L, L]`` dot products of the codes of two rows of a layer.
         pairs: ``[P, 2]`` these rows.
         width: At most T.
-        out: The result.
     """
-    num_rows, num_steps = codes.shape[1:]
-    for i in range(len(out)):
-        stream = codes[i]
-        dot, square, squares, best = 0.0, 0.0, 0.0, -2.0
+    num_steps = codes.shape[2]
+    norms = np.empty((num_steps - width + 1, len(codes)), np.float64)
+    for i in range(len(codes)):
+        stream, square, zeros = codes[i], 0.0, 0
         for step in range(num_steps):
-            left = step - width
-            for row in range(num_rows):
-                dot += lut[row, stream[row, step]]
-                if left >= 0:
-                    dot -= lut[row, stream[row, left]]
+            left, alone = step - width, 0.0
             for p in range(len(pairs)):
-                a, b, gram = stream[pairs[p, 0]], stream[pairs[p, 1]], grams[p]
-                square += gram[a[step], b[step]]
-                squares += abs(gram[a[step], b[step]])
+                one, two = pairs[p]
+                a, b, gram = stream[one], stream[two], grams[p]
+                times = 1 if one == two else 2
+                alone += times * gram[a[step], b[step]]
                 for other in range(max(0, left + 1), step):
-                    square += 2 * gram[a[step], b[other]]
+                    square += times * (gram[a[step], b[other]] + gram[a[other], b[step]])
                 if left >= 0:
-                    square -= gram[a[left], b[left]]
-                    squares -= abs(gram[a[left], b[left]])
+                    square -= times * gram[a[left], b[left]]
                     for other in range(left + 1, step):
-                        square -= 2 * gram[a[left], b[other]]
-            if step >= width - 1:
-                sure = square > 1e-3 * width * squares
-                best = max(best, dot / np.sqrt(square)) if sure else np.inf
-        out[i] = best
+                        square -= times * (gram[a[left], b[other]] + gram[a[other], b[left]])
+            square += alone
+            zeros = zeros + 1 if alone == 0 else 0
+            if left >= -1:
+                is_zero = zeros >= width
+                norms[left + 1, i] = 0 if is_zero else np.sqrt(max(square, TINY)) / width
+    return norms
 
 
 @jit
-def grouped(
-    symbols: NDArray[np.int32], num_symbols: int, steps: int
-) -> tuple[Ints, NDArray[np.uint32]]:
-    """Return the streams grouped by the symbols of their steps.
+def window_sums(
+    low: Packed, high: Bytes, rows: Ints, lut: Floats, steps: Floats, out: Floats
+) -> None:
+    """Write to ``out`` ``[W, R]`` the sums of the look-ups of consecutive steps.
 
     Args:
-        symbols: ``[R * T]`` the steps of one stream after another's.
-        num_symbols: M.
-        steps: T.
-
-    Returns:
-        ``[M + 1]`` where the list of each symbol starts, and ``[R * T]`` all lists.
+        low: ``[S, R]``; see ``sums``.
+        high: ``[H, R]``; see ``sums``.
+        rows: ``[Q]`` the compared rows.
+        lut: ``[Q + 1, L]``; see ``sums``.
+        steps: ``[T, R]`` scratch memory.
+        out: The result, of T + 1 - W steps each.
     """
-    starts = np.zeros(num_symbols + 1, np.int64)
-    for i in range(len(symbols)):
-        starts[symbols[i] + 1] += 1
-    for symbol in range(num_symbols):
-        starts[symbol + 1] += starts[symbol]
-    at = starts[:-1].copy()
-    rows = np.empty(len(symbols), np.uint32)
-    for i in range(len(symbols)):
-        rows[at[symbols[i]]] = i // steps
-        at[symbols[i]] += 1
-    return starts, rows
+    no_plane = np.zeros(steps.shape[1], np.uint8)
+    num_steps, width = len(steps), len(steps) - len(out) + 1
+    for step in range(num_steps):
+        total = steps[step]
+        total[:] = 0
+        for q in range(len(rows)):
+            j = rows[q] * num_steps + step
+            column, table, place = low[j], lut[q], j & 7
+            plane = high[j >> 3] if len(high) else no_plane
+            for i in range(len(total)):
+                total[i] += table[_code(column[i], plane[i], place)]
+    for first in range(len(out)):
+        total = out[first]
+        total[:] = steps[first]
+        for step in range(first + 1, first + width):
+            total += steps[step]
 
 
 @jit
-def first_listed(
-    starts: Ints, rows: NDArray[np.uint32], symbols: Ints, seen: Floats
-) -> tuple[NDArray[np.uint32], Ints]:
-    """Return the streams with one of ``symbols``, each once, at its first symbol.
+def passing_windows(
+    sums: Floats,
+    norms: Norms,
+    lengths: Norms,
+    least: float,
+    error: float,
+    rows: NDArray[np.int32],
+    bounds: Doubles,
+) -> int:
+    """Write to ``rows`` which streams have a window that may score ``least``; return how many.
 
     Args:
-        starts: ``[M + 1]`` from ``grouped``.
-        rows: From ``grouped``.
-        symbols: The symbols, in order of preference.
-        seen: ``[R]`` scratch memory, zero before and after.
-
-    Returns:
-        The streams, and how many of them come from each symbol.
+        sums: ``[W, R]`` from ``window_sums``.
+        norms: ``[R]`` 0 for a stream that is not searched.
+        lengths: ``[W, R]`` lengths of the means of the windows, rounded up; the score of a window
+            of length 0 is 0.
+        least: The score.
+        error: Largest error of a sum.
+        rows: ``[R]`` the result.
+        bounds: ``[2, R]`` like ``rows``: the lower and the upper bound of the best window's score.
     """
-    most = 0
-    for j in range(len(symbols)):
-        most += starts[symbols[j] + 1] - starts[symbols[j]]
-    listed, counts = np.empty(most, np.uint32), np.zeros(len(symbols), np.int64)
+    rounded = np.float32(1 if least > 0 else 0)  # a length may be up to this much smaller
+    bound, slack = np.float32(least), np.float32(error)
+    good = np.zeros(len(norms), np.uint8)
+    for w in range(len(sums)):
+        totals, longest = sums[w], lengths[w]
+        for i in range(len(norms)):
+            may = totals[i] >= bound * (np.float32(longest[i]) - rounded) - slack
+            good[i] |= may & ((longest[i] > 0) | (least <= 0))
     count = 0
-    for j in range(len(symbols)):
-        before = count
-        for at in range(starts[symbols[j]], starts[symbols[j] + 1]):
-            row = rows[at]
-            listed[count] = row
-            count += seen[row] == 0
-            seen[row] = 1
-        counts[j] = count - before
-    for i in range(count):
-        seen[listed[i]] = 0
-    return listed[:count], counts
+    for i in range(len(norms)):
+        if good[i] == 0 or norms[i] == 0:
+            continue
+        lower, upper = -np.inf, -np.inf
+        for w in range(len(sums)):
+            up = np.float64(lengths[w, i])
+            if up == 0:
+                lower, upper = max(lower, 0.0), max(upper, 0.0)
+                continue
+            down = max(up - 1, 1e-9)
+            low, high = sums[w, i] - error, sums[w, i] + error
+            lower = max(lower, low / (down if low < 0 else up))
+            upper = max(upper, high / (down if high > 0 else up))
+        rows[count], bounds[0, count], bounds[1, count] = i, lower, upper
+        count += 1
+    return count

@@ -19,14 +19,12 @@ from app.store.index.kernels import (
     passing_of_many,
     sums,
     sums_of_many,
-    window_scores,
 )
 from app.store.index.shortlist import Candidates, Entries, Pending, Shortlist, best
 
 FIRST_TILE = 256  # streams that are scored before there is a score to beat
 TILE = 32768
 MANY_TILE = 2048  # streams whose sums for many queries fit into the second-level cache
-WINDOW_ERROR = 1e-4  # of a window's score before it is computed from the vectors
 
 
 class IndexSearch(NamedTuple):
@@ -175,23 +173,6 @@ def scan_lists(
     return min(stored_of_queries)
 
 
-def scan_windows(state: SearchState, block: Block, width: int, skip: Sequence[int]) -> None:
-    """Note the streams of a block by their best ``width`` consecutive steps."""
-    comparison, out = state.comparison, np.empty(TILE, np.float32)
-    luts = [query.lut.astype(np.float32) for query in state.queries]
-    for number, tile, norms in tiles(block, state, TILE, skip):
-        rows = np.flatnonzero(norms) + tile.start
-        codes = np.ascontiguousarray(block.chunks[number].codes(rows)[:, comparison.rows])
-        for query, lut in zip(state.queries, luts, strict=True):
-            scores = out[: len(rows)]
-            window_scores(codes, lut, comparison.grams, comparison.pairs, width, scores)
-            good = scores >= query.shortlist.least - WINDOW_ERROR
-            upper = scores[good].astype(np.float64) + WINDOW_ERROR
-            lower = np.where(np.isinf(upper), -1.0, upper - 2 * WINDOW_ERROR)
-            places = np.full(len(upper), len(state.chunks) + number)
-            query.shortlist.note(Entries(places, rows[good], lower, upper))
-
-
 def settle(state: SearchState) -> list[Candidates]:
     """Return each query's best streams, with the shortlists scored from the vectors."""
     entries = [query.shortlist.entries() for query in state.queries]
@@ -215,11 +196,20 @@ def settle(state: SearchState) -> list[Candidates]:
     return answers
 
 
-def scaled_lut(lut: Doubles, comparison: Comparison, packing: Packing) -> tuple[Floats, float]:
-    """Return the table whose sums over norms are cosines, and the largest error of such a sum."""
-    table = np.zeros((len(lut) + 1, lut.shape[1]), np.float32)
-    table[:-1] = lut / (packing.steps * comparison.norm_unit)
-    largest = packing.steps * float(np.abs(table).max(1).sum())
+def scaled_lut(
+    lut: Doubles, comparison: Comparison, packing: Packing, width: int | None = None
+) -> tuple[Floats, float]:
+    """Return the table whose sums over norms are cosines, and the largest error of such a sum.
+
+    Args:
+        lut: ``[Q, L]`` the dot products of the compared codes with the query.
+        comparison: Of these rows.
+        packing: Of the streams.
+        width: The steps of a sum; all by default.
+    """
+    table, steps = np.zeros((len(lut) + 1, lut.shape[1]), np.float32), width or packing.steps
+    table[:-1] = lut / (steps * comparison.norm_unit)
+    largest = steps * float(np.abs(table).max(1).sum())
     terms = packing.columns + 8
     return table, float(np.finfo(np.float32).eps) * (terms * largest + 4 * 2**16)
 

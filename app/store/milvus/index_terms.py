@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from app.store.base import ANY_CODE, PLACES, Stream
 from app.store.index.blocks import Layers
-from app.store.index.postings import MOST_SYMBOLS
 from app.store.milvus.vectors import SparseSpace, selections
 from model.encoder import Vocabulary
 from model.modality import Modality
+
+MOST_SYMBOLS = 2**18  # different steps of a selection of layers, to have terms of their own
 
 
 class TermKind(IntEnum):

@@ -112,11 +112,12 @@ def ask(index: CodeIndex, codes: Codes, layers: tuple[int, ...]) -> list[int]:
     return found.keys.tolist()
 
 
-def test_lists_are_made_again_when_streams_move() -> None:
-    """A version that stayed the same would let old lists speak of other streams."""
-    index = CodeIndex(VOCABULARY, postings_from=1)
+def test_lengths_of_windows_are_measured_again_when_streams_move() -> None:
+    """A version that stayed the same would let a draft of lists speak of other streams."""
+    index = CodeIndex(VOCABULARY)
     index.add(np.arange(1, COUNT + 1), STREAMS)
     version = index.blocks[4].version
+    nearest(index, VOCABULARY.pooled(STREAMS[0, :, :1], (1, 2)), layers=(1, 2), k=1, width=1)
     for key in range(1, 52):
         index.remove(key)
     assert index.blocks[4].version > version
@@ -146,21 +147,21 @@ def test_what_a_snapshot_is_written_from_does_not_change_with_the_index() -> Non
         np.testing.assert_array_equal(array, expected)
 
 
-def test_streams_of_a_chunk_that_is_newer_than_the_postings_are_found(
+def test_best_steps_of_streams_added_after_a_search_are_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(blocks, "CHUNK", 70)
-    index = CodeIndex(VOCABULARY, postings_from=1)
+    index = CodeIndex(VOCABULARY)
     index.add(np.arange(1, 71), STREAMS[:70])
     query = VOCABULARY.pooled(STREAMS[75, :, :1], (1, 2))
-    nearest(index, query, layers=(1, 2), k=1, width=1)  # makes the postings
-    index.add(np.arange(71, 79), STREAMS[70:78])  # few enough that they are not made again
+    nearest(index, query, layers=(1, 2), k=1, width=1)  # measures lengths
+    index.add(np.arange(71, 79), STREAMS[70:78])
     assert len(index.blocks[4].chunks) == 2
     assert 76 in nearest(index, query, layers=(1, 2), k=1, width=1).keys
 
 
-def test_a_stream_that_is_removed_is_not_found_by_postings_that_were_made_before() -> None:
-    index = CodeIndex(VOCABULARY, postings_from=1)
+def test_a_best_step_of_a_stream_that_was_removed_is_not_found() -> None:
+    index = CodeIndex(VOCABULARY)
     index.add(np.arange(1, COUNT + 1), STREAMS)
     for key in (7, 50):
         query = VOCABULARY.pooled(STREAMS[key - 1, :, :1], (1, 2))

@@ -37,13 +37,12 @@ def same(found: Candidates, wanted: dict[int, float], k: int) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("layers", [(1,), (2,), (1, 2)])
 @pytest.mark.parametrize("width", [None, 1, 3])
-@pytest.mark.parametrize("postings_from", [1, 10**9])
 def test_the_best_of_streams_of_any_length_are_found(
-    kind: str, layers: tuple[int, ...], width: int | None, postings_from: int
+    kind: str, layers: tuple[int, ...], width: int | None
 ) -> None:
     size, rows = KINDS[kind]
     vocabulary = make_vocabulary(size, layers=rows)
-    index = CodeIndex(vocabulary, postings_from=postings_from)
+    index = CodeIndex(vocabulary)
     streams, first = {}, 1
     for steps in (1, 2, 5, 9):
         codes = random_streams(vocabulary, 50, steps=steps, seed=steps)
@@ -77,7 +76,6 @@ def test_a_short_mean_is_not_taken_for_better_than_it_is() -> None:
     codes=st.integers(1, 30),
     steps=st.integers(1, 6),
     width=st.sampled_from([None, 1, 2]),
-    postings_from=st.sampled_from([1, 10**9]),
     allow=st.booleans(),
     seed=st.integers(0, 2**32 - 1),
 )
@@ -88,19 +86,18 @@ def test_ties_removals_and_filters_leave_what_the_formula_says(
     codes: int,
     steps: int,
     width: int | None,
-    postings_from: int,
     allow: bool,
     seed: int,
 ) -> None:
     rng = np.random.default_rng(seed)
     vocabulary = make_vocabulary()
-    index = CodeIndex(vocabulary, postings_from=postings_from)
+    index = CodeIndex(vocabulary)
     streams = random_streams(vocabulary, count, steps=steps, codes=codes, seed=seed)
     keys = np.sort(rng.permutation(10 * count)[:count]) + 1
     query = vocabulary.pooled(random_streams(vocabulary, 1, seed=seed + 1)[0], (1, 2))
     for part in np.array_split(np.arange(count), rng.integers(1, 5)):
         index.add(keys[part], streams[part])
-        nearest(index, query, layers=(1, 2), k=k, width=width)  # lists are made on the way
+        nearest(index, query, layers=(1, 2), k=k, width=width)  # lengths are measured on the way
     kept = rng.random(count) < rng.choice([1.0, 0.9, 0.3])
     for key in keys[~kept].tolist():
         index.remove(key)
@@ -197,11 +194,11 @@ def test_the_room_of_removed_streams_is_given_back() -> None:
 
 def test_streams_added_after_others_gave_back_their_room_are_found() -> None:
     vocabulary = make_vocabulary()
-    index = CodeIndex(vocabulary, postings_from=1)
+    index = CodeIndex(vocabulary)
     index.add(np.arange(1, 101), random_streams(vocabulary, 100))
     wanted = np.full((1, 2, 4), 7, np.int16)
     query = vocabulary.pooled(wanted[0], (1, 2))
-    nearest(index, query, layers=(1, 2), k=1, width=1)  # makes lists
+    nearest(index, query, layers=(1, 2), k=1, width=1)  # measures lengths
     for key in range(1, 61):
         index.remove(key)
     index.add(np.array([101]), wanted)
@@ -210,11 +207,11 @@ def test_streams_added_after_others_gave_back_their_room_are_found() -> None:
 
 
 def test_equal_vectors_of_different_codes_tie() -> None:
-    """The lists of both codes have to be looked at, though one is enough for the best stream."""
+    """All that tie with the last of the best are returned."""
     tables = make_vocabulary().tables.copy()
     tables[:, 6] = tables[:, 5]
     vocabulary = Vocabulary(tables, np.array([1, 2]))
-    index = CodeIndex(vocabulary, postings_from=1)
+    index = CodeIndex(vocabulary)
     codes = np.full((4, 2, 3), 9, np.int16)
     codes[[0, 1, 2], :, 1] = [[5, 5], [6, 5], [6, 6]]
     index.add(np.arange(1, 5), codes)
@@ -222,3 +219,20 @@ def test_equal_vectors_of_different_codes_tie() -> None:
     for width in (1, 2):
         found = nearest(index, query, layers=(1, 2), k=1, width=width)
         assert sorted(found.keys.tolist()) == [1, 2, 3]
+
+
+def test_searches_of_several_widths_and_layers_take_turns() -> None:
+    """More of them than lengths of windows are kept for."""
+    vocabulary = make_vocabulary(layers=(1, 2, 2))
+    index, streams = CodeIndex(vocabulary), random_streams(vocabulary, 60, steps=6)
+    index.add(np.arange(60), streams)
+    asked = random_streams(vocabulary, 1, seed=99)[0]
+    for _ in range(2):
+        for layers in ((1,), (2,), (1, 2)):
+            for width in (1, 3, 4):
+                query = vocabulary.pooled(asked, layers)
+                scores = {
+                    key: cosine(vocabulary, codes, query, layers, width)
+                    for key, codes in enumerate(streams)
+                }
+                same(nearest(index, query, layers=layers, k=5, width=width), expected(scores, 5), 5)

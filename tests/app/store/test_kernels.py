@@ -3,22 +3,21 @@
 import numba
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from app.store.index.blocks import Packing
 from app.store.index.comparison import Comparison
 from app.store.index.kernels import (
     best_cosines,
-    first_listed,
-    grouped,
     jit,
     lengths,
     passing,
     passing_of_lists,
     passing_of_many,
+    passing_windows,
     sums,
     sums_of_many,
-    window_scores,
+    window_lengths,
+    window_sums,
 )
 from tests.app.store.index_cases import cosine, make_vocabulary, random_streams
 
@@ -127,41 +126,69 @@ def test_scores_of_windows_are_those_of_the_formula(
     streams = codes.astype(np.uint16)
     scores = best_cosines(streams, comparison.tables, comparison.parts, towards, which, width)
     np.testing.assert_allclose(scores, expected, atol=1e-6)
-    compared = np.ascontiguousarray(streams[:, comparison.rows])
-    for query in range(4):
-        rough = np.empty(60, np.float32)
-        lut = comparison.lut(towards[query]).astype(np.float32)
-        window_scores(compared, lut, comparison.grams, comparison.pairs, width, rough)
-        is_sure: NDArray[np.bool_] = (which == query) & np.isfinite(rough)
-        np.testing.assert_allclose(rough[is_sure], expected[is_sure], atol=1e-4)
-        assert np.isfinite(rough[1:]).mean() > 0.5
-        assert rough[0] == np.inf  # whose vectors cancel
 
 
-def test_lists_hold_the_streams_of_each_symbol_in_their_order() -> None:
-    steps = np.random.default_rng(0).integers(0, 30, (50, 5))
-    steps[steps == 4] = 5  # a symbol that no stream has
-    starts, rows = grouped(steps.astype(np.int32).ravel(), 30, 5)
-    assert starts[-1] == len(rows) == 250
-    for symbol in range(30):
-        listed = rows[starts[symbol] : starts[symbol + 1]].tolist()
-        assert listed == np.nonzero(steps == symbol)[0].tolist()
+@pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS)
+@pytest.mark.parametrize("layers", LAYERS)
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_lengths_of_windows_are_those_of_the_means_of_their_steps(
+    rows: tuple[int, ...], layers: tuple[int, ...], width: int
+) -> None:
+    """Also after steps that stand for nothing: sliding must not leave a remainder of others."""
+    vocabulary = make_vocabulary(layers=rows)
+    comparison = Comparison(vocabulary, layers)
+    codes = random_streams(vocabulary, 60, steps=9)
+    codes[:30, :, 4:] = 0
+    steps = np.stack([vocabulary.steps(stream, layers) for stream in codes]).astype(float)
+    windows = [steps[:, first : first + width].mean(1) for first in range(10 - width)]
+    expected = np.linalg.norm(windows, axis=-1)
+    compared = np.ascontiguousarray(codes.astype(np.uint16)[:, comparison.rows])
+    norms = window_lengths(compared, comparison.grams, comparison.pairs, width)
+    np.testing.assert_allclose(norms, expected, rtol=1e-6, atol=1e-7)
+    assert (norms[4:, :30] == 0).all()
 
 
-def test_the_streams_of_symbols_are_listed_once_at_their_first_symbol() -> None:
-    steps = np.random.default_rng(0).integers(0, 30, (50, 5))
-    starts, rows = grouped(steps.astype(np.int32).ravel(), 30, 5)
-    symbols, seen = [7, 3, 20], np.zeros(50, np.float32)
-    expected: dict[int, list[int]] = {symbol: [] for symbol in symbols}
-    for row, stream in enumerate(steps.tolist()):
-        for symbol in symbols:
-            if symbol in stream:
-                expected[symbol].append(row)
-                break
-    for _ in range(2):  # nothing of the first is left for the second
-        listed, counts = first_listed(starts, rows, np.array(symbols), seen)
-        assert counts.tolist() == [len(group) for group in expected.values()]
-        assert listed.tolist() == [row for group in expected.values() for row in group]
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize("layers", LAYERS)
+@pytest.mark.parametrize("width", [1, 3])
+def test_sums_of_windows_add_the_look_ups_of_consecutive_steps(
+    size: int, layers: tuple[int, ...], width: int
+) -> None:
+    vocabulary = make_vocabulary(size, layers=(1, 2, 2))
+    comparison, packing = Comparison(vocabulary, layers), Packing(3, 5, size)
+    codes = random_streams(vocabulary, 40, steps=5).astype(np.uint16)
+    lut = np.random.default_rng(1).normal(size=(len(comparison.rows) + 1, size))
+    lut = lut.astype(np.float32)
+    looked_up = np.zeros((40, 5))
+    for table, row in zip(lut, comparison.rows, strict=False):
+        looked_up += table[codes[:, row]]
+    expected = [looked_up[:, first : first + width].sum(1) for first in range(6 - width)]
+    out, scratch = np.full((6 - width, 40), 7, np.float32), np.full((5, 40), 7, np.float32)
+    window_sums(*packing.pack(codes), comparison.rows, lut, scratch, out)
+    np.testing.assert_allclose(out, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("least", [-0.4, 0.0, 0.7])
+def test_windows_that_may_pass_pass_with_bounds_of_the_best(least: float) -> None:
+    """A length is rounded up by less than one, a sum is off by less than the error."""
+    rng = np.random.default_rng(0)
+    exact = rng.uniform(0.5, 30, (3, 500))
+    cosines = rng.uniform(-1, 1, (3, 500))
+    exact[:, :50] = cosines[:, :50] = 0  # windows that stand for nothing
+    error = 0.2
+    totals = (cosines * exact + rng.uniform(-error, error, exact.shape)).astype(np.float32)
+    norms = (rng.random(500) < 0.8).astype(np.uint16)  # 0: removed
+    rows, bounds = np.empty(500, np.int32), np.empty((2, 500))
+    lengths_up = np.ceil(exact).astype(np.uint16)
+    count = passing_windows(totals, norms, lengths_up, least, error + 1e-5, rows, bounds)
+    passed, best = rows[:count], cosines.max(0)
+    assert set(np.flatnonzero((best >= least) & (norms > 0))) <= set(passed.tolist())
+    assert norms[passed].all()
+    lower, upper = bounds[:, :count]
+    assert (lower <= best[passed] + 1e-9).all()
+    assert (best[passed] <= upper + 1e-9).all()
+    if least > 0:
+        assert passed.min() >= 50  # nothing scores 0, whatever the error
 
 
 def test_what_passes_of_some_lists_is_what_passes_of_their_streams() -> None:

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 Track = TypeVar("Track", VideoStream, AudioStream)
 
-MAX_FAILED = 1000  # packets that do not decode beyond those that do: then the rest is left unread
+MAX_FAILED = 1000  # packets that do not decode beyond frames that do: then the rest is left unread
 MAX_WAITING = 1000  # packets of a picture that nobody has needed so far
 LEAD_SECONDS = 1.0  # decoded before a later start: sound needs some of it to settle
 PROBED_BYTES = 1_000_000  # in which streams are to show; FFmpeg's 5 MB can take it seconds
@@ -85,6 +85,9 @@ class _Track:
     container: InputContainer
     start_second: int  # from where on the sampler has it
     counted: float = 0.0  # seconds, by the packets so far
+    has_key: bool = False  # a key frame came: packets before it need what was cut off
+    num_failed: int = 0  # packets since then that do not decode, and frames that do in part
+    num_decoded: int = 0  # frames that do wholly
 
     def __post_init__(self) -> None:
         length, start = self.container.duration, self.container.start_time or 0
@@ -107,6 +110,11 @@ class _Track:
         if not self.sampler.is_full:
             return seconds
         return max(seconds, self.counted if self.told is None else self.told)
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether most of what is kept of it was made up by the decoder."""
+        return self.num_failed > self.num_decoded and not self.sampler.is_empty
 
 
 class _Reader:
@@ -137,7 +145,6 @@ class _Reader:
         clock = self.video or (self.audio if start else None)
         self.zero = in_seconds(clock.start_time, clock.time_base) if clock else None
         self.packets_zero: float | None = None  # the same, of packets; None before the first
-        self.num_decoded = self.num_failed = 0  # packets
         self.waiting: list[Packet[Any]] = []  # of the picture: unwanted, but others may refer to it
         self.waits_since = 0.0  # seconds of the clip: when the first of them is on screen
         self.has_gap = False  # packets were left out after those that the decoder has
@@ -162,9 +169,15 @@ class _Reader:
             else:
                 self.sound.add(frame, start)
         self.sound.finish()
-        if self.num_failed > self.num_decoded:
-            raise MediaError(f"damaged: {self.num_failed} packets do not decode; {ADVICE}")
+        if self._num_failed_more > 0 or any(own.is_damaged for own in self.tracks.values()):
+            failed = sum(own.num_failed for own in self.tracks.values())
+            raise MediaError(f"damaged: {failed} packets do not decode; {ADVICE}")
         return self._clip()
+
+    @property
+    def _num_failed_more(self) -> int:
+        """How much more of the file does not decode than does."""
+        return sum(own.num_failed - own.num_decoded for own in self.tracks.values())
 
     def _seek(self) -> None:
         """Go to before the start; a file that has no way there is decoded from its beginning."""
@@ -196,8 +209,10 @@ class _Reader:
         try:
             for packet in self.container.demux(streams):
                 track = self.tracks[packet.stream.index]
+                if packet.has_sidedata("encryption_info"):
+                    raise MediaError(f"encrypted; decrypt it, and {ADVICE}")
                 self._count(track, packet)
-                is_hopeless = self.num_failed > self.num_decoded + MAX_FAILED
+                is_hopeless = self._num_failed_more > MAX_FAILED
                 if is_hopeless or all(own.is_done for own in self.tracks.values()):
                     return
                 if track.sampler.is_full:
@@ -271,12 +286,17 @@ class _Reader:
         return min(num_steps(left), self.config.max_steps)
 
     def _decoded(self, packet: "Packet[Any]") -> Sequence[VideoFrame | AudioFrame]:
+        track = self.tracks[packet.stream.index]
+        if packet.is_keyframe and not track.has_key:
+            track.has_key, track.num_failed = True, 0
         try:
             frames = packet.decode()
         except av.FFmpegError:
-            self.num_failed += 1
+            track.num_failed += 1
             return []
-        self.num_decoded += 1
+        num_corrupt = sum(frame.is_corrupt for frame in frames)
+        track.num_failed += num_corrupt
+        track.num_decoded += len(frames) - num_corrupt
         return frames
 
     def _clip(self) -> Clip:

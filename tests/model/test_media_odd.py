@@ -250,3 +250,48 @@ def test_slow_pictures_are_all_decoded() -> None:
     clip = read_clip(make_video(colours(4, 5), 5), SMALL)
     assert clip.frames is not None
     assert [round(own.mean() / 10) * 10 for own in clip.frames] == [20, 40, 60, 80]
+
+
+def remuxed(data: bytes, container: str, options: dict[str, str] | None = None) -> bytes:
+    """Return the packets of a file in another container."""
+    file = BytesIO()
+    with av.open(BytesIO(data)) as source, av.open(file, "w", container, options=options) as output:
+        tracks = {own.index: output.add_stream_from_template(own) for own in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = tracks[packet.stream.index]
+                output.mux(packet)
+    return file.getvalue()
+
+
+def film(seconds: int) -> bytes:
+    """Return noise with a tone: no packet of it is empty."""
+    frames = np.random.default_rng(0).integers(0, 256, (10 * seconds, 64, 96, 3), np.uint8)
+    return make_video(frames, 10, tone(seconds, 44_100))
+
+
+def test_encrypted_media_are_called_so() -> None:
+    key = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": "0f" * 16}
+    with pytest.raises(MediaError, match="encrypted"):
+        read_clip(remuxed(film(2), "mp4", key | {"encryption_kid": "01" * 16}), SMALL)
+
+
+def test_a_picture_that_the_decoder_makes_up_is_damaged_though_the_sound_is_whole() -> None:
+    """As protection by patterns leaves it: 16 of each 160 bytes are encrypted."""
+    data, rng = bytearray(film(3)), np.random.default_rng(0)
+    with av.open(BytesIO(data)) as source:
+        packets = [(p.pos, p.size) for p in source.demux(video=0) if p.size]
+    for start, size in packets:
+        for at in range(start + 64, start + size - 16, 160):
+            data[at : at + 16] = rng.bytes(16)
+    with pytest.raises(MediaError, match="damaged"):
+        read_clip(bytes(data), SMALL)
+
+
+def test_a_broadcast_that_begins_between_key_frames_is_not_damaged() -> None:
+    """Frames of x264 have a key frame each 250: most before the second one cannot be decoded."""
+    data = remuxed(film(30), "mpegts")
+    cut = data[len(data) // 8 // 188 * 188 :]
+    clip = read_clip(cut, SMALL)
+    assert clip.frames is not None
+    assert clip.waveform is not None
